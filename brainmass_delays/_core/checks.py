@@ -1,0 +1,73 @@
+"""One class and one message format for every argument that cannot be used."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+class ArgumentError(ValueError):
+    """Signal an argument that breaks a rule: ``Where.what: rule; got value. Cure.``
+
+    Parameters
+    ----------
+    where : str
+        Class or function and argument, e.g. ``'Connectome.lengths'``.
+    rule : str
+        What must hold, e.g. ``'must have the shape of weights, (76, 76)'``.
+    got : object, optional
+        The offending value, or a short description of it.
+    cure : str, optional
+        One sentence that tells the user what to do.
+
+    Examples
+    --------
+    >>> from brainmass_delays import ArgumentError
+    >>> print(ArgumentError('Connectome.lengths', 'must be finite', 'nan at (0, 1)', 'Replace it by 0.'))
+    Connectome.lengths: must be finite; got nan at (0, 1). Replace it by 0.
+    """
+
+    def __init__(self, where: str, rule: str, got: Any = None, cure: str = ""):
+        message = f"{where}: {rule}"
+        if got is not None:
+            message += f"; got {got}"
+        message += "."
+        if cure:
+            message += f" {cure.rstrip('.')}."
+        super().__init__(message)
+
+
+def check_choice(where: str, value: Any, choices: Iterable[str]) -> str:
+    """Return ``value`` if it is one of ``choices``; else name them and the nearest one."""
+    choices = list(choices)
+    if value in choices:
+        return value
+    near = difflib.get_close_matches(str(value), choices, n=1)
+    cure = f"Did you mean {near[0]!r}?" if near else ""
+    raise ArgumentError(where, f"must be one of {', '.join(map(repr, choices))}", repr(value), cure.rstrip("."))
+
+
+def check_finite(where: str, value: Any, cure: str = "") -> np.ndarray:
+    """Return ``value`` as a NumPy array if every entry is finite."""
+    array = np.asarray(value)
+    if not np.all(np.isfinite(array)):
+        position = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        at = f" at {position}" if array.ndim else ""
+        raise ArgumentError(where, "must be finite", f"{array[position]}{at}", cure)
+    return array
+
+
+def check_positive(where: str, value: Any, cure: str = "") -> Any:
+    """Return ``value`` if every entry is finite and above zero."""
+    array = check_finite(where, value, cure)
+    if not np.all(array > 0):
+        raise ArgumentError(where, "must be positive", array.min(), cure)
+    return value
+
+
+def check_count(where: str, value: Any, minimum: int = 1) -> int:
+    """Return ``value`` as an int if it is a whole number of at least ``minimum``."""
+    if isinstance(value, bool) or not float(value).is_integer() or value < minimum:
+        raise ArgumentError(where, f"must be a whole number of at least {minimum}", repr(value))
+    return int(value)
