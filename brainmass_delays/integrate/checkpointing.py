@@ -1,0 +1,168 @@
+"""Online checkpointing: a while loop whose reverse mode keeps O(sqrt(max_steps)) states.
+
+The forward loop stores every ``stride``-th state; the stride doubles whenever the store is full. With an odd number of
+slots, step ``i`` always lives in slot ``i % slots``: multiples of a power of two have distinct remainders, and a step
+stored after a doubling falls on a slot that the doubling has made free. The backward pass replays one stride at a time.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.custom_derivatives import SymbolicZero
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+
+from .lanes import any_lane, lane
+from .tape import add, blank, read, write
+
+
+def checkpointed_while_loop(cond: Callable, body: Callable, init: Any, *, max_steps: int) -> Any:
+    """Run a while loop of at most ``max_steps`` steps that has a reverse mode (see `while_loop`)."""
+    state, _ = checkpointed_tape_loop(
+        cond, lambda state, _: (body(state), (), 0), lambda state, tape: (), init, (), max_steps=max_steps
+    )
+    return state
+
+
+def checkpointed_tape_loop(cond, body, plan, init, tape, *, max_steps):
+    """Run `tape_loop` so that neither a stored state nor a backward step contains a copy of the tape."""
+    init = jax.tree.map(lambda x: lax.convert_element_type(x, jnp.result_type(x)), init)  # never weakly typed
+    values = jax.eval_shape(lambda state, tape: read(tape, plan(state, tape)), init, tape)
+    hoisted = _hoist(cond, init), _hoist(plan, init, tape), _hoist(body, init, values)
+    (cond, plan, body), consts = zip(*hoisted, strict=True)
+    slots, longest_stride = store_size(max_steps)
+
+    def running(consts, n, state):
+        return any_lane(cond(consts[0], state)) & (n < max_steps)
+
+    def step(consts, state, tape):
+        active = lane(cond(consts[0], state))
+        new, rows, slot = body(consts[2], state, read(tape, plan(consts[1], state, tape)))
+        return _where(active, new, state), write(tape, slot, rows, active)
+
+    def step_transposed(parameters, consts, state, tape, ct_state, ct_tape, ct_parameters):
+        active = lane(cond(consts[0], state))
+        index = plan(consts[1], state, tape)
+        values = read(tape, index)
+
+        def outputs(parameters, state_part, values_part):
+            inputs = _merge(parameters, consts)[2], _merge(state_part, state), _merge(values_part, values)
+            new, rows, slot = body(*inputs)
+            return (_inexact(new), _inexact(rows)), slot
+
+        _, pull, slot = jax.vjp(outputs, parameters, _inexact(state), _inexact(values), has_aux=True)
+        ct_rows = jax.tree.map(lambda x: x[slot], ct_tape)
+        d_parameters, d_state, d_values = pull((ct_state, ct_rows))
+        ct_tape = write(ct_tape, slot, _zeros(ct_rows), active)  # what stood there before was overwritten
+        ct_tape = add(ct_tape, index, _where(active, d_values, _zeros(d_values)))
+        d_parameters = _where(active, d_parameters, _zeros(d_parameters))
+        return _where(active, d_state, ct_state), ct_tape, jax.tree.map(jnp.add, ct_parameters, d_parameters)
+
+    @jax.custom_vjp
+    def run(consts, init, tape):
+        carry = lax.while_loop(
+            lambda carry: running(consts, *carry[:2]),
+            lambda carry: (carry[0] + 1, *step(consts, *carry[1:])),
+            (0, init, tape),
+        )
+        return carry[1:]
+
+    def forward(consts, init, tape):
+        parameters = jax.tree.map(lambda x: _inexact(x.value) if x.perturbed else None, consts)
+        consts, init, tape = jax.tree.map(lambda x: x.value, (consts, init, tape))
+
+        def store_and_step(carry):
+            n, state, tape, stride, store = carry
+            stride = jnp.where(n >= slots * stride, 2 * stride, stride)
+            slot = jnp.where(n % stride == 0, n % slots, slots)  # the extra slot takes what is not kept
+            store = write(store, slot, state)
+            return n + 1, *step(consts, state, tape), stride, store
+
+        n, state, tape, stride, store = lax.while_loop(
+            lambda carry: running(consts, *carry[:2]), store_and_step, (0, init, tape, 1, blank(init, slots + 1))
+        )
+        return (state, tape), (parameters, consts, store, tape, n, stride)
+
+    def backward(residuals, cotangents):
+        parameters, consts, store, tape, n, stride = residuals
+        first_state = jax.tree.map(lambda x: x[0], store)
+
+        def segment_transposed(carry):
+            end, states, *cts = carry
+            start = (end - 1) // stride * stride
+
+            def replay(carry):
+                k, states, state = carry
+                return k + 1, write(states, k - start, state), step(consts, state, tape)[0]
+
+            def transpose(carry):
+                k, *cts = carry
+                state = jax.tree.map(lambda x: x[k - start], states)
+                return k - 1, *step_transposed(parameters, consts, state, tape, *cts)
+
+            kept = jax.tree.map(lambda x: x[start % slots], store)
+            k, states, state = lax.while_loop(lambda carry: carry[0] < end - 1, replay, (start, states, kept))
+            states = write(states, k - start, state)
+            return start, states, *lax.while_loop(lambda carry: carry[0] >= start, transpose, (end - 1, *cts))[1:]
+
+        ct_state, ct_tape = _dense(cotangents, (first_state, tape))
+        carry = n, blank(first_state, longest_stride), ct_state, ct_tape, _zeros(parameters)
+        *_, ct_state, ct_tape, ct_consts = lax.while_loop(lambda carry: carry[0] > 0, segment_transposed, carry)
+        return ct_consts, ct_state, ct_tape
+
+    run.defvjp(forward, backward, symbolic_zeros=True)
+    return run(consts, init, tape)
+
+
+def store_size(max_steps: int) -> tuple[int, int]:
+    """Return the odd number of stored states and the longest stride: both O(sqrt(max_steps))."""
+    stride = 2 ** max(0, int(math.log2(math.sqrt(max_steps))) - 1)
+    return max(1, math.ceil(max_steps / stride)) | 1, stride
+
+
+def _hoist(fun, *args):
+    """Return ``fun`` with the tracers it closes over as its first argument, and these tracers."""
+    closed, out = jax.make_jaxpr(fun, return_shape=True)(*args)
+    traced = [isinstance(x, jax.core.Tracer) for x in closed.consts]
+
+    def pure(tracers, *args):
+        tracers = iter(tracers)
+        consts = [next(tracers) if is_traced else x for x, is_traced in zip(closed.consts, traced, strict=True)]
+        leaves = jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, consts))(*jax.tree.leaves(args))
+        return jax.tree.unflatten(jax.tree.structure(out), leaves)
+
+    return pure, [x for x, is_traced in zip(closed.consts, traced, strict=True) if is_traced]
+
+
+def _inexact(tree):
+    """Replace every leaf that carries no derivative by None."""
+    return jax.tree.map(lambda x: x if jnp.issubdtype(jnp.result_type(x), jnp.inexact) else None, tree)
+
+
+def _merge(part, whole):
+    """Fill the None leaves of ``part`` from ``whole``."""
+    return jax.tree.map(lambda p, w: w if p is None else p, part, whole, is_leaf=lambda x: x is None)
+
+
+def _where(active, new, old):
+    return jax.tree.map(lambda n, o: jnp.where(active, n, o), new, old)
+
+
+def _zeros(tree):
+    return jax.tree.map(jnp.zeros_like, tree)
+
+
+def _dense(cotangents, like):
+    """Turn symbolic zeros into arrays and drop the cotangents of integer leaves."""
+
+    def dense(x, ct):
+        return jnp.zeros_like(x) if isinstance(ct, SymbolicZero) else ct
+
+    return jax.tree.map(dense, _inexact(like), _prune(cotangents, like))
+
+
+def _prune(cotangents, like):
+    return jax.tree.map(lambda x, ct: ct if _inexact(x) is not None else None, like, cotangents)
