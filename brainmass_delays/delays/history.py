@@ -1,0 +1,101 @@
+"""Initial history: what a delayed read sees before the run has produced its own past."""
+
+from typing import Any
+
+import brainstate
+import braintools
+import brainunit as u
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._core.checks import ArgumentError
+
+INITIALIZERS = (braintools.init.Initialization, brainstate.nn.init.Initializer)
+
+
+def sampled_history(init: Any, initial: jax.Array, unit: u.Unit, n_slots: int, dt: u.Quantity) -> jax.Array:
+    """Sample a history on the grid ``-(n_slots - 1) dt, ..., -dt, 0``; the last sample is the initial state.
+
+    Parameters
+    ----------
+    init : None, callable, array or initializer
+        None: the initial state at all times. A function of time (a Quantity, zero or negative) -> ``(channel,)``. An array
+        ``(channel,)`` for constant history or ``(time, channel)`` in steps of ``dt``, newest last, at least ``n_slots``
+        long. A braintools or brainstate initializer, drawn for the shape ``(n_slots, ..., channel)``.
+    initial : array
+        Initial state ``(..., channel)``, magnitude.
+
+    Returns
+    -------
+    array
+        ``(..., channel, n_slots)``, oldest first.
+    """
+    shape = (n_slots, *initial.shape)
+    if init is None:
+        past = jnp.broadcast_to(initial, shape)
+    elif isinstance(init, INITIALIZERS):
+        past = _magnitude(init(shape), unit)
+    elif callable(init):
+        times = jnp.arange(-(n_slots - 1), 1) * dt
+        past = jax.vmap(lambda t: _broadcast(_magnitude(init(t), unit), initial.shape))(times)
+    else:
+        past = _from_array(_magnitude(init, unit), shape)
+    past = jnp.asarray(past, initial.dtype).at[-1].set(initial)
+    return jnp.moveaxis(past, 0, -1)
+
+
+def sampled_slopes(init: Any, past: jax.Array, unit: u.Unit, dt: u.Quantity) -> jax.Array:
+    """Return the history's slopes times the step on the same grid, ``(..., channel, n_slots)``.
+
+    Exact for constant history and for a function of time; fourth-order differences for samples.
+    """
+    if init is None:
+        return jnp.zeros_like(past)
+    if callable(init) and not isinstance(init, INITIALIZERS):
+        n_slots, shape = past.shape[-1], past.shape[:-1]
+        step = jnp.asarray(dt.to_decimal(u.ms), past.dtype)
+
+        def value(t):
+            return _broadcast(_magnitude(init(t * u.ms), unit), shape).astype(past.dtype)
+
+        times = jnp.arange(-(n_slots - 1), 1).astype(past.dtype) * step
+        slopes = jax.vmap(lambda t: jax.jvp(value, (t,), (step,))[1])(times)
+        return jnp.moveaxis(slopes, 0, -1)
+    return _differences(past)
+
+
+def _magnitude(value, unit):
+    if isinstance(value, u.Quantity) and not u.have_same_dim(value, unit):
+        raise ArgumentError("prefetch_delay.init", f"must have the unit of the state, {unit}", u.get_unit(value))
+    return value.to_decimal(unit) if isinstance(value, u.Quantity) else jnp.asarray(value)
+
+
+def _broadcast(value, shape):
+    try:
+        return jnp.broadcast_to(value, shape)
+    except ValueError:
+        raise ArgumentError("prefetch_delay.init", f"must give values of shape {shape}", value.shape) from None
+
+
+def _from_array(value, shape):
+    if value.ndim <= len(shape) - 1 or value.shape[0] == 1:
+        return _broadcast(value, shape)
+    if value.shape[0] < shape[0]:
+        raise ArgumentError("prefetch_delay.init", f"must cover the bound, {shape[0]} samples in steps of dt",
+                            f"{value.shape[0]} samples", "Give a longer history or lower max_delay")
+    return _broadcast(value[-shape[0]:].reshape(shape[0], *(1,) * (len(shape) - value.ndim), *value.shape[1:]), shape)
+
+
+def _differences(past: jax.Array) -> jax.Array:
+    """Differentiate samples along the last axis to fourth order (second order below five samples), per step."""
+    n = past.shape[-1]
+    if n < 5:
+        return jnp.gradient(past, axis=-1)
+    matrix = np.zeros((n, n))
+    for i in range(n):
+        start = min(max(i - 2, 0), n - 5)
+        nodes = np.arange(start, start + 5) - i
+        powers = np.vander(nodes, increasing=True).T.astype(float)
+        matrix[i, start:start + 5] = np.linalg.solve(powers, np.eye(5)[1])
+    return past @ jnp.asarray(matrix.T, past.dtype)
