@@ -1,0 +1,389 @@
+"""The connectome: who is connected to whom, how strongly, and over which tract length."""
+
+from collections.abc import Iterable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import brainunit as u
+import jax.numpy as jnp
+import numpy as np
+from brainstate.nn import Param
+
+from .._core.checks import ArgumentError, check_choice
+from .._core.units import magnitude
+from .fetch import fetch
+from .load import load
+from .synthesize import synthetic
+from .validate import check_lengths, check_speed, check_weights, to_centres, to_labels, to_matrix
+
+SPEED = u.mm / u.ms
+
+
+class Connectome:
+    """Hold weights and tract lengths between regions, checked once and immutable.
+
+    Matrices are ``[target, source]``: ``weights[i, j]`` and ``lengths[i, j]`` belong to the connection from
+    region j to region i. An edge exists where its weight is not zero; the length of any other pair is never
+    used and may be anything, NaN included.
+
+    Parameters
+    ----------
+    weights : array_like, shape (n_regions, n_regions)
+        Connection strengths, dimensionless. Zero means no connection; a diagonal entry is a self-connection.
+    lengths : array_like or Quantity, shape (n_regions, n_regions)
+        Tract lengths. A plain number means mm; a quantity may have any unit of length.
+    labels : sequence of str, optional
+        One name per region. Default: ``'0', '1', ...``
+    centres : array_like or Quantity, shape (n_regions, 3), optional
+        Region centers in space. A plain number means mm.
+    signed : bool, optional
+        Allow negative weights. Default False.
+
+    Raises
+    ------
+    ArgumentError
+        If a matrix is not square, not finite, negative without ``signed``, lacks a length where there is a
+        weight, has another dimension than length, or if labels or centers do not match the number of regions.
+
+    Warns
+    -----
+    UserWarning
+        If different regions are connected over a length of 0, which makes their delay 0 at every speed.
+
+    Notes
+    -----
+    float32 input stays float32, so that 10,000 regions take 0.8 GB; everything else becomes float64. Matrices
+    are copied unless they are read-only already.
+
+    Examples
+    --------
+    >>> import brainunit as u
+    >>> from brainmass_delays.connectome import Connectome
+    >>> c = Connectome([[0., 0.5], [1., 0.]], [[0., 20.], [20., 0.]], labels=['V1', 'MT'])
+    >>> float(c.delays(4. * u.meter / u.second)[0, 1] / u.ms)
+    5.0
+    """
+
+    __slots__ = ("_weights", "_lengths", "_labels", "_centres", "_signed")
+
+    def __init__(
+        self,
+        weights: Any,
+        lengths: Any,
+        labels: Sequence[str] | None = None,
+        centres: Any = None,
+        *,
+        signed: bool = False,
+    ):
+        weights = to_matrix("Connectome.weights", weights, u.UNITLESS)
+        check_weights(weights, signed)
+        lengths = to_matrix("Connectome.lengths", lengths, u.mm)
+        check_lengths(lengths, weights)
+        n = len(weights)
+        self._assign(weights, lengths, to_labels(labels, n), to_centres(centres, n), bool(signed))
+
+    def _assign(self, weights, lengths, labels, centres, signed):
+        """Store checked fields as read-only arrays."""
+        self._weights, self._lengths, self._centres = map(_frozen, (weights, lengths, centres))
+        self._labels, self._signed = labels, signed
+        return self
+
+    def _replace(self, **changes) -> "Connectome":
+        """Return a copy with some fields changed, which must be valid already."""
+        fields = {
+            "weights": self._weights,
+            "lengths": self._lengths,
+            "labels": self._labels,
+            "centres": self._centres,
+            "signed": self._signed,
+        }
+        return object.__new__(Connectome)._assign(**fields | changes)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Connection strengths, dimensionless, (n_regions, n_regions), ``[target, source]``, read-only."""
+        return self._weights
+
+    @property
+    def lengths(self) -> u.Quantity:
+        """Tract lengths in mm, (n_regions, n_regions), ``[target, source]``."""
+        return u.Quantity(self._lengths, unit=u.mm)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the regions."""
+        return self._labels
+
+    @property
+    def centres(self) -> u.Quantity | None:
+        """Centers of the regions in mm, (n_regions, 3), or None."""
+        return None if self._centres is None else u.Quantity(self._centres, unit=u.mm)
+
+    @property
+    def signed(self) -> bool:
+        """Whether negative weights are allowed."""
+        return self._signed
+
+    @property
+    def n_regions(self) -> int:
+        """Number of regions."""
+        return len(self._weights)
+
+    @property
+    def density(self) -> float:
+        """Share of the ordered pairs of different regions that are connected, from 0 to 1."""
+        return int(np.count_nonzero(self._edges())) / max(self.n_regions * (self.n_regions - 1), 1)
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether both directions of every connection have the same weight and length."""
+        weights, lengths = self._weights, self._used_lengths()
+        return np.array_equal(weights, weights.T) and np.array_equal(lengths, lengths.T)
+
+    def __repr__(self) -> str:
+        text = f"Connectome({self.n_regions} regions, density {self.density:.3f}, "
+        text += "symmetric" if self.is_symmetric else "asymmetric"
+        lengths = self._lengths[self._edges()]
+        if lengths.size:
+            text += f", lengths {lengths.min():.3g} to {lengths.max():.3g} mm, mean {lengths.mean():.3g} mm"
+        return text + ")"
+
+    def delays(self, speed: Any) -> u.Quantity:
+        """Compute conduction delays from tract lengths.
+
+        Parameters
+        ----------
+        speed : float, Quantity or Param
+            Conduction speed; a plain number means mm/ms, which is m/s. A scalar, one per source
+            ``(n_regions,)``, or one per edge ``(n_regions, n_regions)``; positive, and ``inf`` means no
+            delay.
+
+        Returns
+        -------
+        Quantity, shape (n_regions, n_regions)
+            Delays in ms, ``[target, source]``. Pairs without a connection get 0.
+
+        Raises
+        ------
+        ArgumentError
+            If the speed is not positive, has another dimension, or does not fit the matrix.
+
+        Notes
+        -----
+        The gradient in speed is ``-length / speed**2`` on edges and 0 elsewhere, finite also where a missing
+        edge has a NaN length. Under a trace the value of speed cannot be looked at: bound it (a `Param` with
+        a transform) if an optimizer moves it.
+
+        Examples
+        --------
+        >>> import jax
+        >>> from brainmass_delays.connectome import Connectome
+        >>> c = Connectome([[0., 1.], [1., 0.]], [[0., 12.], [12., 0.]])
+        >>> float(jax.grad(lambda speed: c.delays(speed).mantissa.max())(4.))
+        -0.75
+        """
+        speed = speed.value() if isinstance(speed, Param) else speed
+        speed = magnitude("Connectome.delays.speed", speed, SPEED)
+        check_speed(speed, self._weights.shape)
+        return u.Quantity(jnp.asarray(self._used_lengths()) / speed, unit=u.ms)
+
+    def threshold(self, *, density: float | None = None, weight: float | None = None) -> "Connectome":
+        """Remove weak connections between different regions; keep self-connections.
+
+        Parameters
+        ----------
+        density : float, optional
+            Keep this share of the pairs of different regions, the strongest first, and among equals the
+            shortest first. Pairs of a symmetric connectome are kept or removed together. A connectome that is
+            sparser already stays as it is.
+        weight : float, optional
+            Keep connections of at least this absolute weight. Give either this or ``density``.
+
+        Returns
+        -------
+        Connectome
+
+        Raises
+        ------
+        ArgumentError
+            If not exactly one of the two is given, or if it is out of range.
+
+        Examples
+        --------
+        >>> from brainmass_delays.connectome import Connectome
+        >>> Connectome.synthetic(20).threshold(density=0.1).density
+        0.1
+        """
+        if (density is None) == (weight is None):
+            raise ArgumentError(
+                "Connectome.threshold",
+                "needs either density or weight",
+                "neither" if density is None else "both",
+            )
+        if density is not None:
+            if not 0 < density <= 1:
+                raise ArgumentError("Connectome.threshold.density", "must be above 0 and at most 1", density)
+            keep = self._strongest(density)
+        else:
+            if not 0 <= weight < np.inf:
+                raise ArgumentError("Connectome.threshold.weight", "must be finite and not negative", weight)
+            keep = np.abs(self._weights) >= weight
+        np.fill_diagonal(keep, True)
+        return self._replace(weights=np.where(keep, self._weights, 0).astype(self._weights.dtype, copy=False))
+
+    def _strongest(self, density: float) -> np.ndarray:
+        """Mark the strongest share of the pairs of different regions, (n_regions, n_regions) bool."""
+        n_pairs = self.n_regions * (self.n_regions - 1)
+        candidates = self._edges()
+        symmetric = self.is_symmetric
+        if symmetric:
+            candidates, n_pairs = np.triu(candidates), n_pairs // 2
+        edges = np.flatnonzero(candidates)
+        order = np.lexsort((self._lengths.flat[edges], -np.abs(self._weights.flat[edges])))
+        keep = np.zeros_like(candidates)
+        keep.flat[edges[order[: round(density * n_pairs)]]] = True
+        return keep | keep.T if symmetric else keep
+
+    def normalize(self, how: str = "row") -> "Connectome":
+        """Scale the weights.
+
+        Parameters
+        ----------
+        how : {'row', 'max', 'none'}, optional
+            ``'row'`` (default): the absolute weights that enter each region sum to 1, self-connections
+            included; a region without input stays without. ``'max'``: the largest absolute weight is 1.
+            ``'none'``: as it is.
+
+        Returns
+        -------
+        Connectome
+
+        Examples
+        --------
+        >>> from brainmass_delays.connectome import Connectome
+        >>> float(Connectome.synthetic(20).normalize('max').weights.max())
+        1.0
+        """
+        check_choice("Connectome.normalize.how", how, ("row", "max", "none"))
+        if how == "none":
+            return self
+        size = np.abs(self._weights)
+        scale = size.sum(axis=1, keepdims=True) if how == "row" else size.max(initial=0)
+        return self._replace(weights=self._weights / np.where(scale > 0, scale, 1).astype(size.dtype))
+
+    def transpose(self) -> "Connectome":
+        """Exchange source and target, e.g. for matrices that were stored as ``[source, target]``.
+
+        Examples
+        --------
+        >>> from brainmass_delays.connectome import Connectome
+        >>> Connectome([[0., 2.], [0., 0.]], [[0., 9.], [9., 0.]]).transpose().weights[1, 0]
+        np.float64(2.0)
+        """
+        return self._replace(weights=self._weights.T, lengths=self._lengths.T)
+
+    def select(self, regions: Iterable[int | str]) -> "Connectome":
+        """Keep some regions, in the order given, and the connections between them.
+
+        Parameters
+        ----------
+        regions : iterable of int or str
+            Indices or labels.
+
+        Raises
+        ------
+        ArgumentError
+            If a region is unknown or named twice.
+
+        Examples
+        --------
+        >>> from brainmass_delays.connectome import Connectome
+        >>> Connectome.synthetic(20).select(['L01', 'R01']).labels
+        ('L01', 'R01')
+        """
+        indices = [self._index(region) for region in regions]
+        if not indices or len(set(indices)) < len(indices):
+            raise ArgumentError(
+                "Connectome.select.regions", "must name at least one, each only once", indices
+            )
+        square = np.ix_(indices, indices)
+        return self._replace(
+            weights=self._weights[square],
+            lengths=self._lengths[square],
+            labels=tuple(self._labels[i] for i in indices),
+            centres=None if self._centres is None else self._centres[indices],
+        )
+
+    def _index(self, region: int | str) -> int:
+        """Return the index of a region given by index or label."""
+        if isinstance(region, str):
+            return self._labels.index(check_choice("Connectome.select.regions", region, self._labels))
+        if not -self.n_regions <= region < self.n_regions:
+            raise ArgumentError("Connectome.select.regions", f"must be below {self.n_regions}", region)
+        return int(region) % self.n_regions
+
+    def _edges(self) -> np.ndarray:
+        """Mark the connections between different regions, (n_regions, n_regions) bool."""
+        edges = self._weights != 0
+        np.fill_diagonal(edges, False)
+        return edges
+
+    def _used_lengths(self) -> np.ndarray:
+        """Return lengths in mm with 0 where there is no connection."""
+        return np.where(self._weights != 0, self._lengths, self._lengths.dtype.type(0))
+
+    def save(self, path: str | PathLike) -> None:
+        """Write a ``.npz`` file that `load` reads.
+
+        Parameters
+        ----------
+        path : str or path
+            File name; must end in ``.npz``. An existing file is replaced.
+
+        Raises
+        ------
+        ArgumentError
+            If the name has another ending.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib
+        >>> from brainmass_delays.connectome import Connectome
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, 'mine.npz')
+        ...     Connectome.synthetic(10).save(path)
+        ...     Connectome.load(path).n_regions
+        10
+        """
+        if Path(path).suffix != ".npz":
+            raise ArgumentError("Connectome.save.path", "must end in .npz", path)
+        fields = {
+            "weights": self._weights,
+            "lengths": self._lengths,
+            "labels": np.array(self._labels),
+            "signed": self._signed,
+        }
+        if self._centres is not None:
+            fields["centres"] = self._centres
+        np.savez(path, **fields)
+
+    load = classmethod(load)
+    synthetic = classmethod(synthetic)
+    fetch = classmethod(fetch)
+
+    def plot(self, **kwargs):
+        """Draw weights and lengths: `brainmass_delays.viz.plot_connectivity` with these arguments."""
+        from ..viz.matrices import plot_connectivity  # brings matplotlib, which nothing else here needs
+
+        return plot_connectivity(self, **kwargs)
+
+
+def _frozen(array: np.ndarray | None) -> np.ndarray | None:
+    """Return the array read-only, copied if somebody else could write to it."""
+    if array is None:
+        return None
+    if array.flags.writeable or isinstance(array.base, np.ndarray):
+        array = array.copy()
+        array.flags.writeable = False
+    return array
