@@ -1,1 +1,45 @@
+"""Couplings between regions, as pure functions and as Modules."""
 
+from .kernels import (
+    additive_coupling,
+    diffusive_coupling,
+    hyperbolic_tangent_coupling,
+    kuramoto_coupling,
+    laplacian_coupling,
+    powerlaw_coupling,
+    sigmoidal_coupling,
+    sigmoidal_jansen_rit_coupling,
+)
+from .modules import (
+    COUPLINGS,
+    AdditiveCoupling,
+    Coupling,
+    DiffusiveCoupling,
+    HyperbolicTangentCoupling,
+    KuramotoCoupling,
+    LaplacianCoupling,
+    PowerLawCoupling,
+    SigmoidalCoupling,
+    SigmoidalJansenRitCoupling,
+)
+
+__all__ = [
+    "COUPLINGS",
+    "AdditiveCoupling",
+    "Coupling",
+    "DiffusiveCoupling",
+    "HyperbolicTangentCoupling",
+    "KuramotoCoupling",
+    "LaplacianCoupling",
+    "PowerLawCoupling",
+    "SigmoidalCoupling",
+    "SigmoidalJansenRitCoupling",
+    "additive_coupling",
+    "diffusive_coupling",
+    "hyperbolic_tangent_coupling",
+    "kuramoto_coupling",
+    "laplacian_coupling",
+    "powerlaw_coupling",
+    "sigmoidal_coupling",
+    "sigmoidal_jansen_rit_coupling",
+]

@@ -1,0 +1,445 @@
+r"""Coupling kernels: pure functions from a delayed source, a target and weights to the input of every region.
+
+All share one contract. With N targets and K source slots per target (K = N for a full matrix; less for padded neighbor
+lists, whose unused slots have weight 0):
+
+* ``delayed_x``: source, shape (..., N, K) or flattened (..., N * K), ``x[..., i, k]`` as seen by target i;
+* ``y``: target, shape (..., N); ``conn``: weights, shape (N, K) or flattened (N * K,), ``[target, source]``;
+* source and target may be arrays, Quantities or zero-argument reads; leading axes are batch axes;
+* the result has shape (..., N). Strengths and shape parameters broadcast against it.
+
+Linear kernels keep units. Where a nonlinearity needs a plain number (sigmoids, tanh), the magnitude in the unit of the
+source enters it. A slot of weight 0 whose source is not finite counts as 0, so it poisons neither the value nor a
+gradient; a finite source behind a weight of 0 still gives that weight its gradient.
+
+The gradient is exact in every argument; each kernel costs one pass over the (..., N, K) source.
+"""
+
+from collections.abc import Callable
+from math import isqrt
+from typing import Any
+
+import brainunit as u
+import jax.nn
+import jax.numpy as jnp
+
+from .._core.checks import ArgumentError, check_choice
+
+NORMALIZATIONS = ("none", "rw", "sym")
+
+
+def additive_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 1.0, b: Any = 0.0):
+    r"""Return the weighted sum of the sources, :math:`k \sum_j w_{ij} x_{ij} + b`.
+
+    Parameters
+    ----------
+    delayed_x, conn
+        Source and weights, see `brainmass_delays.couplings.kernels`.
+    k : array_like or Quantity, default 1
+        Strength, scalar or shape (N,).
+    b : array_like or Quantity, default 0
+        Bias added after the sum, in its unit.
+
+    Returns
+    -------
+    array or Quantity, shape (..., N)
+        Input of every target, in the unit of ``k * conn * x``.
+
+    Raises
+    ------
+    ArgumentError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from brainmass_delays.couplings.kernels import additive_coupling
+    >>> additive_coupling(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.ones((2, 2)), k=1.0, b=0.5).tolist()
+    [3.5, 7.5]
+    """
+    return additive_combine(weighted_sum("additive_coupling", delayed_x, conn), k, b)
+
+
+def additive_combine(total: Any, k: Any, b: Any):
+    """Return the additive input for the weighted sum ``total`` of the sources, shape (..., N)."""
+    return k * total + b
+
+
+def diffusive_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0):
+    r"""Return the weighted differences from the target, :math:`k \sum_j w_{ij} (x_{ij} - y_i)`.
+
+    Parameters
+    ----------
+    delayed_x, y, conn
+        Source, target and weights, see `brainmass_delays.couplings.kernels`.
+    k : array_like or Quantity, default 1
+        Strength, scalar or shape (N,).
+
+    Returns
+    -------
+    array or Quantity, shape (..., N)
+        Input of every target, in the unit of ``k * conn * x``.
+
+    Raises
+    ------
+    ArgumentError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from brainmass_delays.couplings.kernels import diffusive_coupling
+    >>> x, y = jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([1.0, 2.0])
+    >>> diffusive_coupling(x, y, jnp.ones((2, 2)), k=0.5).tolist()
+    [0.5, 1.5]
+    """
+    y = _target("diffusive_coupling", y)
+    weights = matrix("diffusive_coupling", conn, y.shape[-1])
+    return diffusive_combine(weighted_sum("diffusive_coupling", delayed_x, weights), y, weights.sum(axis=-1), k)
+
+
+def diffusive_combine(total: Any, y: Any, degree: Any, k: Any):
+    """Return the diffusive input for the weighted sum ``total`` of the sources and ``degree``, the sum of weights."""
+    return k * (total - degree * y)
+
+
+def laplacian_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0,
+                       normalize: str = "none"):
+    r"""Return the graph Laplacian of the weights applied to the sources, with the target on the diagonal.
+
+    Parameters
+    ----------
+    delayed_x, y, conn
+        Source, target and weights, see `brainmass_delays.couplings.kernels`.
+    k : array_like or Quantity, default 1
+        Strength, scalar or shape (N,).
+    normalize : {'none', 'rw', 'sym'}, default 'none'
+        With degrees :math:`d_i = \sum_j w_{ij}`: 'none' gives :math:`W - D` (the diffusive coupling), 'rw' the random
+        walk form :math:`D^{-1} W - I`, 'sym' the symmetric form :math:`D^{-1/2} W D^{-1/2} - I`.
+
+    Returns
+    -------
+    array or Quantity, shape (..., N)
+        Input of every target.
+
+    Raises
+    ------
+    ArgumentError
+        If the shapes do not fit, the normalization is unknown, or 'sym' is asked of neighbor lists (K < N).
+
+    Notes
+    -----
+    A region without connections receives 0 in every form.
+
+    References
+    ----------
+    Chung, F. (1997). Spectral Graph Theory. American Mathematical Society.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from brainmass_delays.couplings.kernels import laplacian_coupling
+    >>> x, y = jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([1.0, 2.0])
+    >>> laplacian_coupling(x, y, jnp.ones((2, 2)), normalize='rw').tolist()
+    [0.5, 1.5]
+    """
+    y = _target("laplacian_coupling", y)
+    weights = normalized("laplacian_coupling", matrix("laplacian_coupling", conn, y.shape[-1]), normalize)
+    return diffusive_combine(weighted_sum("laplacian_coupling", delayed_x, weights), y,
+                             diagonal(weights, normalize), k)
+
+
+def normalized(where: str, weights: Any, normalize: str):
+    """Return the off-diagonal part of a Laplacian, shape (N, K)."""
+    check_choice(f"{where}.normalize", normalize, NORMALIZATIONS)
+    if normalize == "none":
+        return weights
+    inverse = _inverse_degree(weights)[:, None]
+    if normalize == "rw":
+        return inverse * weights
+    if weights.shape[0] != weights.shape[1]:
+        raise ArgumentError(f"{where}.normalize", "must be 'none' or 'rw' for neighbor lists", repr(normalize),
+                            "The degrees of the sources need the full (N, N) matrix")
+    return jnp.sqrt(inverse) * weights * jnp.sqrt(inverse.T)
+
+
+def diagonal(weights: Any, normalize: str):
+    """Return the diagonal part of a Laplacian, given what `normalized` returned: degrees, or 1 where there are any."""
+    degree = weights.sum(axis=-1)
+    return degree if normalize == "none" else jnp.where(jnp.any(weights != 0, axis=-1), 1.0, 0.0)
+
+
+def _inverse_degree(weights: Any):
+    """Return one over the degree of every target, 0 for one without connections."""
+    degree = u.get_mantissa(weights).sum(axis=-1)
+    used = degree != 0
+    return jnp.where(used, 1.0 / jnp.where(used, degree, 1.0), 0.0)
+
+
+def powerlaw_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0, p: Any = 1.0):
+    r"""Return signed powers of the differences, :math:`k \sum_j w_{ij} \, \mathrm{sign}(d) |d|^p`, :math:`d = x_{ij} - y_i`.
+
+    Parameters
+    ----------
+    delayed_x, y, conn
+        Source, target and weights, see `brainmass_delays.couplings.kernels`.
+    k : array_like or Quantity, default 1
+        Strength, scalar or shape (N,).
+    p : array_like, default 1
+        Exponent, positive, dimensionless, scalar or shape (N,). 1 is the diffusive coupling.
+
+    Returns
+    -------
+    array or Quantity, shape (..., N)
+        Input of every target, in the unit of ``k * conn * y``: the power is taken of the number of units of y.
+
+    Raises
+    ------
+    ArgumentError
+        If the shapes do not fit.
+
+    Notes
+    -----
+    The value is exact everywhere. So is the gradient, in d and in p, except at d = 0 for p < 1, where the slope is
+    infinite and 0 is returned instead (at p = 1 it is 1, above it is 0).
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from brainmass_delays.couplings.kernels import powerlaw_coupling
+    >>> powerlaw_coupling(jnp.array([[5.0, -3.0]]), jnp.array([1.0]), jnp.ones((1, 2)), p=0.5).tolist()
+    [0.0]
+    """
+    y = _target("powerlaw_coupling", y)
+    unit = u.get_unit(y)
+    weights, difference = _differences("powerlaw_coupling", delayed_x, y, conn)
+    exponent = jnp.asarray(u.get_magnitude(p))
+    power = signed_power(u.get_magnitude(difference.in_unit(unit)) if isinstance(difference, u.Quantity)
+                         else difference, exponent[..., None] if exponent.ndim else exponent)
+    return k * (weights * power).sum(axis=-1) * (1.0 if unit.is_unitless else unit)
+
+
+def signed_power(d: Any, p: Any):
+    """Return ``sign(d) * |d|**p`` with a finite gradient everywhere."""
+    zero = d == 0
+    size = jnp.where(zero, 1.0, jnp.abs(d))
+    # At 0 the branch d * (p == 1) has the right value, and the right slope for every p >= 1.
+    return jnp.where(zero, d * (p == 1), jnp.sign(d) * size**p)
+
+
+def kuramoto_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0, alpha: Any = 0.0):
+    r"""Return the Sakaguchi-Kuramoto input of phases, :math:`k \sum_j w_{ij} \sin(x_{ij} - y_i - \alpha)`.
+
+    Parameters
+    ----------
+    delayed_x, y, conn
+        Source and target phases in rad, and weights, see `brainmass_delays.couplings.kernels`.
+    k : array_like or Quantity, default 1
+        Strength, scalar or shape (N,). It is not divided by N.
+    alpha : array_like, default 0
+        Phase lag in rad, scalar or shape (N,).
+
+    Returns
+    -------
+    array or Quantity, shape (..., N)
+        Input of every target, in the unit of ``k * conn``.
+
+    Raises
+    ------
+    ArgumentError
+        If the shapes do not fit.
+
+    References
+    ----------
+    Sakaguchi, H., Kuramoto, Y. (1986). A soluble active rotator model showing phase transitions via mutual entrainment.
+    Progress of Theoretical Physics 76, 576-581.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from brainmass_delays.couplings.kernels import kuramoto_coupling
+    >>> x, y = jnp.array([[0.0, jnp.pi / 2]]), jnp.array([0.0])
+    >>> kuramoto_coupling(x, y, jnp.ones((1, 2)), k=3.0).tolist()
+    [3.0]
+    """
+    y = _target("kuramoto_coupling", y)
+    weights, difference = _differences("kuramoto_coupling", delayed_x, y, conn)
+    lag = jnp.asarray(alpha)
+    phase = u.get_magnitude(difference) - (lag[..., None] if lag.ndim else lag)
+    return k * (weights * jnp.sin(phase)).sum(axis=-1)
+
+
+def sigmoidal_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 1.0, a: Any = 1.0, b: Any = 0.0,
+                       slope: Any = 1.0, midpoint: Any = 0.0):
+    r"""Return a logistic function of the weighted sum, :math:`k \, \sigma(s (a \sum_j w_{ij} x_{ij} + b - m))`.
+
+    Parameters
+    ----------
+    delayed_x, conn
+        Source and weights, see `brainmass_delays.couplings.kernels`.
+    k : array_like or Quantity, default 1
+        Strength, the largest input; scalar or shape (N,).
+    a, b : array_like, default 1 and 0
+        Gain and offset of the sum.
+    slope, midpoint : array_like, default 1 and 0
+        Steepness s and half-activation m of the logistic function.
+
+    Returns
+    -------
+    array or Quantity, shape (..., N)
+        Input of every target, in the unit of ``k``.
+
+    Raises
+    ------
+    ArgumentError
+        If the shapes do not fit.
+
+    References
+    ----------
+    Sanz-Leon, P., Knock, S. A., Spiegler, A., Jirsa, V. K. (2015). Mathematical framework for large-scale brain network
+    modeling in The Virtual Brain. NeuroImage 111, 385-430.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from brainmass_delays.couplings.kernels import sigmoidal_coupling
+    >>> sigmoidal_coupling(jnp.zeros((2, 2)), jnp.ones((2, 2)), k=4.0).tolist()
+    [2.0, 2.0]
+    """
+    total = u.get_magnitude(weighted_sum("sigmoidal_coupling", delayed_x, conn))
+    return k * jax.nn.sigmoid(slope * (a * total + b - midpoint))
+
+
+def hyperbolic_tangent_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 0.5, scale: Any = 2.0):
+    r"""Return a saturating, odd function of the weighted sum, :math:`k \tanh(s \sum_j w_{ij} x_{ij})`.
+
+    Parameters
+    ----------
+    delayed_x, conn
+        Source and weights, see `brainmass_delays.couplings.kernels`.
+    k : array_like or Quantity, default 0.5
+        Strength, the largest input; scalar or shape (N,).
+    scale : array_like, default 2
+        Factor s of the sum.
+
+    Returns
+    -------
+    array or Quantity, shape (..., N)
+        Input of every target, in the unit of ``k``.
+
+    Raises
+    ------
+    ArgumentError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from brainmass_delays.couplings.kernels import hyperbolic_tangent_coupling
+    >>> hyperbolic_tangent_coupling(jnp.zeros((2, 2)), jnp.ones((2, 2))).tolist()
+    [0.0, 0.0]
+    """
+    total = u.get_magnitude(weighted_sum("hyperbolic_tangent_coupling", delayed_x, conn))
+    return k * jnp.tanh(scale * total)
+
+
+def sigmoidal_jansen_rit_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 1.0, cmin: Any = 0.0,
+                                  cmax: Any = 0.005, midpoint: Any = 6.0, r: Any = 0.56):
+    r"""Return the weighted sum of firing rates, :math:`k \sum_j w_{ij} S(x_{ij})`.
+
+    .. math:: S(x) = c_{min} + \frac{c_{max} - c_{min}}{1 + e^{r (m - x)}}
+
+    Parameters
+    ----------
+    delayed_x, conn
+        Source (mV if it has a unit) and weights, see `brainmass_delays.couplings.kernels`.
+    k : array_like or Quantity, default 1
+        Strength, scalar or shape (N,).
+    cmin, cmax : array_like, default 0 and 0.005
+        Lowest and highest rate, per ms.
+    midpoint : array_like, default 6
+        Potential m of the half-maximal rate, in mV.
+    r : array_like, default 0.56
+        Steepness, in 1/mV.
+
+    Returns
+    -------
+    array or Quantity, shape (..., N)
+        Input of every target, in the unit of ``k * conn``.
+
+    Raises
+    ------
+    ArgumentError
+        If the shapes do not fit.
+
+    References
+    ----------
+    Jansen, B. H., Rit, V. G. (1995). Electroencephalogram and visual evoked potential generation in a mathematical model
+    of coupled cortical columns. Biological Cybernetics 73, 357-366.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from brainmass_delays.couplings.kernels import sigmoidal_jansen_rit_coupling
+    >>> sigmoidal_jansen_rit_coupling(jnp.full((1, 2), 6.0), jnp.array([[0.2, 0.4]]), k=1000.0).tolist()
+    [1.5]
+    """
+    source, weights = _source("sigmoidal_jansen_rit_coupling", delayed_x, conn)
+    rate = cmin + (cmax - cmin) * jax.nn.sigmoid(r * (u.get_magnitude(source) - midpoint))
+    return k * (weights * rate).sum(axis=-1)
+
+
+def weighted_sum(where: str, delayed_x: Callable | Any, conn: Any):
+    """Return ``sum_k conn[i, k] * x[..., i, k]``, shape (..., N)."""
+    source, weights = _source(where, delayed_x, conn)
+    return (weights * source).sum(axis=-1)
+
+
+def matrix(where: str, conn: Any, n_targets: int | None = None):
+    """Return the weights as a matrix of shape (N, K); flattened ones need ``n_targets`` unless they are square."""
+    conn = u.math.asarray(conn)
+    if conn.ndim == 1:
+        n = n_targets or isqrt(conn.size)
+        if conn.size % n or not (n_targets or n * n == conn.size):
+            raise ArgumentError(f"{where}.conn", f"must have a length divisible by the {n} targets" if n_targets
+                                else "must be square when flattened", f"length {conn.size}",
+                                "Pass it with shape (N, K)")
+        return conn.reshape(n, -1)
+    if conn.ndim != 2:
+        raise ArgumentError(f"{where}.conn", "must have shape (N, K) or (N * K,)", conn.shape)
+    if n_targets is not None and conn.shape[0] != n_targets:
+        raise ArgumentError(f"{where}.conn", f"must have one row per target, {n_targets}", conn.shape)
+    return conn
+
+
+def _read(value: Callable | Any):
+    """Return what a read reads, or the array itself."""
+    return u.math.asarray(value() if callable(value) else value)
+
+
+def _target(where: str, y: Callable | Any):
+    """Return the target, shape (..., N)."""
+    y = _read(y)
+    if y.ndim < 1:
+        raise ArgumentError(f"{where}.y", "must have shape (..., N)", "a scalar")
+    return y
+
+
+def _source(where: str, delayed_x: Callable | Any, conn: Any):
+    """Return the source, shape (..., N, K), with unused slots that are not finite set to 0; and the weights (N, K)."""
+    weights = matrix(where, conn)
+    n, k = weights.shape
+    x = _read(delayed_x)
+    if x.shape[-2:] != (n, k):
+        if x.ndim < 1 or x.shape[-1] != n * k:
+            raise ArgumentError(f"{where}.delayed_x", f"must have shape (..., {n}, {k}) or (..., {n * k})", x.shape,
+                                "Read it with prefetch_delay(state, (delay, delay_index(N)))")
+        x = x.reshape(*x.shape[:-1], n, k)
+    poisoned = (u.get_mantissa(weights) == 0) & ~jnp.isfinite(u.get_mantissa(x))
+    return u.math.where(poisoned, jnp.zeros((), x.dtype) * u.get_unit(x), x), weights
+
+
+def _differences(where: str, delayed_x: Callable | Any, y: Any, conn: Any):
+    """Return the weights (N, K) and the differences source minus target, shape (..., N, K)."""
+    source, weights = _source(where, delayed_x, matrix(where, conn, y.shape[-1]))
+    return weights, source - y[..., None]
