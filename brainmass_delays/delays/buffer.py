@@ -127,3 +127,10 @@ def newest_slope(values: tuple[jax.Array, jax.Array, jax.Array], slopes: tuple[j
     """
     return (sum(w * x for w, x in zip(NEWEST_SLOPE_VALUES, values, strict=True))
             + sum(w * s for w, s in zip(NEWEST_SLOPE_SLOPES, slopes, strict=True)))
+
+
+def predict_slope(values: Ring, slopes: Ring, channels) -> Ring:
+    """Replace the newest slope by its estimate, until the next step knows it."""
+    past = [sample(values, channels, age) for age in (2, 1, 0)]
+    rates = [sample(slopes, channels, age) for age in (2, 1)]
+    return replace_newest(slopes, newest_slope(past, rates))

@@ -142,8 +142,7 @@ class DelayedRead(brainstate.graph.Node):
         The static bound.
     """
 
-    def __init__(self, module, item, delay, *, init=None, interpolation="linear", max_delay=None, min_delay=None,
-                 active=None):
+    def __init__(self, module, item, delay, *, init=None, interpolation="linear", max_delay=None, bounds=None, active=True):
         where = "prefetch_delay"
         if not isinstance(module, brainstate.nn.Dynamics):
             raise ArgumentError(f"{where}.node", "must be a brainstate.nn.Dynamics", type(module).__name__)
@@ -155,8 +154,9 @@ class DelayedRead(brainstate.graph.Node):
             raise ArgumentError(f"{where}.interpolation", "'hermite' needs the slopes that a node of this library stores",
                                 type(module).__name__, "Use 'cubic', which is of the same order")
         refuse_untrainable(where, self.source, interpolation)
-        self.max_delay = static_bound(where, self.source, max_delay)
-        self.min_delay = 0.0 * u.ms if min_delay is None else min_delay
+        if bounds is None:
+            bounds = 0.0, static_bound(where, self.source, max_delay).to_decimal(u.ms)
+        self.bounds = bounds  # in ms, one pair for all or one per entry
         self.index = self._find_index(index)
         self._init = init
         self.buffer = DelayBuffer(self, init)
@@ -183,24 +183,47 @@ class DelayedRead(brainstate.graph.Node):
         """Return the delay as a Quantity, evaluated now."""
         return value_of(self.source)
 
-    def lag(self, dt: u.Quantity):
-        """Return the delay in steps, NaN where it leaves the static bound, and how many entries do.
+    @property
+    def max_delay(self) -> u.Quantity:
+        """The static bound."""
+        return float(np.max(self.bounds[1])) * u.ms
 
-        Concrete delays outside the bound raise here.
+    def lag(self, dt: u.Quantity):
+        """Return the delay in steps, NaN where it leaves the static bounds, and how many entries do.
+
+        Concrete delays outside the bounds raise here.
         """
-        delay = magnitude("prefetch_delay.delay", self.delay(), u.ms, plain=False)
         step = dt.to_decimal(u.ms)
-        active = True if self.active is None else self.active
-        lag = jnp.where(active, delay, self.min_delay.to_decimal(u.ms)) / step
-        low, high = self.min_delay.to_decimal(u.ms) / step, self.max_delay.to_decimal(u.ms) / step
-        slack = 1e-6 * max(1.0, high)
+        low, high = (np.asarray(bound) / step for bound in self.bounds)
+        delay = magnitude("prefetch_delay.delay", self.delay(), u.ms, plain=False)
+        lag = jnp.where(self.active, delay / step, low)
+        slack = 1e-5 * np.maximum(1.0, high)
         inside = (lag >= low - slack) & (lag <= high + slack)
-        n_outside = jnp.sum(~jnp.broadcast_to(inside, self.index.shape))
-        if not is_traced(lag) and int(n_outside):
-            raise ArgumentError("prefetch_delay.delay", f"must lie between {self.min_delay} and {self.max_delay}",
-                                f"{int(n_outside)} of {self.index.size} entries outside, up to "
-                                f"{float(jnp.nanmax(lag) * step):.4g} ms", "Raise max_delay")
+        n_outside = jnp.sum(~jnp.broadcast_to(inside, self.index.shape)).astype(jnp.int32)
+        if not is_traced(n_outside) and int(n_outside):
+            raise ArgumentError("prefetch_delay.delay", "must stay inside its static bounds", self.excess(),
+                                "Raise max_delay")
         return jnp.where(inside, lag, jnp.nan), n_outside
+
+    def excess(self) -> str:
+        """Describe which concrete delays leave the static bounds, and by how much."""
+        delay = np.asarray(magnitude("prefetch_delay.delay", self.delay(), u.ms, plain=False))
+        low, high, delay = np.broadcast_arrays(*self.bounds, np.where(self.active, delay, self.bounds[0]))
+        slack = 1e-5 * np.maximum(1.0, high)
+        above, below = ~(delay <= high + slack), delay < low - slack
+        parts = []
+        if above.any():
+            parts.append(f"{above.sum()} of {delay.size} connections above the bound of {high.max():.4g} ms, up to "
+                         f"{delay[above].max():.4g} ms")
+        if below.any():
+            parts.append(f"{below.sum()} of {delay.size} connections below their lower bound, by up to "
+                         f"{(low - delay)[below].max():.4g} ms")
+        return " and ".join(parts) or "all inside now"
+
+    def explain(self) -> str:
+        """Say which delays leave their static bounds now, and the cure."""
+        return (f"{self.excess()}. Pass a larger max_delay (below a lower bound, a smaller min_delay), or bound the Param by a "
+                "transform such as SigmoidT.")
 
     def __call__(self, *args, **kwargs):
         """Return the delayed values ``(..., *index.shape)``."""
@@ -232,7 +255,7 @@ class DelayBuffer(brainstate.nn.Module):
             raise ArgumentError("prefetch_delay.state", f"must be a state of {type(reader.module).__name__}, one of {names}",
                                 repr(reader.item))
         self.unit = u.get_unit(state.value)
-        n_slots = ring_buffer.slots_needed(float(reader.max_delay / dt), reader.rule)
+        n_slots = ring_buffer.slots_needed(reader.max_delay.to_decimal(u.ms) / dt.to_decimal(u.ms), reader.rule)
         past = sampled_history(self._init, u.get_magnitude(state.value), self.unit, n_slots, dt)
         self.values = brainstate.ShortTermState(ring_buffer.fill(past))
         self.n_outside = brainstate.ShortTermState(jnp.int32(0))
@@ -240,36 +263,40 @@ class DelayBuffer(brainstate.nn.Module):
         if reader.rule.slope_taps:
             slopes = sampled_slopes(self._init, past, self.unit, dt)
             self.slopes = brainstate.ShortTermState(ring_buffer.fill(slopes))
-            self.kink = brainstate.ShortTermState(ring_buffer.Kink(slopes[..., -1], jnp.int32(0)))
+            self.left_slope = brainstate.ShortTermState(slopes[..., -1])
+            self.kink = brainstate.ShortTermState(ring_buffer.Kink(jnp.zeros_like(slopes[..., -1]), jnp.int32(0)))
 
     def read(self, offset: float):
         """Read at ``offset`` steps after the newest sample (a stage inside the step)."""
         reader = self.reader
         lag, n_outside = reader.lag(step_size("prefetch_delay"))
-        self.n_outside.value = jnp.maximum(self.n_outside.value, n_outside.astype(jnp.int32))
+        self.n_outside.value = jnp.maximum(self.n_outside.value, n_outside)
         slopes, kink = (None, None) if self.slopes is None else (self.slopes.value, self.kink.value)
         lag = jnp.broadcast_to(lag - offset, reader.index.shape)
         values = ring_buffer.read(self.values.value, slopes, reader.index, lag, reader.rule, kink=kink)
         return u.maybe_decimal(values * self.unit)
 
-    def store_slope(self, slope):
-        """Put the slope at the newest sample, now that it is known, and note its jump at the initial time."""
-        slope = magnitude("slope", slope * step_size("prefetch_delay"), self.unit)
+    def store_slope(self):
+        """Put the slope that the node found at the newest sample, and note its jump at the initial time."""
+        slope = self.step_slope()
         kink = self.kink.value
-        fresh = kink.age == 0
-        self.kink.value = ring_buffer.Kink(jnp.where(fresh, kink.jump - slope, kink.jump), kink.age)
+        self.kink.value = ring_buffer.Kink(jnp.where(kink.age == 0, self.left_slope.value - slope, kink.jump), kink.age)
         self.slopes.value = ring_buffer.replace_newest(self.slopes.value, slope)
+
+    def step_slope(self):
+        """Return the node's slope at the start of its step, times the step, as a magnitude."""
+        reader = self.reader
+        return magnitude("slope", reader.module.slopes[reader.item] * step_size("prefetch_delay"), self.unit)
 
     def update(self):
         """Push the node's new state, and an estimate of its slope until the next step knows it."""
         reader = self.reader
+        if self.slopes is not None:
+            self.store_slope()
         self.values.value = ring_buffer.push(self.values.value, u.get_magnitude(getattr(reader.module, reader.item).value))
         if self.slopes is None:
             return
-        values, slopes = self.values.value, self.slopes.value
-        channels = np.arange(values.values.shape[-2])
-        past = [ring_buffer.sample(values, channels, age) for age in (2, 1, 0)]
-        ring = ring_buffer.push(slopes, past[2])
-        rates = [ring_buffer.sample(ring, channels, age) for age in (2, 1)]
-        self.slopes.value = ring_buffer.replace_newest(ring, ring_buffer.newest_slope(past, rates))
+        values = self.values.value
+        slopes = ring_buffer.push(self.slopes.value, jnp.zeros_like(self.left_slope.value))
+        self.slopes.value = ring_buffer.predict_slope(values, slopes, np.arange(values.values.shape[-2]))
         self.kink.value = ring_buffer.Kink(self.kink.value.jump, self.kink.value.age + 1)

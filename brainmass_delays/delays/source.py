@@ -73,7 +73,23 @@ def is_trainable(source: Any) -> bool:
 
 def is_live(source: Any) -> bool:
     """Tell whether a source can change between forward passes."""
-    return callable(source) or is_traced(source) or (isinstance(source, Param) and source.fit)
+    if isinstance(source, Param):
+        return source.fit or is_traced(source.value())
+    return callable(source) or is_traced(source)
+
+
+def depends_on_time(source: Any) -> bool:
+    """Tell whether a callable reads the time from the environment."""
+    if not callable(source) or isinstance(source, Param):
+        return False
+
+    def value(t):
+        with brainstate.environ.context(t=t * u.ms):
+            return u.get_magnitude(source())
+
+    jaxpr = jax.make_jaxpr(value)(0.0).jaxpr
+    used = {id(v) for equation in jaxpr.eqns for v in equation.invars}
+    return id(jaxpr.invars[0]) in used
 
 
 def refuse_untrainable(where: str, source: Any, rule: str) -> None:

@@ -19,7 +19,7 @@ class BlockScan(NamedTuple):
 
     Tracks are ``(..., node, time)``; column ``origin`` holds the initial sample and step ``n`` writes column ``origin + 1 + n``.
     A block sees ``windows`` (one per track, from ``starts`` relative to its first step's newest sample) and ``recent``, the
-    last ``n_recent`` columns. ``lateness`` counts, per track, the columns by which what a block writes lags behind: a slope
+    last ``n_recent`` columns. ``done`` steps precede the first block. ``lateness`` counts, per track, the columns by which what a block writes lags behind: a slope
     belongs to the start of its step.
     """
 
@@ -29,6 +29,11 @@ class BlockScan(NamedTuple):
     n_recent: int
     window: int
     lateness: tuple[int, ...]
+    done: int = 0
+
+    def first(self, b):
+        """Return the index of the first step of block ``b``."""
+        return self.done + b * self.block
 
 
 def block_scan(sizes: BlockScan, body: Callable, carry: Any, tracks: tuple, xs: Any, windows: tuple, *, lean: bool = True):
@@ -67,7 +72,7 @@ def block_scan(sizes: BlockScan, body: Callable, carry: Any, tracks: tuple, xs: 
 
 def _inputs(sizes, carry, tracks, xs, windows, b):
     x = jax.tree.map(lambda leaf: leaf[b], xs)
-    first = jnp.asarray(b * sizes.block, jnp.int32)
+    first = jnp.asarray(sizes.first(b), jnp.int32)
     return carry, _seen(sizes, tracks, windows, first), _recent(sizes, tracks, first), x, first
 
 
@@ -89,14 +94,14 @@ def _written(sizes, first, late):
 
 def _write(sizes, tracks, new, first):
     return tuple(jax.lax.dynamic_update_slice_in_dim(t, n.astype(t.dtype), _written(sizes, first, late), axis=-1)
-                 for t, n, late in zip(tracks, new, sizes.lateness, strict=True))
+                 for t, n, late in zip(tracks, tuple(new), sizes.lateness, strict=True))
 
 
 def _plain_scan(sizes, body, hoisted, carry, tracks, xs, windows):
     def advance(state, inputs):
         carry, tracks = state
         b, x = inputs
-        first = b * sizes.block
+        first = sizes.first(b)
         carry, new, out = body(carry, _seen(sizes, tracks, windows, first), _recent(sizes, tracks, first), x, first, *hoisted)
         return (carry, _write(sizes, tracks, new, first)), out
 
@@ -138,7 +143,7 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, windows):
         def advance(state, inputs):
             carry_d, carry_i, tracks = state
             b, x_d, x_i = inputs
-            first = b * sizes.block
+            first = sizes.first(b)
             (new_d, new, out_d), (new_i, out_i) = block(
                 hoisted, carry_d, _seen(sizes, tracks, windows, first), _recent(sizes, tracks, first), x_d, carry_i, x_i, first)
             return (new_d, new_i, _write(sizes, tracks, new, first)), (out_d, out_i, carry_d, carry_i)
@@ -161,11 +166,12 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, windows):
         def retreat(state, inputs):
             hoisted_bar, carry_bar, tracks_bar = state
             b, x_d, x_i, start_d, start_i, out_bar = inputs
-            first = b * sizes.block
+            first = sizes.first(b)
             seen, recent = _seen(sizes, tracks, windows, first), _recent(sizes, tracks, first)
             new_bar = tuple(
                 jax.lax.dynamic_slice_in_dim(t, _written(sizes, first, late), sizes.block, axis=-1)
                 for t, late in zip(tracks_bar, sizes.lateness, strict=True))
+            tracks_bar = _write(sizes, tracks_bar, map(jnp.zeros_like, new_bar), first)  # what stood there had no effect
             _, pull, _ = jax.vjp(lambda *args: block(*args, start_i, x_i, first), hoisted, start_d, seen, recent, x_d,
                                  has_aux=True)
             hoisted_more, carry_bar, seen_bar, recent_bar, x_bar = pull((carry_bar, new_bar, out_bar))
