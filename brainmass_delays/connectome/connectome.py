@@ -1,6 +1,7 @@
 """The connectome: who is connected to whom, how strongly, and over which tract length."""
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from .._core.units import magnitude
 from .fetch import fetch
 from .load import load
 from .synthesize import synthetic
-from .validate import check_lengths, check_speed, check_weights, to_centres, to_labels, to_matrix
+from .validate import check_lengths, check_share, check_speed, check_weights, to_centres, to_labels, to_matrix
 
 SPEED = u.mm / u.ms
 
@@ -156,8 +157,8 @@ class Connectome:
         ----------
         speed : float, Quantity or Param
             Conduction speed; a plain number means mm/ms, which is m/s. A scalar, one per source
-            ``(n_regions,)``, or one per edge ``(n_regions, n_regions)``; positive, and ``inf`` means no
-            delay.
+            ``(n_regions,)``, or one per edge ``(n_regions, n_regions)``, whose value does not matter where
+            there is no connection. Positive; ``inf`` means no delay.
 
         Returns
         -------
@@ -171,9 +172,9 @@ class Connectome:
 
         Notes
         -----
-        The gradient in speed is ``-length / speed**2`` on edges and 0 elsewhere, finite also where a missing
-        edge has a NaN length. Under a trace the value of speed cannot be looked at: bound it (a `Param` with
-        a transform) if an optimizer moves it.
+        The gradient in speed is ``-length / speed**2`` on edges and 0 elsewhere, even where a length without
+        a connection is NaN. Under a trace the value of speed cannot be looked at: bound it (a `Param` with a
+        transform) if an optimizer moves it.
 
         Examples
         --------
@@ -185,8 +186,9 @@ class Connectome:
         """
         speed = speed.value() if isinstance(speed, Param) else speed
         speed = magnitude("Connectome.delays.speed", speed, SPEED)
-        check_speed(speed, self._weights.shape)
-        return u.Quantity(jnp.asarray(self._used_lengths()) / speed, unit=u.ms)
+        edges = self._weights != 0
+        check_speed(speed, edges)
+        return u.Quantity(self._used_lengths() / jnp.where(edges, speed, 1.0), unit=u.ms)
 
     def threshold(self, *, density: float | None = None, weight: float | None = None) -> "Connectome":
         """Remove weak connections between different regions; keep self-connections.
@@ -222,15 +224,15 @@ class Connectome:
                 "neither" if density is None else "both",
             )
         if density is not None:
-            if not 0 < density <= 1:
-                raise ArgumentError("Connectome.threshold.density", "must be above 0 and at most 1", density)
-            keep = self._strongest(density)
+            keep = self._strongest(check_share("Connectome.threshold.density", density))
         else:
-            if not 0 <= weight < np.inf:
-                raise ArgumentError("Connectome.threshold.weight", "must be finite and not negative", weight)
+            if not isinstance(weight, Real) or not 0 <= weight < np.inf:
+                raise ArgumentError(
+                    "Connectome.threshold.weight", "must be finite and not negative", repr(weight)
+                )
             keep = np.abs(self._weights) >= weight
         np.fill_diagonal(keep, True)
-        return self._replace(weights=np.where(keep, self._weights, 0).astype(self._weights.dtype, copy=False))
+        return self._replace(weights=np.where(keep, self._weights, 0))
 
     def _strongest(self, density: float) -> np.ndarray:
         """Mark the strongest share of the pairs of different regions, (n_regions, n_regions) bool."""
@@ -270,7 +272,7 @@ class Connectome:
             return self
         size = np.abs(self._weights)
         scale = size.sum(axis=1, keepdims=True) if how == "row" else size.max(initial=0)
-        return self._replace(weights=self._weights / np.where(scale > 0, scale, 1).astype(size.dtype))
+        return self._replace(weights=self._weights / np.where(scale > 0, scale, 1))
 
     def transpose(self) -> "Connectome":
         """Exchange source and target, e.g. for matrices that were stored as ``[source, target]``.
@@ -319,9 +321,10 @@ class Connectome:
         """Return the index of a region given by index or label."""
         if isinstance(region, str):
             return self._labels.index(check_choice("Connectome.select.regions", region, self._labels))
-        if not -self.n_regions <= region < self.n_regions:
-            raise ArgumentError("Connectome.select.regions", f"must be below {self.n_regions}", region)
-        return int(region) % self.n_regions
+        if not isinstance(region, Integral) or isinstance(region, bool) or not 0 <= region < self.n_regions:
+            rule = f"must be labels or whole numbers from 0 to {self.n_regions - 1}"
+            raise ArgumentError("Connectome.select.regions", rule, repr(region))
+        return int(region)
 
     def _edges(self) -> np.ndarray:
         """Mark the connections between different regions, (n_regions, n_regions) bool."""
@@ -331,7 +334,7 @@ class Connectome:
 
     def _used_lengths(self) -> np.ndarray:
         """Return lengths in mm with 0 where there is no connection."""
-        return np.where(self._weights != 0, self._lengths, self._lengths.dtype.type(0))
+        return np.where(self._weights != 0, self._lengths, 0)
 
     def save(self, path: str | PathLike) -> None:
         """Write a ``.npz`` file that `load` reads.

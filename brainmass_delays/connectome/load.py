@@ -4,7 +4,7 @@ import bz2
 import io
 import math
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path, PurePosixPath
@@ -129,19 +129,9 @@ def _read_file(path: Path, role: str) -> dict[str, Any]:
         fields = READERS[kind](path, role)
     except ArgumentError:
         raise
-    # what the readers below raise on broken bytes, by their own documentation and on trial
     except (
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        OSError,
-        EOFError,
-        MemoryError,
-        RuntimeError,
-        NotImplementedError,
-        zipfile.BadZipFile,
-    ) as error:
+        Exception
+    ) as error:  # broken bytes make parsers raise anything: zlib.error, struct.error, KeyError, ...
         raise ArgumentError("Connectome.load", f"{path} must be a readable {kind} file", error) from error
     if role not in fields:
         raise ArgumentError(
@@ -153,20 +143,15 @@ def _read_file(path: Path, role: str) -> dict[str, Any]:
     return fields
 
 
-def _field(name: str) -> str | None:
-    """Return the field that a name in a file stands for."""
-    return next((field for field, names in NAMES.items() if name.lower() in names), None)
-
-
-def _named(path: Path, names: list[str]) -> dict[str, str]:
+def _named(path: Path, names: Iterable[str]) -> dict[str, str]:
     """Map fields to the names that stand for them, each of which must be unique."""
     found = {}
     for name in names:
-        field = _field(name)
+        stem = PurePosixPath(name).name.split(".")[0].lower()
+        field = next((field for field, stems in NAMES.items() if stem in stems), None)
         if field in found:
-            raise ArgumentError(
-                "Connectome.load", f"{path} must hold {field} once", f"{found[field]} and {name}"
-            )
+            got = f"{found[field]} and {name}"
+            raise ArgumentError("Connectome.load", f"{path} must hold {field} once", got)
         if field:
             found[field] = name
     return found
@@ -178,7 +163,7 @@ def _check_size(path: Path, name: str, n_bytes: int) -> None:
         raise ArgumentError(
             "Connectome.load",
             f"{path}: {name} must unpack to at most {MAX_BYTES} bytes",
-            "more",
+            "a larger one",
             "Save large connectomes in float32 as .npz",
         )
 
@@ -210,7 +195,7 @@ def _read_mat(path: Path, role: str) -> dict[str, Any]:
         ) from error
     for name, shape in shapes.items():
         _check_size(path, name, 8 * math.prod(shape))
-    names = {role: next(iter(shapes))} if len(shapes) == 1 else _named(path, list(shapes))
+    names = {role: next(iter(shapes))} if len(shapes) == 1 else _named(path, shapes)
     arrays = scipy.io.loadmat(path, variable_names=list(names.values()))
     fields = {field: arrays[name] for field, name in names.items()}
     if "labels" in fields:
@@ -226,12 +211,10 @@ def _read_text(path: Path, role: str) -> dict[str, Any]:
 
 
 def _read_tvb(path: Path, role: str) -> dict[str, Any]:
-    """Read the text files of The Virtual Brain from a zip or a folder, at any depth, plain or bz2."""
+    """Read the text files of The Virtual Brain from a folder or, at any depth, a zip; plain or bz2."""
     fields = {}
     with _members(path) as members:
-        stems = {PurePosixPath(name).name.split(".")[0]: name for name in members}
-        for field, stem in _named(path, list(stems)).items():
-            name = stems[stem]
+        for field, name in _named(path, members).items():
             with members[name]() as stream:
                 stream = bz2.BZ2File(stream) if name.endswith(".bz2") else stream
                 content = stream.read(MAX_BYTES + 1)
@@ -264,35 +247,37 @@ def _members(path: Path) -> Iterator[dict[str, Callable[[], BinaryIO]]]:
 
 def _is_text(name: str) -> bool:
     """Tell text files from others and from the hidden copies that some systems add."""
-    return name.endswith((".txt", ".txt.bz2", ".csv", ".tsv")) and not PurePosixPath(name).name.startswith(
-        "."
-    )
+    hidden = PurePosixPath(name).name.startswith(".")
+    return name.endswith((".txt", ".txt.bz2", ".csv", ".tsv")) and not hidden
 
 
 def _parse_matrix(text: str) -> tuple[np.ndarray, list[str]]:
-    """Return the numbers of a table and the names in its first row or column."""
+    """Return the numbers of a table and the names in its first row or column, if there are any."""
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
         raise ValueError("it holds no numbers")
-    delimiter = next((sign for sign in ";\t," if sign in lines[-1].strip()), None)
-    first, last = (
-        [cell.strip().strip('"') for cell in line.strip("\r\n").split(delimiter)]
-        for line in (lines[0], lines[-1])
-    )
-    header, column = not all(map(_is_number, first[1:] or first)), not _is_number(last[0])
-    numbers = np.loadtxt(
-        lines[header:], delimiter=delimiter, ndmin=2, usecols=range(1, len(last)) if column else None
-    )
-    return numbers, first[len(first) - numbers.shape[1] :] if header else []
+    delimiter = next((sign for sign in ";," if sign in lines[-1]), None)
+
+    def cells(line: str) -> list[str]:
+        return [cell.strip(' \t"') for cell in line.split(delimiter)]
+
+    first, last = cells(lines[0]), cells(lines[-1])
+    corner = first[0] == "" or len(first) < len(last)
+    header = corner or not all(map(_is_number, first[1:] or first))
+    column = corner or not _is_number(last[0])
+    columns = range(1, len(last)) if column else None
+    numbers = np.loadtxt(lines[header:], delimiter=delimiter, ndmin=2, usecols=columns)
+    if header:
+        return numbers, first[-numbers.shape[1] :]
+    return numbers, [cells(line)[0] for line in lines] if column else []
 
 
 def _parse_centres(text: str) -> tuple[list[str] | None, np.ndarray]:
     """Return the names, if given, and x, y, z from lines of ``name x y z``."""
     rows = [line.replace(",", " ").split() for line in text.splitlines() if line.strip()]
     named = not _is_number(rows[0][0])
-    return [row[0] for row in rows] if named else None, np.array(
-        [row[named : named + 3] for row in rows], float
-    )
+    positions = np.array([row[named : named + 3] for row in rows], float)
+    return [row[0] for row in rows] if named else None, positions
 
 
 def _is_number(word: str) -> bool:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from .._core.checks import ArgumentError, check_count
+from .._core.checks import check_count
+from .validate import check_share
 
 if TYPE_CHECKING:
     from .connectome import Connectome
@@ -63,8 +64,7 @@ def synthetic(
     Connectome(84 regions, density 0.300, symmetric, lengths 21.2 to 201 mm, mean 82 mm)
     """
     n_regions = check_count("Connectome.synthetic.n_regions", n_regions, minimum=2)
-    if not 0 < density <= 1:
-        raise ArgumentError("Connectome.synthetic.density", "must be above 0 and at most 1", density)
+    check_share("Connectome.synthetic.density", density)
     rng = np.random.default_rng(check_count("Connectome.synthetic.seed", seed, minimum=0))
     n_left = n_regions - n_regions // 2
     centres = _centres(n_regions, n_left, rng)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import brainunit as u
@@ -96,7 +97,7 @@ def _first(matrix: np.ndarray, where: np.ndarray) -> str:
 
 
 def to_labels(labels: Sequence[str] | None, n_regions: int) -> tuple[str, ...]:
-    """Return one distinct name per region."""
+    """Return one name per region."""
     if labels is None:
         return tuple(map(str, range(n_regions)))
     if isinstance(labels, str):
@@ -117,19 +118,27 @@ def to_centres(centres: Any, n_regions: int) -> np.ndarray | None:
     return check_finite("Connectome.centres", centres)
 
 
-def check_speed(speed: Any, shape: tuple[int, int]) -> None:
-    """Refuse speeds that do not fit the matrix or, where their value is known, are not positive."""
+def check_share(where: str, value: Any) -> float:
+    """Return ``value`` if it is above 0 and at most 1."""
+    if not isinstance(value, Real) or not 0 < value <= 1:
+        raise ArgumentError(where, "must be above 0 and at most 1", repr(value))
+    return value
+
+
+def check_speed(speed: Any, edges: np.ndarray) -> None:
+    """Refuse speeds that do not fit the matrix or, where known and on an edge, are not positive."""
+    if not is_traced(speed) and np.asarray(speed).dtype.kind not in "fiu":
+        raise ArgumentError("Connectome.delays.speed", "must be a number", repr(speed))
     try:
-        fits = np.broadcast_shapes(np.shape(speed), shape)[-2:] == shape
+        fits = np.broadcast_shapes(np.shape(speed), edges.shape)[-2:] == edges.shape
     except ValueError:
         fits = False
     if not fits:
-        raise ArgumentError(
-            "Connectome.delays.speed",
-            f"must be a scalar, one per source or one per edge, {shape}",
-            f"shape {np.shape(speed)}",
-        )
-    if not is_traced(speed) and not np.all(np.asarray(speed) > 0):
-        raise ArgumentError(
-            "Connectome.delays.speed", "must be positive", f"{np.min(speed)} mm/ms", "Use inf for no delay"
-        )
+        rule = f"must be a scalar, one per source, or one per edge {edges.shape}"
+        raise ArgumentError("Connectome.delays.speed", rule, f"shape {np.shape(speed)}")
+    if is_traced(speed):
+        return
+    used = np.where(edges, speed, 1.0)
+    if not np.all(used > 0):
+        got = f"{used[~(used > 0)][0]} mm/ms"
+        raise ArgumentError("Connectome.delays.speed", "must be positive", got, "Use inf for no delay")

@@ -28,8 +28,8 @@ def plot_connectivity(
     Parameters
     ----------
     connectivity : Connectome or array_like or Quantity, shape (n_regions, n_regions)
-        A connectome is drawn as two panels, weights (logarithmic unless negative) and tract lengths in mm, both
-        blank where there is no connection. A matrix is drawn as it is.
+        A connectome is drawn as two panels, weights (logarithmic unless some are negative) and tract lengths
+        in mm, both blank where there is no connection. A matrix is drawn as it is.
     labels : sequence of str, optional
         Names of the regions. Default: those of the connectome if they fit (up to 45), none for a matrix.
     ax : matplotlib.axes.Axes or two of them, optional

@@ -1,0 +1,381 @@
+"""Every wrong argument of a connectome fails at once, with a message that names it and the cure."""
+
+import re
+
+import brainunit as u
+import jax
+import numpy as np
+import pytest
+import scipy.io
+import scipy.sparse
+
+from brainmass_delays import ArgumentError
+from brainmass_delays.connectome import Connectome
+from brainmass_delays.viz.matrices import plot_connectivity, plot_functional_connectivity
+
+W = np.array([[0.0, 1.0], [2.0, 0.0]])
+L = np.array([[0.0, 10.0], [20.0, 0.0]])
+GOOD = Connectome(W, L, labels=["left", "right"])
+
+
+def put(matrix, value):
+    """Return a copy with the value at target 0, source 1."""
+    changed = np.array(matrix)
+    changed[0, 1] = value
+    return changed
+
+
+CASES = [
+    # name, call, fragment of the message
+    (
+        "weights not square",
+        lambda: Connectome(np.ones((2, 3)), np.ones((2, 3))),
+        "Connectome.weights: must be a square matrix [target, source]; got shape (2, 3).",
+    ),
+    (
+        "weights empty",
+        lambda: Connectome(np.ones((0, 0)), np.ones((0, 0))),
+        "Connectome.weights: must be a square",
+    ),
+    ("weights a number", lambda: Connectome(3.0, L), "Connectome.weights: must be a square matrix"),
+    (
+        "weights ragged",
+        lambda: Connectome([[0, 1], [1]], L),
+        "Connectome.weights: must be an array of numbers",
+    ),
+    (
+        "weights text",
+        lambda: Connectome([["a", "b"], ["c", "d"]], L),
+        "Connectome.weights: must be real numbers",
+    ),
+    ("weights complex", lambda: Connectome(W * 1j, L), "must be real numbers; got dtype complex128"),
+    (
+        "weights sparse",
+        lambda: Connectome(scipy.sparse.csr_array(W), L),
+        "Connectome.weights: must be a dense array; got csr_array. Pass its .toarray().",
+    ),
+    (
+        "weights NaN",
+        lambda: Connectome(put(W, np.nan), L),
+        "Connectome.weights: must be finite; got nan at (0, 1). Replace missing connections by 0.",
+    ),
+    (
+        "weights infinite",
+        lambda: Connectome(put(W, np.inf), L),
+        "Connectome.weights: must be finite; got inf",
+    ),
+    (
+        "weights negative",
+        lambda: Connectome(put(W, -1), L),
+        "Connectome.weights: must not be negative; got -1.0 at (0, 1), 1 in all. Pass signed=True",
+    ),
+    (
+        "weights with a unit",
+        lambda: Connectome(W * u.mm, L),
+        "Connectome.weights: must have the dimension of 1; got mm",
+    ),
+    (
+        "weights traced",
+        lambda: jax.jit(lambda w: Connectome(w, L))(W),
+        "Connectome.weights: must be concrete numbers; got a traced array.",
+    ),
+    (
+        "lengths of another shape",
+        lambda: Connectome(W, np.ones((3, 3))),
+        "Connectome.lengths: must have the shape of weights, (2, 2); got (3, 3). Load both from one",
+    ),
+    (
+        "lengths NaN on an edge",
+        lambda: Connectome(W, put(L, np.nan)),
+        "Connectome.lengths: must be finite and not negative where weights are not 0; got nan at (0, 1), 1",
+    ),
+    ("lengths infinite on an edge", lambda: Connectome(W, put(L, np.inf)), "got inf at (0, 1)"),
+    ("lengths negative on an edge", lambda: Connectome(W, put(L, -5)), "got -5.0 at (0, 1)"),
+    (
+        "lengths in ms",
+        lambda: Connectome(W, L * u.ms),
+        "Connectome.lengths: must have the dimension of mm; got ms.",
+    ),
+    (
+        "lengths of mixed dimension",
+        lambda: Connectome(W, [[0 * u.mm, 1 * u.ms], [1 * u.mm, 0 * u.mm]]),
+        "Connectome.lengths: must be an array of numbers of one unit",
+    ),
+    (
+        "lengths partly without unit",
+        lambda: Connectome(W, [[0 * u.mm, 1 * u.mm], [1.0, 0.0]]),
+        "Connectome.lengths: must be an array of numbers of one unit",
+    ),
+    ("lengths missing", lambda: Connectome(W, None), "Connectome.lengths: must be real numbers"),
+    (
+        "labels too few",
+        lambda: Connectome(W, L, ["a"]),
+        "Connectome.labels: must be one per region, 2; got 1.",
+    ),
+    (
+        "labels one string",
+        lambda: Connectome(W, L, "ab"),
+        "Connectome.labels: must be a sequence of strings; got 'ab'.",
+    ),
+    (
+        "centres of wrong shape",
+        lambda: Connectome(W, L, None, np.ones((2, 2))),
+        "Connectome.centres: must have shape (2, 3); got (2, 2).",
+    ),
+    (
+        "centres NaN",
+        lambda: Connectome(W, L, None, np.full((2, 3), np.nan)),
+        "Connectome.centres: must be finite",
+    ),
+    (
+        "centres in ms",
+        lambda: Connectome(W, L, None, np.ones((2, 3)) * u.ms),
+        "Connectome.centres: must have the dimension of mm; got ms.",
+    ),
+    (
+        "speed zero",
+        lambda: GOOD.delays(0),
+        "Connectome.delays.speed: must be positive; got 0.0 mm/ms. Use inf for no delay.",
+    ),
+    ("speed negative", lambda: GOOD.delays(-4 * u.meter / u.second), "must be positive; got -4.0 mm/ms"),
+    ("speed NaN", lambda: GOOD.delays(np.nan), "Connectome.delays.speed: must be positive; got nan mm/ms"),
+    (
+        "speed a length",
+        lambda: GOOD.delays(4 * u.mm),
+        "Connectome.delays.speed: must have the dimension of mm / ms; got mm.",
+    ),
+    ("speed text", lambda: GOOD.delays("fast"), "Connectome.delays.speed: must be a number; got 'fast'."),
+    ("speed missing", lambda: GOOD.delays(None), "Connectome.delays.speed: must be a number; got None."),
+    (
+        "speed of wrong shape",
+        lambda: GOOD.delays([1.0, 2.0, 3.0]),
+        "Connectome.delays.speed: must be a scalar, one per source, or one per edge (2, 2); got shape (3,).",
+    ),
+    (
+        "speed zero on one edge",
+        lambda: GOOD.delays(put(np.ones((2, 2)), 0)),
+        "must be positive; got 0.0 mm/ms",
+    ),
+    (
+        "threshold without a rule",
+        lambda: GOOD.threshold(),
+        "Connectome.threshold: needs either density or weight; got neither.",
+    ),
+    (
+        "threshold with two rules",
+        lambda: GOOD.threshold(density=0.5, weight=1),
+        "either density or weight; got both.",
+    ),
+    (
+        "threshold density",
+        lambda: GOOD.threshold(density=30),
+        "Connectome.threshold.density: must be above 0 and at most 1; got 30.",
+    ),
+    ("threshold density text", lambda: GOOD.threshold(density="10%"), "at most 1; got '10%'."),
+    (
+        "threshold weight",
+        lambda: GOOD.threshold(weight=np.nan),
+        "Connectome.threshold.weight: must be finite and not negative",
+    ),
+    (
+        "normalize unknown",
+        lambda: GOOD.normalize("rows"),
+        "Connectome.normalize.how: must be one of 'row', 'max', 'none'; got 'rows'. Did you mean 'row'?",
+    ),
+    (
+        "select unknown label",
+        lambda: GOOD.select(["lefft"]),
+        "Connectome.select.regions: must be one of 'left', 'right'; got 'lefft'. Did you mean 'left'?",
+    ),
+    ("select too high", lambda: GOOD.select([2]), "must be labels or whole numbers from 0 to 1; got 2."),
+    (
+        "select a mask",
+        lambda: GOOD.select([True, False]),
+        "must be labels or whole numbers from 0 to 1; got True.",
+    ),
+    ("select twice", lambda: GOOD.select([0, "left"]), "must name at least one, each only once; got [0, 0]."),
+    ("select nothing", lambda: GOOD.select([]), "must name at least one, each only once; got []."),
+    (
+        "synthetic too small",
+        lambda: Connectome.synthetic(1),
+        "Connectome.synthetic.n_regions: must be a whole number of at least 2; got 1.",
+    ),
+    (
+        "synthetic half a region",
+        lambda: Connectome.synthetic(8.5),
+        "must be a whole number of at least 2; got 8.5.",
+    ),
+    (
+        "synthetic seed",
+        lambda: Connectome.synthetic(8, seed=-1),
+        "Connectome.synthetic.seed: must be a whole number of at least 0; got -1.",
+    ),
+    (
+        "synthetic density",
+        lambda: Connectome.synthetic(8, density=0),
+        "Connectome.synthetic.density: must be above 0 and at most 1; got 0.",
+    ),
+    (
+        "fetch unknown",
+        lambda: Connectome.fetch("hpc"),
+        "Connectome.fetch.name: must be one of 'hcp', 'gw', 'tvb76'; got 'hpc'. Did you mean 'hcp'?",
+    ),
+    ("save without suffix", lambda: GOOD.save("mine"), "Connectome.save.path: must end in .npz; got mine."),
+    (
+        "plot a vector",
+        lambda: plot_connectivity(np.ones(3)),
+        "plot_connectivity.connectivity: must be a square matrix; got shape (3,).",
+    ),
+    (
+        "plot with too few labels",
+        lambda: plot_connectivity(W, labels=["a"]),
+        "plot_connectivity.labels: must be one per region, 2; got 1.",
+    ),
+    (
+        "plot on one axes",
+        lambda: plot_connectivity(GOOD, ax=[]),
+        "plot_connectivity.ax: must be 2 for this plot; got 0 axes.",
+    ),
+    (
+        "correlations of a vector",
+        lambda: plot_functional_connectivity(np.ones(3)),
+        "plot_functional_connectivity.data: must have shape",
+    ),
+    (
+        "correlations of NaN",
+        lambda: plot_functional_connectivity(np.full((9, 2), np.nan)),
+        "plot_functional_connectivity.data: must be finite",
+    ),
+    (
+        "correlations of a constant",
+        lambda: plot_functional_connectivity(np.ones((9, 2))),
+        "must vary in every region; got a constant series in region 0.",
+    ),
+]
+
+
+@pytest.mark.parametrize("call, message", [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_message(call, message):
+    with pytest.raises(ArgumentError, match=re.escape(message)):
+        call()
+
+
+def text(name, content):
+    """Return a function that writes a text file into a folder."""
+    return lambda folder: (folder / name).write_text(content)
+
+
+def mat(name, **variables):
+    """Return a function that writes a .mat file into a folder."""
+    return lambda folder: scipy.io.savemat(folder / name, variables)
+
+
+def npz(name, **arrays):
+    """Return a function that writes a .npz file into a folder."""
+    return lambda folder: np.savez(folder / name, **arrays)
+
+
+V73 = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\2IM" + b"\x89HDF\r\n\x1a\n" + bytes(600)
+
+FILES = [
+    # name, what writes the file, file, fragment of the message after "Connectome.load: FOLDER/"
+    ("missing", lambda folder: None, "w.npz", "w.npz must exist; got no such file."),
+    (
+        "unknown kind",
+        text("w.h5", "x"),
+        "w.h5",
+        "w.h5 must be one of .npz, .zip, folder, .mat, .csv, .tsv, .txt, .npy; got '.h5'.",
+    ),
+    (
+        "weights alone",
+        text("w.csv", "0,1\n1,0"),
+        "w.csv",
+        "w.csv must hold lengths too; got only weights. Name the file of lengths with lengths_path.",
+    ),
+    (
+        "words in a csv",
+        text("w.csv", "0,1\nx,oops\n1,0"),
+        "w.csv",
+        "w.csv must be a readable .csv file; got could not convert",
+    ),
+    (
+        "rows of unequal length",
+        text("w.csv", "0,1\n1,0,2\n1,2"),
+        "w.csv",
+        "w.csv must be a readable .csv file; got",
+    ),
+    (
+        "empty text",
+        text("w.txt", "\n"),
+        "w.txt",
+        "w.txt must be a readable .txt file; got it holds no numbers.",
+    ),
+    (
+        "broken npz",
+        text("w.npz", "no zip"),
+        "w.npz",
+        "w.npz must be a readable .npz file; got File is not a zip file.",
+    ),
+    (
+        "broken zip",
+        text("w.zip", "no zip"),
+        "w.zip",
+        "w.zip must be a readable .zip file; got File is not a zip file.",
+    ),
+    (
+        "broken mat",
+        text("w.mat", "no mat file at all" * 20),
+        "w.mat",
+        "w.mat must be a readable .mat file; got",
+    ),
+    ("broken npy", text("w.npy", "no array"), "w.npy", "w.npy must be a readable .npy file; got"),
+    (
+        "MATLAB v7.3",
+        lambda folder: (folder / "w.mat").write_bytes(V73),
+        "w.mat",
+        "w.mat must not be a MATLAB v7.3 file; got",
+    ),
+    (
+        "npz of other names",
+        npz("w.npz", a=W, b=L),
+        "w.npz",
+        "w.npz must hold weights; got only other names. Name the matrix one of weights, weight, sc",
+    ),
+    ("mat of other names", mat("w.mat", a=W, b=L), "w.mat", "w.mat must hold weights; got only other names."),
+    (
+        "two names for one matrix",
+        mat("w.mat", sc=W, weights=W, len=L),
+        "w.mat",
+        "w.mat must hold weights once; got sc and weights.",
+    ),
+    ("folder without weights", text("notes.txt", "hello"), ".", " must hold weights; got only other names."),
+    (
+        "lengths of another shape",
+        npz("w.npz", weights=W, lengths=np.ones((3, 3))),
+        "w.npz",
+        "w.npz must hold a valid connectome; got Connectome.lengths: must have the shape of weights, (2, 2)",
+    ),
+    (
+        "weights not square",
+        npz("w.npz", weights=np.ones((2, 3)), lengths=L),
+        "w.npz",
+        "w.npz must hold a valid connectome; got Connectome.weights: must be a square matrix",
+    ),
+    ("negative weights", npz("w.npz", weights=-W, lengths=L), "w.npz", "Pass signed=True"),
+    (
+        "labels that do not fit",
+        npz("w.npz", weights=W, lengths=L, labels=np.array(["a"])),
+        "w.npz",
+        "w.npz must hold a valid connectome; got Connectome.labels: must be one per region, 2; got 1.",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    "write, file, message", [case[1:] for case in FILES], ids=[case[0] for case in FILES]
+)
+def test_file_message(tmp_path, write, file, message):
+    write(tmp_path)
+    with pytest.raises(ArgumentError, match=re.escape(message)) as caught:
+        Connectome.load(tmp_path / file)
+    assert str(caught.value).startswith(f"Connectome.load: {tmp_path}")

