@@ -1,0 +1,148 @@
+"""The three ways to move parameters: gradient descent, SciPy's minimizers, evolutionary search."""
+
+import importlib.util
+from typing import Any
+
+import brainstate
+import braintools
+import brainunit as u
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import scipy.optimize
+from jax.flatten_util import ravel_pytree
+
+from .._core.checks import ArgumentError, check_choice
+from .journal import Journal
+from .parameters import search_box, store, stored
+from .problem import Problem
+
+_DERIVATIVE_FREE = {"nelder-mead", "powell", "cobyla", "cobyqa"}
+
+
+class GradientDescent:
+    """Follow the gradient with an optax optimizer, in the space where parameters have no constraints."""
+
+    uses_gradient, tolerant, takes_starts = True, False, True
+
+    def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
+        optimizer = braintools.optim.Adam(lr=1e-2) if optimizer is None else optimizer
+        if isinstance(optimizer, optax.GradientTransformation):
+            optimizer = braintools.optim.OptaxOptimizer(tx=optimizer)
+        if not isinstance(optimizer, braintools.optim.OptaxOptimizer):
+            raise ArgumentError("Fitter.optimizer", "must be an optimizer of braintools.optim or optax with "
+                                "backend='grad'", type(optimizer).__name__, "Pass braintools.optim.Adam(lr=0.03)")
+        states = {name: parameter.state for name, parameter in problem.parameters.items()}
+        foreign = {id(state) for state in optimizer.param_states.unique_states} - {id(s) for s in states.values()}
+        if foreign:
+            raise ArgumentError("Fitter.optimizer", "must not be in use for another model", None, "Make a new one")
+        optimizer.register_trainable_weights(states)
+        self.optimizer, self.problem = optimizer, problem
+        self._schedule = optimizer.lr_scheduler.state_dict()
+        self._update = brainstate.transform.jit(optimizer.step)
+
+    def run(self, journal: Journal, n_steps: int) -> None:
+        """Take ``n_steps`` steps from where the parameters stand, with a fresh optimizer and learning-rate schedule."""
+        self.optimizer.opt_state.value = self.optimizer.tx.init(stored(self.problem.parameters))
+        schedule = self.optimizer.lr_scheduler
+        schedule.load_state_dict(self._schedule)
+        for _ in range(n_steps):
+            evaluation = journal.step(gradient=True)
+            self._update(evaluation.gradient)
+            if isinstance(schedule, braintools.optim.ReduceLROnPlateau):
+                schedule.step(evaluation.loss)
+            else:
+                schedule.step()
+        journal.finish()
+
+
+class Scipy:
+    """Run one of SciPy's minimizers from where the parameters stand, with the exact gradient if it takes one."""
+
+    tolerant, takes_starts = False, True
+
+    def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
+        options = _options(optimizer, "scipy")
+        self.method = options.pop("method", "L-BFGS-B")
+        self.uses_gradient = str(self.method).lower() not in _DERIVATIVE_FREE
+        self.optimizer, self.problem, self._arguments = {"method": self.method, **options}, problem, options
+        self._search_space = search_space
+
+    def run(self, journal: Journal, n_steps: int) -> scipy.optimize.OptimizeResult:
+        """Minimize with at most ``n_steps`` iterations."""
+        start, unravel = ravel_pytree(stored(self.problem.parameters))
+
+        def loss(x):
+            store(self.problem.parameters, unravel(jnp.asarray(x, start.dtype)))
+            evaluation = journal.step(gradient=self.uses_gradient)
+            if not self.uses_gradient:
+                return evaluation.loss
+            return evaluation.loss, np.asarray(ravel_pytree(evaluation.gradient)[0], float)
+
+        limit = "maxfun" if str(self.method).lower() == "tnc" else "maxiter"
+        arguments = {**self._arguments, "options": {limit: n_steps, **self._arguments.get("options", {})}}
+        result = scipy.optimize.minimize(loss, np.asarray(start, float), jac=self.uses_gradient, method=self.method,
+                                         bounds=self._bounds(), **arguments)
+        journal.restore()
+        return result
+
+    def _bounds(self) -> scipy.optimize.Bounds | None:
+        """Return the search space in the space where parameters have no constraints."""
+        if not self._search_space:
+            return None
+        low = jax.tree.map(lambda x: jnp.full_like(x, -jnp.inf), stored(self.problem.parameters))
+        high = jax.tree.map(lambda x: jnp.full_like(x, jnp.inf), low)
+        for name in self._search_space:
+            parameter = self.problem.parameters[name]
+            box = search_box({name: parameter}, self._search_space)[name]
+            low[name], high[name] = (parameter.unconstrained(edge, "Fitter.search_space") for edge in box)
+        edges = [np.asarray(ravel_pytree(edge)[0], float) for edge in (low, high)]
+        return scipy.optimize.Bounds(np.minimum(*edges), np.maximum(*edges))
+
+
+class Nevergrad:
+    """Search a box of constrained values with one of nevergrad's evolutionary optimizers; no gradient is needed."""
+
+    uses_gradient, tolerant, takes_starts = False, True, False
+
+    def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
+        if importlib.util.find_spec("nevergrad") is None:
+            raise ArgumentError("Fitter.backend", "'nevergrad' needs the nevergrad package", None,
+                                "Run pip install brainmass_delays[nevergrad], or use backend='scipy'")
+        self.optimizer = {"method": "DE", "n_sample": 8, "seed": 0, **_options(optimizer, "nevergrad")}
+        self.problem, self._box = problem, search_box(problem.parameters, search_space)
+
+    def run(self, journal: Journal, n_steps: int) -> dict[str, Any]:
+        """Evaluate ``n_steps`` generations of ``n_sample`` candidates each; return nevergrad's recommendation."""
+        import nevergrad as ng
+
+        options = dict(self.optimizer)
+        method, seed, n_sample = (options.pop(name) for name in ("method", "seed", "n_sample"))
+        check_choice("Fitter.optimizer.method", method, ng.optimizers.registry)
+        edges = {name: [np.atleast_1d(u.get_magnitude(edge)) for edge in box] for name, box in self._box.items()}
+        space = ng.p.Dict(**{name: ng.p.Array(shape=low.shape, lower=low, upper=high)
+                             for name, (low, high) in edges.items()})
+        space.random_state.seed(seed)
+        search = ng.optimizers.registry[method](space, budget=n_steps * n_sample, **options)
+        for _ in range(n_steps * n_sample):
+            candidate = search.ask()
+            for name, value in candidate.value.items():
+                self.problem.parameters[name].set(value.reshape(self._box[name][0].shape), "Fitter.search_space")
+            loss = journal.step(gradient=False).loss
+            search.tell(candidate, loss if np.isfinite(loss) else np.inf)
+        journal.restore()
+        return search.provide_recommendation().value
+
+
+BACKENDS = {"grad": GradientDescent, "scipy": Scipy, "nevergrad": Nevergrad}
+
+
+def _options(optimizer: Any, backend: str) -> dict[str, Any]:
+    """Return the options of a backend that takes a method name, a dict, or nothing."""
+    if isinstance(optimizer, str):
+        return {"method": optimizer}
+    if optimizer is not None and not isinstance(optimizer, dict):
+        raise ArgumentError("Fitter.optimizer", f"must be a method name, a dict of options or None with backend={backend!r}",
+                            type(optimizer).__name__, "Optimizers of braintools.optim belong to backend='grad'")
+    return dict(optimizer or {})

@@ -1,0 +1,106 @@
+"""What a run of an optimizer leaves behind: losses, the best parameters, and a clear message where it must stop."""
+
+from collections.abc import Callable
+from typing import Any
+
+import brainunit as u
+import numpy as np
+
+from .._core.status import RunError, describe
+from .parameters import constrained, store, stored
+from .problem import Evaluation, Problem
+
+
+class Stopped(Exception):
+    """Leave an optimizer because a callback asked for it."""
+
+
+class Journal:
+    """Evaluate the loss for an optimizer, record every step, and keep the best parameters seen.
+
+    ``tolerant`` ranks candidates with a non-finite loss last, for searches that look at many; else they stop the run.
+    """
+
+    def __init__(self, problem: Problem, target: Any, callbacks: list[Callable], bar, *, tolerant: bool = False):
+        self.problem, self.target, self.callbacks, self.bar, self.tolerant = problem, target, callbacks, bar, tolerant
+        self.history: list[float] = []
+        self.scalars: dict[str, list] = {}
+        self.best_loss, self.best_prediction, self.n_refused = np.inf, None, 0
+        self.best = stored(problem.parameters)
+
+    def step(self, *, gradient: bool) -> Evaluation:
+        """Evaluate the loss where the parameters stand, as one entry of the history."""
+        evaluation = self._evaluate(gradient)
+        if gradient and not self.history:
+            self.problem.check_gradient(evaluation)
+        self.history.append(evaluation.loss)
+        for name, value in evaluation.scalars.items():
+            self.scalars.setdefault(name, []).append(value)
+        self._tell(evaluation.loss)
+        return evaluation
+
+    def finish(self) -> None:
+        """Look at the parameters after the last update too, outside the history, and restore the best ones."""
+        self._evaluate(True)
+        self.restore()
+
+    def restore(self) -> None:
+        """Put the best parameters seen back into the model."""
+        store(self.problem.parameters, self.best)
+
+    def _evaluate(self, gradient: bool) -> Evaluation:
+        """Evaluate the loss, stop where it must not be used, and remember the best."""
+        try:
+            self.problem.check("check_delays")
+        except RunError as error:
+            raise self._failure(str(error)) from error
+        evaluation = self.problem.evaluate(self.target, gradient=gradient)
+        if evaluation.status:
+            raise self._failure(f"{describe(evaluation.status)}. Bound the Param, e.g. t=SigmoidT(low, high), or raise "
+                                "max_delay.")
+        self._check_finite(evaluation)
+        if evaluation.loss < self.best_loss:
+            self.best_loss, self.best_prediction = evaluation.loss, evaluation.prediction
+            self.best = stored(self.problem.parameters)
+        return evaluation
+
+    def _check_finite(self, evaluation: Evaluation) -> None:
+        """Stop at a loss or a gradient that is not finite."""
+        wrong = [name for name, finite in evaluation.finite.items() if not finite]
+        if np.isfinite(evaluation.loss) and not wrong:
+            return
+        if self.tolerant:
+            self.n_refused += 1
+            return
+        what = (f"the gradient with respect to {', '.join(wrong)} is not finite"
+                if np.isfinite(evaluation.loss) else f"the loss became {evaluation.loss}")
+        raise self._failure(f"{what}. Lower the learning rate, or bound the Param, e.g. t=SigmoidT(low, high).")
+
+    def _failure(self, reason: str) -> RunError:
+        """Restore the best parameters and return an error that says where the run stood."""
+        reached = spell(constrained(self.problem.parameters))
+        self.restore()
+        kept = (f"the best ones seen, of loss {self.best_loss:.6g} ({spell(constrained(self.problem.parameters))})"
+                if np.isfinite(self.best_loss) else "those of the start")
+        return RunError(f"Fitter.fit: step {len(self.history)}, at {reached}: {reason} The model keeps {kept}.")
+
+    def _tell(self, loss: float) -> None:
+        """Move the progress bar and call the callbacks; any of them may stop the run by returning True."""
+        self.bar.update()
+        self.bar.set_postfix(loss=f"{loss:.4g}", best=f"{self.best_loss:.4g}", refresh=False)
+        if not self.callbacks:
+            return
+        info = {"step": len(self.history) - 1, "loss": loss, "best_loss": self.best_loss,
+                "params": constrained(self.problem.parameters), "model": self.problem.model}
+        if True in [callback(info) for callback in self.callbacks]:
+            raise Stopped
+
+
+def spell(values: dict[str, Any]) -> str:
+    """Spell out parameter values in one line, arrays by their range."""
+    def one(value):
+        number, unit = np.asarray(u.get_magnitude(value)), u.get_unit(value)
+        text = f"{number.item():.6g}" if number.size == 1 else f"{number.min():.4g} .. {number.max():.4g}"
+        return text if unit.is_unitless else f"{text} {unit}"
+
+    return ", ".join(f"{name}={one(value)}" for name, value in values.items())
