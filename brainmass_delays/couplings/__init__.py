@@ -1,5 +1,6 @@
 """Couplings between regions, as pure functions and as Modules."""
 
+from .coupling import Coupling, PairwiseCoupling
 from .kernels import (
     additive_coupling,
     diffusive_coupling,
@@ -13,7 +14,6 @@ from .kernels import (
 from .modules import (
     COUPLINGS,
     AdditiveCoupling,
-    Coupling,
     DiffusiveCoupling,
     HyperbolicTangentCoupling,
     KuramotoCoupling,
@@ -31,6 +31,7 @@ __all__ = [
     "HyperbolicTangentCoupling",
     "KuramotoCoupling",
     "LaplacianCoupling",
+    "PairwiseCoupling",
     "PowerLawCoupling",
     "SigmoidalCoupling",
     "SigmoidalJansenRitCoupling",

@@ -1,22 +1,21 @@
 r"""Coupling kernels: pure functions from a delayed source, a target and weights to the input of every region.
 
-All share one contract. With N targets and K source slots per target (K = N for a full matrix; less for padded neighbor
-lists, whose unused slots have weight 0):
+All share one contract. With N targets and K source slots per target (K = N for a full matrix; less for padded
+neighbor lists, whose unused slots have weight 0):
 
 * ``delayed_x``: source, shape (..., N, K) or flattened (..., N * K), ``x[..., i, k]`` as seen by target i;
 * ``y``: target, shape (..., N); ``conn``: weights, shape (N, K) or flattened (N * K,), ``[target, source]``;
 * source and target may be arrays, Quantities or zero-argument reads; leading axes are batch axes;
 * the result has shape (..., N). Strengths and shape parameters broadcast against it.
 
-Linear kernels keep units. Where a nonlinearity needs a plain number (sigmoids, tanh), the magnitude in the unit of the
-source enters it. A slot of weight 0 whose source is not finite counts as 0, so it poisons neither the value nor a
-gradient; a finite source behind a weight of 0 still gives that weight its gradient.
+Linear kernels keep units. Where a nonlinearity needs a plain number (sigmoids, tanh), the magnitude in the
+unit of the source enters it. A slot of weight 0 whose source is not finite counts as 0, so it poisons neither
+the value nor a gradient; a finite source behind a weight of 0 still gives that weight its gradient.
 
 The gradient is exact in every argument; each kernel costs one pass over the (..., N, K) source.
 """
 
 from collections.abc import Callable
-from math import isqrt
 from typing import Any
 
 import brainunit as u
@@ -24,6 +23,8 @@ import jax.nn
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError, check_choice
+from .._core.units import magnitude
+from .shapes import per_slot, source_values, target_values, weight_matrix, weighted_sum
 
 NORMALIZATIONS = ("none", "rw", "sym")
 
@@ -93,18 +94,12 @@ def diffusive_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, 
     >>> diffusive_coupling(x, y, jnp.ones((2, 2)), k=0.5).tolist()
     [0.5, 1.5]
     """
-    y = _target("diffusive_coupling", y)
-    weights = matrix("diffusive_coupling", conn, y.shape[-1])
-    return diffusive_combine(weighted_sum("diffusive_coupling", delayed_x, weights), y, weights.sum(axis=-1), k)
+    return _laplacian("diffusive_coupling", delayed_x, y, conn, k, "none")
 
 
-def diffusive_combine(total: Any, y: Any, degree: Any, k: Any):
-    """Return the diffusive input for the weighted sum ``total`` of the sources and ``degree``, the sum of weights."""
-    return k * (total - degree * y)
-
-
-def laplacian_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0,
-                       normalize: str = "none"):
+def laplacian_coupling(
+    delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0, normalize: str = "none"
+):
     r"""Return the graph Laplacian of the weights applied to the sources, with the target on the diagonal.
 
     Parameters
@@ -114,8 +109,8 @@ def laplacian_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, 
     k : array_like or Quantity, default 1
         Strength, scalar or shape (N,).
     normalize : {'none', 'rw', 'sym'}, default 'none'
-        With degrees :math:`d_i = \sum_j w_{ij}`: 'none' gives :math:`W - D` (the diffusive coupling), 'rw' the random
-        walk form :math:`D^{-1} W - I`, 'sym' the symmetric form :math:`D^{-1/2} W D^{-1/2} - I`.
+        With degrees :math:`d_i = \sum_j w_{ij}`: 'none' gives :math:`W - D` (the diffusive coupling), 'rw'
+        the random walk form :math:`D^{-1} W - I`, 'sym' the symmetric form :math:`D^{-1/2} W D^{-1/2} - I`.
 
     Returns
     -------
@@ -143,41 +138,49 @@ def laplacian_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, 
     >>> laplacian_coupling(x, y, jnp.ones((2, 2)), normalize='rw').tolist()
     [0.5, 1.5]
     """
-    y = _target("laplacian_coupling", y)
-    weights = normalized("laplacian_coupling", matrix("laplacian_coupling", conn, y.shape[-1]), normalize)
-    return diffusive_combine(weighted_sum("laplacian_coupling", delayed_x, weights), y,
-                             diagonal(weights, normalize), k)
+    return _laplacian("laplacian_coupling", delayed_x, y, conn, k, normalize)
 
 
-def normalized(where: str, weights: Any, normalize: str):
+def _laplacian(where, delayed_x, y, conn, k, normalize):
+    """Return the Laplacian coupling of a source and a target."""
+    y = target_values(where, y)
+    weights = laplacian_weights(where, weight_matrix(where, conn, y.shape[-1]), normalize)
+    total = weighted_sum(where, delayed_x, weights)
+    return laplacian_combine(total, y, laplacian_degree(weights, normalize), k)
+
+
+def laplacian_combine(total: Any, y: Any, degree: Any, k: Any):
+    """Return the input for the weighted sum ``total`` of the sources, less ``degree`` times the target."""
+    return k * (total - degree * y)
+
+
+def laplacian_weights(where: str, weights: Any, normalize: str):
     """Return the off-diagonal part of a Laplacian, shape (N, K)."""
     check_choice(f"{where}.normalize", normalize, NORMALIZATIONS)
     if normalize == "none":
         return weights
-    inverse = _inverse_degree(weights)[:, None]
+    degree = u.get_mantissa(weights).sum(axis=-1)
+    connected = degree != 0
+    inverse = jnp.where(connected, 1.0 / jnp.where(connected, degree, 1.0), 0.0)[:, None]
     if normalize == "rw":
         return inverse * weights
     if weights.shape[0] != weights.shape[1]:
-        raise ArgumentError(f"{where}.normalize", "must be 'none' or 'rw' for neighbor lists", repr(normalize),
-                            "The degrees of the sources need the full (N, N) matrix")
+        cure = "The degrees of the sources need the full (N, N) matrix"
+        raise ArgumentError(f"{where}.normalize", "must be 'none' or 'rw' for neighbor lists", "'sym'", cure)
     return jnp.sqrt(inverse) * weights * jnp.sqrt(inverse.T)
 
 
-def diagonal(weights: Any, normalize: str):
-    """Return the diagonal part of a Laplacian, given what `normalized` returned: degrees, or 1 where there are any."""
-    degree = weights.sum(axis=-1)
-    return degree if normalize == "none" else jnp.where(jnp.any(weights != 0, axis=-1), 1.0, 0.0)
-
-
-def _inverse_degree(weights: Any):
-    """Return one over the degree of every target, 0 for one without connections."""
-    degree = u.get_mantissa(weights).sum(axis=-1)
-    used = degree != 0
-    return jnp.where(used, 1.0 / jnp.where(used, degree, 1.0), 0.0)
+def laplacian_degree(weights: Any, normalize: str):
+    """Return the diagonal part, given `laplacian_weights`: the degrees, or 1 for connected regions."""
+    if normalize == "none":
+        return weights.sum(axis=-1)
+    return jnp.any(weights != 0, axis=-1).astype(weights.dtype)
 
 
 def powerlaw_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0, p: Any = 1.0):
-    r"""Return signed powers of the differences, :math:`k \sum_j w_{ij} \, \mathrm{sign}(d) |d|^p`, :math:`d = x_{ij} - y_i`.
+    r"""Return signed powers of the differences, :math:`k \sum_j w_{ij} \, \mathrm{sign}(d_{ij}) |d_{ij}|^p`.
+
+    The difference is :math:`d_{ij} = x_{ij} - y_i`.
 
     Parameters
     ----------
@@ -191,7 +194,8 @@ def powerlaw_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k
     Returns
     -------
     array or Quantity, shape (..., N)
-        Input of every target, in the unit of ``k * conn * y``: the power is taken of the number of units of y.
+        Input of every target, in the unit of ``k * conn * y``: the power is taken of the number of units of
+        y.
 
     Raises
     ------
@@ -200,8 +204,8 @@ def powerlaw_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k
 
     Notes
     -----
-    The value is exact everywhere. So is the gradient, in d and in p, except at d = 0 for p < 1, where the slope is
-    infinite and 0 is returned instead (at p = 1 it is 1, above it is 0).
+    The value is exact everywhere. So is the gradient, in d and in p, except at d = 0 for p < 1, where the
+    slope is infinite and 0 is returned instead (at p = 1 it is 1, above it is 0).
 
     Examples
     --------
@@ -210,13 +214,14 @@ def powerlaw_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k
     >>> powerlaw_coupling(jnp.array([[5.0, -3.0]]), jnp.array([1.0]), jnp.ones((1, 2)), p=0.5).tolist()
     [0.0]
     """
-    y = _target("powerlaw_coupling", y)
+    where = "powerlaw_coupling"
+    y = target_values(where, y)
+    weights = weight_matrix(where, conn, y.shape[-1])
     unit = u.get_unit(y)
-    weights, difference = _differences("powerlaw_coupling", delayed_x, y, conn)
-    exponent = jnp.asarray(u.get_magnitude(p))
-    power = signed_power(u.get_magnitude(difference.in_unit(unit)) if isinstance(difference, u.Quantity)
-                         else difference, exponent[..., None] if exponent.ndim else exponent)
-    return k * (weights * power).sum(axis=-1) * (1.0 if unit.is_unitless else unit)
+    difference = source_values(where, delayed_x, weights) - y[..., None]
+    power = signed_power(magnitude(f"{where}.delayed_x", difference, unit), per_slot(p))
+    total = k * (weights * power).sum(axis=-1)
+    return total if unit.is_unitless else total * unit
 
 
 def signed_power(d: Any, p: Any):
@@ -227,7 +232,9 @@ def signed_power(d: Any, p: Any):
     return jnp.where(zero, d * (p == 1), jnp.sign(d) * size**p)
 
 
-def kuramoto_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0, alpha: Any = 0.0):
+def kuramoto_coupling(
+    delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0, alpha: Any = 0.0
+):
     r"""Return the Sakaguchi-Kuramoto input of phases, :math:`k \sum_j w_{ij} \sin(x_{ij} - y_i - \alpha)`.
 
     Parameters
@@ -251,8 +258,8 @@ def kuramoto_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k
 
     References
     ----------
-    Sakaguchi, H., Kuramoto, Y. (1986). A soluble active rotator model showing phase transitions via mutual entrainment.
-    Progress of Theoretical Physics 76, 576-581.
+    Sakaguchi, H., Kuramoto, Y. (1986). A soluble active rotator model showing phase transitions via mutual
+    entrainment. Progress of Theoretical Physics 76, 576-581.
 
     Examples
     --------
@@ -262,16 +269,23 @@ def kuramoto_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k
     >>> kuramoto_coupling(x, y, jnp.ones((1, 2)), k=3.0).tolist()
     [3.0]
     """
-    y = _target("kuramoto_coupling", y)
-    weights, difference = _differences("kuramoto_coupling", delayed_x, y, conn)
-    lag = jnp.asarray(alpha)
-    phase = u.get_magnitude(difference) - (lag[..., None] if lag.ndim else lag)
-    return k * (weights * jnp.sin(phase)).sum(axis=-1)
+    where = "kuramoto_coupling"
+    y = target_values(where, y)
+    weights = weight_matrix(where, conn, y.shape[-1])
+    difference = magnitude(where, source_values(where, delayed_x, weights) - y[..., None], u.UNITLESS)
+    return k * (weights * jnp.sin(difference - per_slot(alpha))).sum(axis=-1)
 
 
-def sigmoidal_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 1.0, a: Any = 1.0, b: Any = 0.0,
-                       slope: Any = 1.0, midpoint: Any = 0.0):
-    r"""Return a logistic function of the weighted sum, :math:`k \, \sigma(s (a \sum_j w_{ij} x_{ij} + b - m))`.
+def sigmoidal_coupling(
+    delayed_x: Callable | Any,
+    conn: Any,
+    k: Any = 1.0,
+    a: Any = 1.0,
+    b: Any = 0.0,
+    slope: Any = 1.0,
+    midpoint: Any = 0.0,
+):
+    r"""Return a logistic function of the sum, :math:`k \, \sigma(s (a \sum_j w_{ij} x_{ij} + b - m))`.
 
     Parameters
     ----------
@@ -296,8 +310,8 @@ def sigmoidal_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 1.0, a: An
 
     References
     ----------
-    Sanz-Leon, P., Knock, S. A., Spiegler, A., Jirsa, V. K. (2015). Mathematical framework for large-scale brain network
-    modeling in The Virtual Brain. NeuroImage 111, 385-430.
+    Sanz-Leon, P., Knock, S. A., Spiegler, A., Jirsa, V. K. (2015). Mathematical framework for large-scale
+    brain network modeling in The Virtual Brain. NeuroImage 111, 385-430.
 
     Examples
     --------
@@ -343,8 +357,15 @@ def hyperbolic_tangent_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 0
     return k * jnp.tanh(scale * total)
 
 
-def sigmoidal_jansen_rit_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 1.0, cmin: Any = 0.0,
-                                  cmax: Any = 0.005, midpoint: Any = 6.0, r: Any = 0.56):
+def sigmoidal_jansen_rit_coupling(
+    delayed_x: Callable | Any,
+    conn: Any,
+    k: Any = 1.0,
+    cmin: Any = 0.0,
+    cmax: Any = 0.005,
+    midpoint: Any = 6.0,
+    r: Any = 0.56,
+):
     r"""Return the weighted sum of firing rates, :math:`k \sum_j w_{ij} S(x_{ij})`.
 
     .. math:: S(x) = c_{min} + \frac{c_{max} - c_{min}}{1 + e^{r (m - x)}}
@@ -374,8 +395,8 @@ def sigmoidal_jansen_rit_coupling(delayed_x: Callable | Any, conn: Any, k: Any =
 
     References
     ----------
-    Jansen, B. H., Rit, V. G. (1995). Electroencephalogram and visual evoked potential generation in a mathematical model
-    of coupled cortical columns. Biological Cybernetics 73, 357-366.
+    Jansen, B. H., Rit, V. G. (1995). Electroencephalogram and visual evoked potential generation in a
+    mathematical model of coupled cortical columns. Biological Cybernetics 73, 357-366.
 
     Examples
     --------
@@ -384,62 +405,8 @@ def sigmoidal_jansen_rit_coupling(delayed_x: Callable | Any, conn: Any, k: Any =
     >>> sigmoidal_jansen_rit_coupling(jnp.full((1, 2), 6.0), jnp.array([[0.2, 0.4]]), k=1000.0).tolist()
     [1.5]
     """
-    source, weights = _source("sigmoidal_jansen_rit_coupling", delayed_x, conn)
-    rate = cmin + (cmax - cmin) * jax.nn.sigmoid(r * (u.get_magnitude(source) - midpoint))
+    where = "sigmoidal_jansen_rit_coupling"
+    weights = weight_matrix(where, conn)
+    potential = u.get_magnitude(source_values(where, delayed_x, weights))
+    rate = cmin + (cmax - cmin) * jax.nn.sigmoid(r * (potential - midpoint))
     return k * (weights * rate).sum(axis=-1)
-
-
-def weighted_sum(where: str, delayed_x: Callable | Any, conn: Any):
-    """Return ``sum_k conn[i, k] * x[..., i, k]``, shape (..., N)."""
-    source, weights = _source(where, delayed_x, conn)
-    return (weights * source).sum(axis=-1)
-
-
-def matrix(where: str, conn: Any, n_targets: int | None = None):
-    """Return the weights as a matrix of shape (N, K); flattened ones need ``n_targets`` unless they are square."""
-    conn = u.math.asarray(conn)
-    if conn.ndim == 1:
-        n = n_targets or isqrt(conn.size)
-        if conn.size % n or not (n_targets or n * n == conn.size):
-            raise ArgumentError(f"{where}.conn", f"must have a length divisible by the {n} targets" if n_targets
-                                else "must be square when flattened", f"length {conn.size}",
-                                "Pass it with shape (N, K)")
-        return conn.reshape(n, -1)
-    if conn.ndim != 2:
-        raise ArgumentError(f"{where}.conn", "must have shape (N, K) or (N * K,)", conn.shape)
-    if n_targets is not None and conn.shape[0] != n_targets:
-        raise ArgumentError(f"{where}.conn", f"must have one row per target, {n_targets}", conn.shape)
-    return conn
-
-
-def _read(value: Callable | Any):
-    """Return what a read reads, or the array itself."""
-    return u.math.asarray(value() if callable(value) else value)
-
-
-def _target(where: str, y: Callable | Any):
-    """Return the target, shape (..., N)."""
-    y = _read(y)
-    if y.ndim < 1:
-        raise ArgumentError(f"{where}.y", "must have shape (..., N)", "a scalar")
-    return y
-
-
-def _source(where: str, delayed_x: Callable | Any, conn: Any):
-    """Return the source, shape (..., N, K), with unused slots that are not finite set to 0; and the weights (N, K)."""
-    weights = matrix(where, conn)
-    n, k = weights.shape
-    x = _read(delayed_x)
-    if x.shape[-2:] != (n, k):
-        if x.ndim < 1 or x.shape[-1] != n * k:
-            raise ArgumentError(f"{where}.delayed_x", f"must have shape (..., {n}, {k}) or (..., {n * k})", x.shape,
-                                "Read it with prefetch_delay(state, (delay, delay_index(N)))")
-        x = x.reshape(*x.shape[:-1], n, k)
-    poisoned = (u.get_mantissa(weights) == 0) & ~jnp.isfinite(u.get_mantissa(x))
-    return u.math.where(poisoned, jnp.zeros((), x.dtype) * u.get_unit(x), x), weights
-
-
-def _differences(where: str, delayed_x: Callable | Any, y: Any, conn: Any):
-    """Return the weights (N, K) and the differences source minus target, shape (..., N, K)."""
-    source, weights = _source(where, delayed_x, matrix(where, conn, y.shape[-1]))
-    return weights, source - y[..., None]

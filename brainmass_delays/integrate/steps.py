@@ -1,7 +1,7 @@
 """Fixed-step methods, each as textbook arithmetic on plain arrays.
 
-A method sees two functions: ``drive(c, state)``, the inputs of the stage at ``t + c * dt``, and
-``rate(c, state, inputs)``, the time derivatives. Units are taken off and put back in one place, `_on_magnitudes`.
+A method sees two functions: ``drive(c, state)``, the inputs of the stage at ``t + c * dt``, and ``rate(c,
+state, inputs)``, the time derivatives. Units are taken off and put back in one place, `_on_magnitudes`.
 
 References
 ----------
@@ -31,14 +31,14 @@ class Step(NamedTuple):
         Global order on a smooth problem without delays, measured in the tests.
     advance : Callable
         ``advance(rate, drive, state, dt) -> new_state``. ``state`` is a tuple of arrays or Quantities;
-        ``drive(c, state)`` returns the inputs of a stage; ``rate(c, state, inputs)`` returns one time derivative per
-        state: a Quantity per time, or a plain number in the unit of that state per ms. ``dt`` is a time, or a plain
-        number of ms.
+        ``drive(c, state)`` returns the inputs of a stage; ``rate(c, state, inputs)`` returns one time
+        derivative per state: a Quantity per time, or a plain number in the unit of that state per ms. ``dt``
+        is a time, or a plain number of ms.
 
     Notes
     -----
-    Stages run in order, and the rate at ``c = 0`` is known before ``drive`` is called for any later stage. The
-    gradient is that of the discrete step.
+    Stages run in order, and the rate at ``c = 0`` is known before ``drive`` is called for any later stage.
+    The gradient is that of the discrete step.
 
     Examples
     --------
@@ -62,22 +62,27 @@ def per_ms(rate, unit: u.Unit = u.UNITLESS, where: str = "rate"):
 
 
 def _on_magnitudes(method):
-    """Let ``method(f, drive, x, h)`` work on plain arrays: states in their own units, rates per ms, ``h`` in ms."""
+    """Let ``method(f, drive, x, h)`` work on plain arrays, with rates per ms and ``h`` in ms."""
 
     @wraps(method)
     def advance(rate, drive, state, dt):
         units = [u.get_unit(x) for x in state]
 
         def attach(xs):
-            return tuple(x if unit.is_unitless else u.Quantity(x, unit=unit)
-                         for x, unit in zip(xs, units, strict=True))
+            return tuple(
+                x if unit.is_unitless else u.Quantity(x, unit=unit) for x, unit in zip(xs, units, strict=True)
+            )
 
         def f(c, xs, inputs):
             rates = rate(c, attach(xs), inputs)
             return tuple(per_ms(r, unit) for r, unit in zip(rates, units, strict=True))
 
-        new = method(f, lambda c, xs: drive(c, attach(xs)), tuple(u.get_mantissa(x) for x in state),
-                     magnitude("dt", dt, u.ms))
+        new = method(
+            f,
+            lambda c, xs: drive(c, attach(xs)),
+            tuple(u.get_mantissa(x) for x in state),
+            magnitude("dt", dt, u.ms),
+        )
         return attach(new)
 
     return advance
@@ -106,6 +111,7 @@ def _heun(f, drive, x, h):
 @_on_magnitudes
 def _rk4(f, drive, x, h):
     """Classical four-stage Runge-Kutta."""
+
     def slope(c, xs):
         return f(c, xs, drive(c, xs))
 
@@ -118,7 +124,7 @@ def _rk4(f, drive, x, h):
 
 @_on_magnitudes
 def _exp_euler(f, drive, x, h):
-    """Exponential Euler, each variable linearized in itself; exact for linear decay under a constant drive."""
+    """Exponential Euler: each variable linearized in itself, exact for linear decay under constant drive."""
     inputs = drive(0.0, x)
     rates = f(0.0, x, inputs)
     return tuple(xi + h * u.math.exprel(h * _own_slope(f, inputs, x, i)) * rates[i] for i, xi in enumerate(x))
@@ -126,8 +132,9 @@ def _exp_euler(f, drive, x, h):
 
 def _own_slope(f, inputs, x, i):
     """Return the derivative of rate ``i`` in variable ``i``, elementwise."""
+
     def own(xi):
-        return f(0.0, (*x[:i], xi, *x[i + 1:]), inputs)[i]
+        return f(0.0, (*x[:i], xi, *x[i + 1 :]), inputs)[i]
 
     return jax.jvp(own, (x[i],), (jnp.ones_like(x[i]),))[1]
 

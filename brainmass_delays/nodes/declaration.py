@@ -42,8 +42,8 @@ class Parameter(NamedTuple):
     name : str
         Constructor argument and attribute of the `brainstate.nn.Param`.
     default : float or Quantity
-        A Quantity: the parameter carries that unit in the equations. A plain number: it enters the equations as the
-        plain number of `unit`.
+        A Quantity: the parameter carries that unit in the equations. A plain number: it enters the equations
+        as the plain number of `unit`.
     symbol, meaning : str
         LaTeX symbol without dollar signs, and one phrase, for the documentation.
     unit : Unit, optional
@@ -112,21 +112,35 @@ def documentation(model: type, doc: str, method: inspect.Parameter) -> str:
     """Return ``doc`` with the line ``{parameters}`` replaced by the numpydoc section of the declaration."""
     entries = [_entry("in_size", "int or tuple of int", "Number of regions, or the shape of the population.")]
     entries += [
-        _entry(p.name, f"float, array_like, Quantity or Param, default {_shown(p.default)}",
-               f":math:`{p.symbol}`, {p.meaning}. Unit: {_unit_name(p.plain_unit)}. Scalar or per region.")
+        _entry(
+            p.name,
+            f"float, array_like, Quantity or Param, default {_shown(p.default)}",
+            f":math:`{p.symbol}`, {p.meaning}. Unit: {_unit_name(p.plain_unit)}. Scalar or per region.",
+        )
         for p in model.PARAMETERS
     ]
     entries += [
-        _entry(s.argument, f"float, array_like, Quantity or Callable, default {_shown(s.default)}",
-               f"Initial value of ``{s.name}``, or an initializer called with the shape. Unit: {_unit_name(s.unit)}.")
+        _entry(
+            s.argument,
+            f"float, array_like, Quantity, Param or Callable, default {_shown(s.default)}",
+            f"Initial value of ``{s.name}``, or an initializer of the shape. Unit: {_unit_name(s.unit)}.",
+        )
         for s in model.STATES
     ]
     entries += [
-        _entry(i.noise, "Module, optional", f"Noise added to the input ``{i.name}``. Unit: {_unit_name(i.unit)}.")
-        for i in model.INPUTS if i.noise
+        _entry(
+            i.noise, "Module, optional", f"Noise added to the input ``{i.name}``. Unit: {_unit_name(i.unit)}."
+        )
+        for i in model.INPUTS
+        if i.noise
     ]
-    entries.append(_entry("method", f"{{'euler', 'heun', 'rk4', 'exp_euler'}}, default {method.default!r}",
-                          "Fixed-step method, see `brainmass_delays.integrate.steps`."))
+    entries.append(
+        _entry(
+            "method",
+            f"{{'euler', 'heun', 'rk4', 'exp_euler'}}, default {method.default!r}",
+            "Fixed-step method, see `brainmass_delays.integrate.steps`.",
+        )
+    )
     section = "Parameters\n----------\n" + "\n".join(entries)
     return inspect.cleandoc(doc).replace("{parameters}", section)
 

@@ -5,7 +5,7 @@ from .declaration import POSITIVE, Input, Parameter, StateVariable
 
 
 class Generic2dOscillatorStep(NeuralMass):
-    r"""Simulate an oscillator with polynomial nullclines, excitable, bistable or oscillating by its coefficients.
+    r"""Simulate an oscillator with polynomial nullclines: excitable, bistable or oscillating.
 
     .. math::
 
@@ -16,16 +16,16 @@ class Generic2dOscillatorStep(NeuralMass):
 
     Notes
     -----
-    The first input, ``V_inp``, is the coupling :math:`c_V`; the second and third are the stimuli :math:`s_V` and
-    :math:`s_W`, which add to the rates directly. Noise belongs to the stimuli, so its strength does not depend on
-    :math:`d`, :math:`\tau` and :math:`\gamma`. Rates are per ms.
+    The first input, ``V_inp``, is the coupling :math:`c_V`; the second and third are the stimuli :math:`s_V`
+    and :math:`s_W`, which add to the rates directly. Noise belongs to the stimuli, so its strength does not
+    depend on :math:`d`, :math:`\tau` and :math:`\gamma`. Rates are per ms.
 
     References
     ----------
-    FitzHugh, R. (1961). Impulses and physiological states in theoretical models of nerve membrane. Biophysical Journal
-    1, 445-466.
-    Sanz-Leon, P., Knock, S. A., Spiegler, A., Jirsa, V. K. (2015). Mathematical framework for large-scale brain network
-    modeling in The Virtual Brain. NeuroImage 111, 385-430.
+    FitzHugh, R. (1961). Impulses and physiological states in theoretical models of nerve membrane.
+    Biophysical Journal 1, 445-466.
+    Sanz-Leon, P., Knock, S. A., Spiegler, A., Jirsa, V. K. (2015). Mathematical framework for large-scale
+    brain network modeling in The Virtual Brain. NeuroImage 111, 385-430.
 
     Examples
     --------

@@ -16,9 +16,9 @@ class HopfStep(NeuralMass):
 
     Notes
     -----
-    For :math:`a > 0` the node oscillates with amplitude :math:`\sqrt{a / \beta}` and period :math:`2 \pi / \omega`; for
-    :math:`a < 0` it is a damped focus driven by its inputs. ``update`` returns the pair (x, y). The default initial
-    value is the fixed point 0: give another, or noise, to see it move.
+    For :math:`a > 0` the node oscillates with amplitude :math:`\sqrt{a / \beta}` and period :math:`2 \pi /
+    \omega`; for :math:`a < 0` it is a damped focus driven by its inputs. ``update`` returns the pair (x, y).
+    The default initial value is the fixed point 0: give another, or noise, to see it move.
 
     References
     ----------

@@ -13,13 +13,13 @@ class LinearStep(NeuralMass):
 
     Notes
     -----
-    The network is stable if :math:`-\gamma` exceeds the summed strength of the incoming connections. The method
-    ``'exp_euler'`` is exact for an input that is constant over the step.
+    The network is stable if :math:`-\gamma` exceeds the summed strength of the incoming connections. The
+    method ``'exp_euler'`` is exact for an input that is constant over the step.
 
     References
     ----------
-    Sanz-Leon, P., Knock, S. A., Spiegler, A., Jirsa, V. K. (2015). Mathematical framework for large-scale brain network
-    modeling in The Virtual Brain. NeuroImage 111, 385-430.
+    Sanz-Leon, P., Knock, S. A., Spiegler, A., Jirsa, V. K. (2015). Mathematical framework for large-scale
+    brain network modeling in The Virtual Brain. NeuroImage 111, 385-430.
 
     Examples
     --------

@@ -1,0 +1,65 @@
+"""Shapes of what a kernel receives: weights (N, K), a source (..., N, K) and a target (..., N)."""
+
+from collections.abc import Callable
+from math import isqrt
+from typing import Any
+
+import brainunit as u
+import jax.numpy as jnp
+
+from .._core.checks import ArgumentError
+
+
+def weight_matrix(where: str, conn: Any, n_targets: int | None = None):
+    """Return weights as a matrix (N, K); flattened ones need ``n_targets`` unless they are square."""
+    conn = u.math.asarray(conn)
+    if conn.ndim == 1:
+        n = n_targets or isqrt(conn.size)
+        if conn.size % n or not (n_targets or n * n == conn.size):
+            rule = f"must have {n} rows when flattened" if n_targets else "must be square when flattened"
+            raise ArgumentError(f"{where}.conn", rule, f"length {conn.size}", "Pass it with shape (N, K)")
+        return conn.reshape(n, -1)
+    if conn.ndim != 2:
+        raise ArgumentError(f"{where}.conn", "must have shape (N, K) or (N * K,)", conn.shape)
+    if n_targets is not None and conn.shape[0] != n_targets:
+        raise ArgumentError(f"{where}.conn", f"must have one row per target, {n_targets}", conn.shape)
+    return conn
+
+
+def target_values(where: str, y: Callable | Any):
+    """Return the target (..., N)."""
+    y = _read(y)
+    if y.ndim < 1:
+        raise ArgumentError(f"{where}.y", "must have shape (..., N)", "a scalar")
+    return y
+
+
+def source_values(where: str, delayed_x: Callable | Any, weights: Any):
+    """Return the source (..., N, K); slots of weight 0 that are not finite are set to 0."""
+    n, k = weights.shape
+    x = _read(delayed_x)
+    if x.shape[-2:] != (n, k):
+        if x.ndim < 1 or x.shape[-1] != n * k:
+            rule = f"must have shape (..., {n}, {k}) or (..., {n * k})"
+            cure = "Read it with prefetch_delay(state, (delay, delay_index(N)))"
+            raise ArgumentError(f"{where}.delayed_x", rule, x.shape, cure)
+        x = x.reshape(*x.shape[:-1], n, k)
+    poisoned = (u.get_mantissa(weights) == 0) & ~jnp.isfinite(u.get_mantissa(x))
+    return u.math.where(poisoned, jnp.zeros((), x.dtype) * u.get_unit(x), x)
+
+
+def weighted_sum(where: str, delayed_x: Callable | Any, conn: Any):
+    """Return ``sum_k conn[i, k] * x[..., i, k]``, shape (..., N)."""
+    weights = weight_matrix(where, conn)
+    return (weights * source_values(where, delayed_x, weights)).sum(axis=-1)
+
+
+def per_slot(value: Any):
+    """Return a scalar as it is, and a value per target (N,) as (N, 1), to broadcast against the slots."""
+    value = jnp.asarray(u.get_magnitude(value))
+    return value[..., None] if value.ndim else value
+
+
+def _read(value: Callable | Any):
+    """Return what a read reads, or the array itself."""
+    return u.math.asarray(value() if callable(value) else value)
