@@ -1,5 +1,8 @@
-"""Adaptive solvers for ordinary and delay differential equations, differentiable through their while loops."""
+"""Adaptive solvers of ordinary and delay equations, differentiable through their while loops."""
 
+from .adaptive import solve_ode
+from .control import Controller
 from .loops import resolve, while_loop
+from .solution import Solution, Statistics
 
-__all__ = ["resolve", "while_loop"]
+__all__ = ["Controller", "Solution", "Statistics", "resolve", "solve_ode", "while_loop"]

@@ -1,0 +1,130 @@
+"""The border of the solvers: pytrees and quantities outside, one flat vector and plain times inside."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import brainunit as u
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._core.checks import ArgumentError
+from .._core.status import is_traced
+from .._core.units import magnitude
+
+
+@dataclass(frozen=True)
+class Border:
+    """Translate times, states and slopes between the caller's form and flat vectors of magnitudes.
+
+    The unit of time is that of ``t0``; every leaf of the state keeps the unit of the initial state.
+    """
+
+    where: str
+    time_unit: u.Unit
+    structure: Any
+    shapes: tuple
+    dtypes: tuple
+
+    @classmethod
+    def of(cls, where: str, u0: Any, t0: Any) -> tuple["Border", jax.Array]:
+        """Return the border of a problem and its flat initial state."""
+        leaves, structure = jax.tree.flatten(u0)
+        leaves = [_as_inexact(x) for x in leaves]
+        if not sum(x.size for x in leaves):
+            raise ArgumentError(f"{where}.u0", "must hold at least one number", "an empty state")
+        shapes, dtypes = tuple(x.shape for x in leaves), tuple(x.dtype for x in leaves)
+        border = cls(where, u.get_unit(t0), structure, shapes, dtypes)
+        return border, border._ravel(leaves)
+
+    @property
+    def size(self) -> int:
+        """Number of components of the flat state."""
+        return sum(math.prod(shape) for shape in self.shapes)
+
+    @property
+    def dtype(self):
+        """Precision of the flat state."""
+        return jnp.result_type(*self.dtypes)
+
+    @property
+    def time_dtype(self):
+        """Precision of times: real, as precise as the state."""
+        return jnp.finfo(self.dtype).dtype
+
+    def time(self, name: str, value: Any) -> jax.Array:
+        """Return a time of the caller as magnitude."""
+        value = magnitude(f"{self.where}.{name}", value, self.time_unit, plain=False)
+        return jnp.asarray(value, self.time_dtype)
+
+    def with_time_unit(self, t):
+        """Return an inner time as the caller writes it."""
+        return t if self.time_unit.is_unitless else t * self.time_unit
+
+    def ravel(self, state: Any) -> jax.Array:
+        """Return the flat vector ``(d,)`` of a state in the structure and units of the initial one."""
+        return self._ravel(jax.tree.leaves(state))
+
+    def _ravel(self, leaves):
+        return jnp.concatenate([jnp.ravel(x) for x in leaves]).astype(self.dtype)
+
+    def unravel(self, y: jax.Array) -> Any:
+        """Return the pytree of a flat state ``(d,)``; leading axes of ``y`` lead every leaf."""
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
+        parts = zip(jnp.split(y, ends, axis=-1), self.shapes, self.dtypes, strict=True)
+        leaves = [part.reshape(y.shape[:-1] + shape).astype(dtype) for part, shape, dtype in parts]
+        return jax.tree.unflatten(self.structure, leaves)
+
+    def like_state(self, name: str, value: Any) -> jax.Array:
+        """Return one number, or a pytree in the structure of the state, as a flat vector in the units of the state."""
+        state = self.unravel(jnp.zeros(self.size, self.time_dtype))
+        leaves, structure = jax.tree.flatten(state, is_leaf=_is_quantity)
+        values, got = jax.tree.flatten(value, is_leaf=_is_quantity)
+        if got != structure:
+            if got.num_leaves != 1 or isinstance(value, u.Quantity):
+                raise ArgumentError(f"{self.where}.{name}", f"must be a number or have the structure {structure}", got)
+            values = values * len(leaves)
+        parts = [magnitude(f"{self.where}.{name}", v, u.get_unit(x)) for v, x in zip(values, leaves, strict=True)]
+        broadcast = [jnp.broadcast_to(jnp.asarray(v), x.shape) for v, x in zip(parts, leaves, strict=True)]
+        return jnp.concatenate([jnp.ravel(x) for x in broadcast]).astype(self.time_dtype)
+
+    def slopes(self, f):
+        """Return ``(t, y, *rest) -> dy/dt`` on magnitudes for ``f(t, u, *rest)`` of the caller."""
+
+        def flat(t, y, *rest):
+            state = self.unravel(y)
+            return self._ravel_slope(f(self.with_time_unit(t), state, *rest), state)
+
+        return flat
+
+    def _ravel_slope(self, slope, state):
+        expected, got = (jax.tree.structure(x, is_leaf=_is_quantity) for x in (state, slope))
+        if expected != got:
+            raise ArgumentError(f"{self.where}.f", f"must return the structure of u0, {expected}", got)
+        slopes, leaves = (jax.tree.leaves(x, is_leaf=_is_quantity) for x in (slope, state))
+        return self._ravel([self._slope_leaf(s, x) for s, x in zip(slopes, leaves, strict=True)])
+
+    def _slope_leaf(self, slope, leaf):
+        unit = u.get_unit(leaf) / self.time_unit
+        value = jnp.asarray(magnitude(f"{self.where}.f", slope, unit, plain=False))
+        if value.shape != leaf.shape:
+            rule = f"must return slopes of the shape of u0, {leaf.shape}"
+            raise ArgumentError(f"{self.where}.f", rule, value.shape)
+        return value
+
+
+def check_span(where: str, t0: jax.Array, t1: jax.Array) -> None:
+    """Refuse an empty or reversed time span where its numbers are known."""
+    if not is_traced((t0, t1)) and not bool(t1 > t0):
+        cure = "To integrate backward, substitute -t in f"
+        raise ArgumentError(f"{where}.t1", f"must be later than t0 = {t0}", t1, cure)
+
+
+def _as_inexact(x):
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(jnp.result_type(float))
+
+
+def _is_quantity(x):
+    return isinstance(x, u.Quantity)

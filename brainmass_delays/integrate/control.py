@@ -1,0 +1,81 @@
+"""Step-size control: from the error of one attempt to the length of the next.
+
+References
+----------
+.. [1] G. Söderlind. Digital filters in adaptive time-stepping. ACM Trans. Math. Softw. 29 (2003) 1-26.
+.. [2] C. A. Kennedy, M. H. Carpenter. Additive Runge-Kutta schemes for convection-diffusion-reaction
+   equations. Appl. Numer. Math. 44 (2003) 139-181.
+"""
+
+from dataclasses import dataclass, replace
+
+import jax.numpy as jnp
+
+from .._core.checks import check_choice
+
+
+@dataclass(frozen=True)
+class Controller:
+    """Propose the next step from the margin ``power = error_norm**(-1 / order)`` of this attempt and the last two.
+
+    The proposal is ``h * clip(safety * power**(i + p + d) * last**(-p - 2 d) * last_but_one**d)``; an attempt is
+    accepted when ``power >= 1``, and only accepted attempts are remembered.
+
+    Parameters
+    ----------
+    integral, proportional, derivative : float, dimensionless
+        The gains i, p, d.
+    safety : float, default 0.9
+        Factor that makes the next attempt a little shorter than the error asks for.
+    shortest, longest : float, default 0.2 and 10
+        Bounds of the ratio of consecutive steps.
+
+    Examples
+    --------
+    >>> from brainmass_delays.integrate import Controller
+    >>> factor, memory = Controller(integral=1.0)(2.0, Controller().start(float))
+    >>> print(factor)
+    1.8
+    """
+
+    integral: float = 1.0
+    proportional: float = 0.0
+    derivative: float = 0.0
+    safety: float = 0.9
+    shortest: float = 0.2
+    longest: float = 10.0
+
+    def start(self, dtype):
+        """Return the memory before the first attempt: two margins of 1."""
+        return jnp.ones((2,), dtype)
+
+    def __call__(self, power, memory):
+        """Return the ratio of the next step to this one, and the new memory; NaN counts as far too long."""
+        i, p, d = self.integral, self.proportional, self.derivative
+        factor = self.safety * power ** (i + p + d)
+        if p or d:
+            factor *= memory[0] ** (-p - 2 * d) * memory[1] ** d
+        factor = jnp.where(jnp.isnan(factor), self.shortest, jnp.clip(factor, self.shortest, self.longest))
+        largest = self.longest ** (1 / max(i, 0.1))  # an error of zero must not stay in the memory as infinity
+        remembered = jnp.stack([jnp.minimum(power, largest), memory[0]])
+        return factor, jnp.where(power >= 1, remembered, memory)
+
+
+CONTROLLERS = {
+    "integral": Controller(),
+    "pi": Controller(integral=0.3, proportional=0.4),
+    "pid": Controller(integral=0.47, proportional=0.01, derivative=0.1),
+}
+
+
+def resolve_controller(controller: str | Controller, where: str, **changes) -> Controller:
+    """Return the controller of that name with some fields changed, or a given `Controller` as it is."""
+    if isinstance(controller, Controller):
+        return controller
+    return replace(CONTROLLERS[check_choice(where, controller, CONTROLLERS)], **changes)
+
+
+def scaled_norm(error, before, after, rtol, atol):
+    """Return the root mean square of ``error / (atol + rtol * max(|before|, |after|))``."""
+    scale = atol + rtol * jnp.maximum(jnp.abs(before), jnp.abs(after))
+    return jnp.sqrt(jnp.mean((jnp.abs(error) / scale) ** 2))

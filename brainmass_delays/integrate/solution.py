@@ -1,0 +1,159 @@
+"""What a solve returns: times, states, counts, a status, and the continuous extension."""
+
+import functools
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from .._core.checks import ArgumentError
+from .._core.status import raise_if_failed
+from .border import Border
+
+
+class Statistics(NamedTuple):
+    """Count the work of a solve: attempts accepted and rejected, evaluations of the vector field."""
+
+    accepted: jax.Array
+    rejected: jax.Array
+    evaluations: jax.Array
+
+
+class Pieces(NamedTuple):
+    """Hold a piecewise polynomial: ``y(start + theta * length) = sum_j coefficients[..., j] theta**j``.
+
+    ``start`` and ``length`` have the shape ``(piece,)``, ``coefficients`` ``(piece, component, power)``. Pieces that do
+    not exist yet start at infinity.
+    """
+
+    start: jax.Array
+    length: jax.Array
+    coefficients: jax.Array
+
+    @classmethod
+    def blank(cls, n_pieces, size, degree, time_dtype, dtype):
+        """Return room for ``n_pieces`` pieces of a state of ``size`` components."""
+        return cls(
+            jnp.full((n_pieces,), jnp.inf, time_dtype),
+            jnp.ones((n_pieces,), time_dtype),
+            jnp.zeros((n_pieces, size, degree + 1), dtype),
+        )
+
+    def locate(self, t, count):
+        """Return the piece that holds ``t``, among the first ``count``."""
+        return jnp.clip(jnp.searchsorted(self.start, t, side="right") - 1, 0, jnp.maximum(count, 1) - 1)
+
+
+def evaluate_piece(start, length, coefficients, t):
+    """Evaluate one piece at ``t`` by Horner's rule; the powers are the last axis of ``coefficients``."""
+    theta = (t - start) / length
+    theta = theta.reshape(theta.shape + (1,) * (coefficients.ndim - 1 - theta.ndim))
+    value = coefficients[..., -1]
+    for j in reversed(range(coefficients.shape[-1] - 1)):
+        value = value * theta + coefficients[..., j]
+    return value
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["ts", "ys", "t", "statistics", "status", "t0", "pieces"],
+    meta_fields=["border"],
+)
+@dataclass(frozen=True)
+class Solution:
+    """Hold the result of an adaptive solve.
+
+    Parameters
+    ----------
+    ts : array or Quantity
+        ``save_at``, or without it the time reached: ``t1``, or the time of the event or failure that ended the solve.
+    ys : pytree
+        The states at ``ts``, in the structure and units of the initial state; ``save_at`` leads every leaf. NaN at
+        times after the one reached.
+    t : scalar array or Quantity
+        The time reached.
+    statistics : Statistics
+        ``accepted``, ``rejected``: attempts; ``evaluations``: calls of the vector field.
+    status : int32 array
+        0, or the sum of the flags ``NOT_FINITE``, ``MAX_STEPS_REACHED``, ``STEP_UNDERFLOW``, ``DELAY_ABOVE_BOUND``
+        of a solve whose result must not be used. Eager solves raise instead; inside ``jit`` and ``vmap`` look at it,
+        or call `check` on the result outside.
+    t0 : scalar array
+        The start.
+    pieces : Pieces or None
+        The continuous extension, of ``dense=True``.
+
+    Examples
+    --------
+    >>> from brainmass_delays.integrate import solve_ode
+    >>> solution = solve_ode(lambda t, u, args: -u, 1.0, 0.0, 2.0, rtol=1e-6, atol=1e-6, dense=True)
+    >>> print(f'{solution.ys:.4f} {solution.evaluate(1.0):.4f} {int(solution.status)}')
+    0.1353 0.3679 0
+    """
+
+    ts: Any
+    ys: Any
+    t: Any
+    statistics: Statistics
+    status: jax.Array
+    t0: jax.Array
+    pieces: Pieces | None
+    border: "Border"
+
+    def evaluate(self, t: Any) -> Any:
+        """Return the state at ``t`` from the continuous extension of the method.
+
+        Parameters
+        ----------
+        t : array or Quantity, shape (...)
+            Times between ``t0`` and the time reached; elsewhere the result is NaN.
+
+        Returns
+        -------
+        pytree
+            The axes of ``t`` lead every leaf.
+
+        Raises
+        ------
+        ArgumentError
+            If the solve did not record its extension.
+
+        Notes
+        -----
+        The order is 4 for 'dopri5' and 'tsit5', 3 for 'bosh3' and 'heun21'. The gradient reaches ``t`` and everything
+        that the states depend on.
+        """
+        if self.pieces is None:
+            raise ArgumentError("Solution.evaluate", "needs a solve with dense=True", "dense=False")
+        t = self.border.time("evaluate", t)
+        value = evaluate_at(self.pieces, t, self.statistics.accepted, self.t0, self._reached())
+        return self.border.unravel(value)
+
+    def check(self) -> "Solution":
+        """Return the solution if its status is 0 (in every lane); else raise `RunError` with the time reached.
+
+        Raises
+        ------
+        RunError
+            If a flag is set.
+        """
+        detail = f"Reached t = {self.t} after {self.statistics.accepted + self.statistics.rejected} attempts. {CURES}"
+        raise_if_failed(self.border.where, self.status, detail)
+        return self
+
+    def _reached(self):
+        return self.border.time("t", self.t)
+
+
+CURES = "Raise max_steps, loosen rtol and atol, or look for a singularity near that time."
+
+
+def evaluate_at(pieces: Pieces, t, count, t0, reached):
+    """Evaluate the extension at times ``t`` of any shape; NaN outside ``[t0, reached]``."""
+    slack = 8 * jnp.finfo(t.dtype).eps * jnp.maximum(jnp.abs(t0), jnp.abs(reached))
+    inside = (t >= t0 - slack) & (t <= reached + slack)
+    t = jnp.where(inside, t, t0)
+    piece = pieces.locate(t, count)
+    value = evaluate_piece(*(x[piece] for x in pieces), t)
+    return jnp.where(inside.reshape(inside.shape + (1,)), value, jnp.nan)
