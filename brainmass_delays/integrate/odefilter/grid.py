@@ -1,0 +1,100 @@
+"""Filter on a grid that is given, or replay steps that were accepted before."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from ..._core.checks import ArgumentError, check_choice
+from ..._core.status import OK, is_traced
+from .gaussian import identity_kernel
+from .solution import FilterSolution, Run, finish
+from .step import Filter
+
+GRID_STRATEGIES = ("filter", "fixed-interval")
+
+
+def solve_filter_on_grid(
+    f: Callable,
+    u0,
+    grid,
+    *,
+    args=None,
+    num: int | None = None,
+    order: int = 1,
+    output_scale=None,
+    strategy: str = "fixed-interval",
+    calibration: str = "none",
+    correct_underconfidence: bool = True,
+    damp=0.0,
+) -> FilterSolution:
+    """Solve an initial value problem by Bayesian filtering with one step per interval of a grid.
+
+    Parameters
+    ----------
+    f, u0, args, num, order, output_scale, calibration, correct_underconfidence, damp
+        As in `solve_filter`.
+    grid : array or quantity, shape (K,)
+        Increasing times; the first is the initial time.
+    strategy : {'fixed-interval', 'filter'}, default 'fixed-interval'
+        Whether a state knows the whole interval (needed by `log_likelihood_series`), or its past only.
+
+    Returns
+    -------
+    FilterSolution
+        All K times, the initial one included.
+
+    Raises
+    ------
+    ArgumentError
+        For unusable arguments.
+    RunError
+        Eagerly, if a value is not finite; under a transformation look at ``status``.
+
+    Notes
+    -----
+    Cost and memory of K steps; reverse mode as well. No step size is controlled: the error is unknown, its order is
+    ``num``. Gradients are exact, also in the times of the grid.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from brainmass_delays.integrate import solve_filter_on_grid
+    >>> solution = solve_filter_on_grid(lambda t, y, args: -y, jnp.array([1.0]), jnp.linspace(0.0, 1.0, 21), num=2)
+    >>> print(solution.u.shape, round(float(solution.u[-1, 0]), 3))
+    (21, 1) 0.368
+    """
+    where = "solve_filter_on_grid"
+    check_choice(f"{where}.strategy", strategy, GRID_STRATEGIES)
+    if jnp.ndim(getattr(grid, "mantissa", grid)) != 1 or len(grid) < 2:
+        raise ArgumentError(f"{where}.grid", "must have shape (K,) with K > 1", jnp.shape(grid))
+    filter = Filter(
+        where, f, u0, grid[0], num=num, order=order, args=args, output_scale=output_scale,
+        calibration=calibration, damp=damp,
+    )  # fmt: skip
+    times = filter.equation.time(f"{where}.grid", grid)
+    if not is_traced(times) and jnp.any(jnp.diff(times) <= 0):
+        raise ArgumentError(f"{where}.grid", "must increase", times)
+    run = march(filter, times, smoothing=strategy == "fixed-interval")
+    return finish(where, filter, run, correct_underconfidence)
+
+
+def march(filter: Filter, times: jax.Array, *, smoothing: bool) -> Run:
+    """Take one step per interval; an interval of length zero repeats the state."""
+
+    def body(gaussian, interval):
+        t, step = interval
+        real = step > 0
+        new = filter.step(gaussian, t, jnp.where(real, step, 1.0), smoothing=smoothing)
+        new_gaussian, kernel, surprise = jax.tree.map(
+            lambda a, b: jnp.where(real, a, b),
+            (new.gaussian, new.kernel, new.surprise),
+            (gaussian, identity_kernel(gaussian) if smoothing else None, jnp.zeros_like(new.surprise)),
+        )
+        return new_gaussian, (new_gaussian, kernel, surprise)
+
+    steps = jnp.diff(times)
+    _, (later, kernels, surprises) = jax.lax.scan(body, filter.initial, (times[:-1], steps))
+    gaussian = jax.tree.map(lambda first, rows: jnp.concatenate([first[None], rows]), filter.initial, later)
+    accepted = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(steps > 0).astype(jnp.int32)])
+    return Run(times, gaussian, kernels, accepted, jnp.int32(0), jnp.sum(surprises), jnp.int32(OK))

@@ -1,0 +1,266 @@
+"""Solve an initial value problem by filtering, to tolerance or on a grid."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from ..._core.checks import ArgumentError, check_choice, check_count, check_positive
+from ..._core.status import MAX_STEPS_REACHED, OK, flag, is_traced
+from ..loops import resolve
+from .acceptance import CONTROLLERS, ERROR_NORMS, INITIAL_STEPS
+from .adaptive import AdaptiveFilter, Node, State
+from .coordinates import Equation
+from .grid import march
+from .solution import FilterSolution, Run, finish
+from .step import Filter
+
+STRATEGIES = ("filter", "fixed-point", "fixed-interval")
+
+
+def solve_filter(
+    f: Callable,
+    u0,
+    t0,
+    t1,
+    *,
+    args=None,
+    num: int | None = None,
+    order: int = 1,
+    output_scale=None,
+    rtol=1e-3,
+    atol=1e-3,
+    dt0=0.1,
+    controller: str | Callable = "integral",
+    strategy: str | None = None,
+    calibration: str = "none",
+    correct_underconfidence: bool = True,
+    save_at=None,
+    clip: bool | None = None,
+    damp=0.0,
+    error_norm: str = "scale_then_rms",
+    error_per_unit_step: bool = False,
+    eps: float = 1e-8,
+    max_steps: int = 4096,
+    while_loop: str | Callable = "lax",
+) -> FilterSolution:
+    """Solve an initial value problem to tolerance by Bayesian filtering, with an uncertainty and derivatives.
+
+    The prior is an integrated Wiener process; each step conditions it on the equation, linearized to order zero
+    ("EK0"), with one covariance for all entries of the state. No Jacobian is needed; the method is explicit.
+
+    Parameters
+    ----------
+    f : callable
+        ``f(t, u, args)``, the derivative of ``u``; for ``order=2`` ``f(t, u, du, args)``, its second derivative.
+    u0 : pytree of arrays or quantities, or WienerPrior
+        Initial value, for ``order=2`` the tuple ``(u, du)``. All leaves have one unit, as they share one variance.
+        A `WienerPrior` instead fixes all initial coefficients (to train them, or to make them uncertain).
+    t0, t1 : float or quantity
+        First and last time, ``t1`` after ``t0``.
+    args : pytree, optional
+        Passed to ``f``.
+    num : int, default 3
+        Number of derivatives taken from the equation. The method has order ``num``, for ``order=2`` one more.
+    order : int, default 1
+        Order of the equation.
+    output_scale : float, default 1.0
+        Diffusion of the prior. Uncalibrated, it scales ``std`` and changes nothing else, as the start is exact.
+    rtol, atol : float, default 1e-3
+        Relative and absolute tolerance of the error of one step; ``atol`` may have the unit of the state.
+    dt0 : float, quantity or {'ratio', 'hairer'}, default 0.1
+        First step, or the rule that finds it: one percent of ``|u| / |u'|``, or the rule of Hairer, Nørsett and Wanner.
+    controller : {'integral', 'pi'} or callable, default 'integral'
+        Step-size control. A callable maps ``(power, memory)`` to the factor of the next step and the new memory (which
+        starts at 1); a power of at least 1 is an accepted step.
+    strategy : {'filter', 'fixed-point', 'fixed-interval'}, optional
+        ``'filter'``: a state knows its past only. ``'fixed-point'``: the states at ``save_at`` know the whole interval,
+        memory is one state per checkpoint however many steps there are. ``'fixed-interval'``: so does every accepted
+        step; all are returned, padded to ``max_steps + 1`` rows by repeating the end. Default: 'fixed-point' with
+        ``save_at``, else 'filter'; at the end time all three agree.
+    calibration : {'none', 'mle', 'dynamic'}, default 'none'
+        What ``std`` is measured by. ``'none'``: the diffusion of the prior (right for likelihoods with a tempered
+        ``output_scale``; otherwise no error bar). ``'mle'``: all of it rescaled once by the residuals seen (choose this
+        to report ``std``). ``'dynamic'``: one diffusion per step; changes the steps too.
+    correct_underconfidence : bool, default True
+        For 'mle': divide the scale by the square root of the number of steps, as solutions are smoother than the prior.
+    save_at : array or quantity, shape (K,), optional
+        Checkpoints, increasing, in ``[t0, t1]``. The solver stops at the last one. Default: ``t1`` alone is reported.
+    clip : bool, optional
+        Shorten steps to end on the checkpoints, instead of stepping over them and interpolating (then ``f`` is
+        evaluated beyond the last one). Default: True without ``save_at``, else False.
+    damp : float, default 0.0
+        Standard deviation of noise added to the observation "the residual is zero".
+    error_norm : {'scale_then_rms', 'rms_then_scale'}, default 'scale_then_rms'
+        Compare the error with the tolerance entry by entry, or on average.
+    error_per_unit_step : bool, default False
+        Multiply the error estimate by one more step length over the factorial's next factor.
+    eps : float, default 1e-8
+        Two times closer than this are the same.
+    max_steps : int, default 4096
+        Most attempts, rejected ones included, up to the last checkpoint.
+    while_loop : {'lax', 'bounded', 'checkpointed'} or callable, default 'lax'
+        The loop over attempts. 'lax' has no reverse mode; see `while_loop`. A callable gets ``(cond, body, init)``;
+        with ``save_at`` it runs once per checkpoint. 'fixed-interval' replays the accepted steps by a scan, which has
+        a reverse mode with every loop.
+
+    Returns
+    -------
+    FilterSolution
+
+    Raises
+    ------
+    ArgumentError
+        For unusable arguments.
+    RunError
+        Eagerly, if ``max_steps`` is reached, a value is not finite ten attempts in a row, or the step underflows; the
+        message has the time reached. Under ``jit``, ``vmap`` and ``grad`` look at ``status`` and ``t`` instead.
+
+    Notes
+    -----
+    Cost: one evaluation of ``f`` and one QR decomposition of shape (2 q, q), q = ``num + order``, per attempt (twice
+    that size for smoothers), whatever the size of the state.
+
+    The gradient is the exact derivative of the discrete recursion with the accepted steps held constant: in ``u0``,
+    ``args``, ``t0``, ``t1``, the prior, ``output_scale`` and ``damp``, of means, standard deviations and likelihoods.
+    Two things are constants by choice, the step lengths and the local scales of 'dynamic'. For an exactly known start
+    the mean does not depend on ``output_scale``: that gradient is zero up to rounding.
+
+    References
+    ----------
+    .. [1] M. Schober, S. Särkkä, P. Hennig. A probabilistic model for the numerical solution of initial value problems.
+       Statistics and Computing 29 (2019) 99-122.
+    .. [2] N. Bosch, P. Hennig, F. Tronarp. Calibrated adaptive probabilistic ODE solvers. AISTATS 2021.
+    .. [3] N. Krämer. Adaptive probabilistic ODE solvers without adaptive memory requirements. ProbNum 2025.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from brainmass_delays.integrate import solve_filter
+    >>> def loss(y0):
+    ...     solution = solve_filter(lambda t, y, rate: rate * y * (1 - y), y0, 0.0, 1.0, args=0.5,
+    ...                             num=1, rtol=1e-3, atol=1e-3, while_loop='checkpointed', max_steps=100)
+    ...     return jnp.dot(solution.u, solution.u)
+    >>> value, gradient = jax.value_and_grad(loss)(jnp.array([0.1]))
+    >>> print(f'{value:.5f} {gradient[0]:.4f}')
+    0.02392 0.4496
+    """
+    where = "solve_filter"
+    check_choice(f"{where}.error_norm", error_norm, ERROR_NORMS)
+    filter = Filter(
+        where, f, u0, t0, t1, save_at, dt0, num=num, order=order, args=args, output_scale=output_scale,
+        calibration=calibration, damp=damp,
+    )  # fmt: skip
+    equation = filter.equation
+    strategy = _check_strategy(strategy, save_at)
+    targets = _check_times(where, equation, t1, save_at)
+    atol = equation.state.magnitude(f"{where}.atol", atol)
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if not is_traced(value):
+            check_positive(f"{where}.{name}", value)
+    max_steps = check_count(f"{where}.max_steps", max_steps)
+    adaptive = AdaptiveFilter(
+        filter,
+        rtol=rtol,
+        atol=atol,
+        controller=_lookup(f"{where}.controller", controller, CONTROLLERS),
+        tolerance_norm=ERROR_NORMS[error_norm],
+        per_unit_step=error_per_unit_step,
+        clip=save_at is None if clip is None else clip,
+        smoothing=strategy == "fixed-point" and save_at is not None,
+        slack=eps,
+        shortest=4.0 * jnp.finfo(targets.dtype).eps * jnp.maximum(jnp.abs(equation.t0), jnp.abs(targets[-1])),
+        max_steps=max_steps,
+        loop=resolve(while_loop, max_steps, f"{where}.while_loop"),
+    )
+    state = adaptive.start(_first_step(f"{where}.dt0", filter, dt0, rtol, atol))
+    if strategy == "fixed-interval":
+        run = _replay(adaptive, state, targets[-1])
+    elif save_at is None:
+        state = adaptive.advance(state, targets[-1])
+        run = _run(Node(state.now.t, state.now.gaussian, None), state, state.accepted)
+    else:
+        run = _stop_at(adaptive, state, targets)
+    return finish(where, filter, run, correct_underconfidence)
+
+
+def _run(nodes: Node, state: State, accepted) -> Run:
+    """Collect what a finished loop knows."""
+    rejected = state.attempts - state.accepted
+    return Run(nodes.t, nodes.gaussian, nodes.kernel, accepted, rejected, state.surprise, state.status)
+
+
+def _stop_at(adaptive: AdaptiveFilter, state: State, targets: jax.Array) -> Run:
+    """Advance from checkpoint to checkpoint."""
+
+    # Reverse mode keeps one state per checkpoint, and runs the attempts up to the next one again.
+    @jax.checkpoint
+    def body(state, target):
+        state, node = adaptive.checkpoint(adaptive.advance(state, target), target)
+        return state, (node, state.accepted)
+
+    state, (nodes, accepted) = jax.lax.scan(body, state, targets)
+    # The first kernel leads back to t0, which is not reported unless it is a checkpoint itself.
+    nodes = nodes._replace(kernel=jax.tree.map(lambda rows: rows[1:], nodes.kernel))
+    return _run(nodes, state, accepted)
+
+
+def _replay(adaptive: AdaptiveFilter, state: State, target: jax.Array) -> Run:
+    """Find the accepted steps first, then smooth over them as over a grid; step lengths are constants anyway."""
+
+    def body(carry):
+        state, times = carry
+        state = adaptive.attempt(state, target)
+        return state, times.at[state.accepted].set(state.now.t)
+
+    times = jnp.full(adaptive.max_steps + 1, state.now.t)
+    state, times = jax.lax.while_loop(lambda carry: adaptive.running(carry[0], target), body, (state, times))
+    early = adaptive.unfinished(state, target) & (state.status == OK)
+    state = state._replace(status=state.status | flag(early, MAX_STEPS_REACHED))
+    times = jnp.where(jnp.arange(len(times)) > state.accepted, state.now.t, times)
+    run = march(adaptive.filter, jax.lax.stop_gradient(times), smoothing=True)
+    return run._replace(rejected=state.attempts - state.accepted, status=state.status)
+
+
+def _lookup(where: str, choice, table):
+    """Return a callable as it is, and the entry of a table for a name."""
+    return choice if callable(choice) else table[check_choice(where, choice, table)]
+
+
+def _check_strategy(strategy: str | None, save_at) -> str:
+    """Return the strategy, by default the one that fits the output asked for."""
+    if strategy is None:
+        return "filter" if save_at is None else "fixed-point"
+    check_choice("solve_filter.strategy", strategy, STRATEGIES)
+    if strategy == "fixed-interval" and save_at is not None:
+        raise ArgumentError("solve_filter.strategy", "'fixed-interval' returns the steps, not checkpoints",
+                            "save_at", "Choose 'fixed-point', which gives the same values there")  # fmt: skip
+    return strategy
+
+
+def _check_times(where: str, equation: Equation, t1, save_at) -> jax.Array:
+    """Return the times to stop at, in order."""
+    end = equation.time(f"{where}.t1", t1)
+    if not is_traced((equation.t0, end)) and not end > equation.t0:
+        raise ArgumentError(f"{where}.t1", f"must be after t0={equation.t0}", end)
+    if save_at is None:
+        return end[None]
+    times = equation.time(f"{where}.save_at", save_at)
+    if times.ndim != 1 or len(times) == 0:
+        raise ArgumentError(f"{where}.save_at", "must have shape (K,) with K > 0", times.shape)
+    if not is_traced((times, equation.t0, end)) and (
+        jnp.any(jnp.diff(times) <= 0) or times[0] < equation.t0 or times[-1] > end
+    ):
+        raise ArgumentError(f"{where}.save_at", f"must increase within [{equation.t0}, {end}]", times)
+    return times
+
+
+def _first_step(where: str, filter: Filter, dt0, rtol, atol) -> jax.Array:
+    """Return the first step, or apply the rule that finds it."""
+    if isinstance(dt0, str):
+        rule = INITIAL_STEPS[check_choice(where, dt0, INITIAL_STEPS)]
+        return rule(filter.equation, rtol, atol, filter.n_coefficients - 1)
+    step = filter.equation.time(where, dt0)
+    if not is_traced(step):
+        check_positive(where, step)
+    return step

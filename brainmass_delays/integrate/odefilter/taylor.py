@@ -1,0 +1,106 @@
+"""Derivatives of a solution at the initial time, computed from the equation itself."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.experimental.jet import jet
+
+from ..._core.checks import check_choice, check_count
+from .coordinates import Equation
+
+# Raised by Taylor mode for operations without a rule (loops, `arctan`, functions with a derivative of their own).
+_NO_RULE = (NotImplementedError, KeyError, jax.errors.UnexpectedTracerError)
+
+
+def taylor_coefficients(
+    f: Callable, u0, t0, *, num: int, order: int = 1, args=None, method: str = "auto"
+) -> tuple:
+    """Compute the derivatives of the solution of an initial value problem at its initial time.
+
+    Parameters
+    ----------
+    f : callable
+        ``f(t, u, args)``, the derivative of ``u``; for ``order=2`` ``f(t, u, du, args)``, its second derivative.
+    u0 : pytree of arrays or quantities
+        Initial value; for ``order=2`` the tuple ``(u, du)``.
+    t0 : float or quantity
+        Initial time.
+    num : int
+        Number of derivatives taken from the equation.
+    order : int, default 1
+        Order of the equation.
+    args : pytree, optional
+        Passed to ``f``.
+    method : {'auto', 'jet', 'jvp'}, default 'auto'
+        ``'jet'``: Taylor mode, cost ``num**2`` evaluations; knows no loops and no function with a rule of its own.
+        ``'jvp'``: nested forward mode, cost ``2**num``, any function. ``'auto'``: the first if it can, else the second.
+
+    Returns
+    -------
+    tuple of ``num + order`` pytrees
+        The value and its derivatives, not divided by factorials.
+
+    Notes
+    -----
+    The explicit time dependence of ``f`` is differentiated too: ``y' = sin(3 t)`` has the coefficients 0, 0, 3, 0.
+    Gradients in ``u0``, ``args`` and ``t0`` are exact.
+
+    References
+    ----------
+    Krämer and Hennig (2024). Stable implementation of probabilistic ODE solvers. JMLR 25.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from brainmass_delays.integrate import taylor_coefficients
+    >>> [float(c[0]) for c in taylor_coefficients(lambda t, y, args: jnp.sin(3 * t), jnp.zeros(1), 0.0, num=3)]
+    [0.0, 0.0, 3.0, 0.0]
+    """
+    check_choice("taylor_coefficients.method", method, ("auto", "jet", "jvp"))
+    check_count("taylor_coefficients.num", num)
+    equation = Equation("taylor_coefficients", f, u0, t0, order=order, args=args)
+    rows = _coefficient_rows(equation.field, equation.initial, equation.t0, num, method)
+    return tuple(equation.state.to_tree(row, k) for k, row in enumerate(rows))
+
+
+def _coefficient_rows(field: Callable, initial: jax.Array, t0, num: int, method: str) -> jax.Array:
+    """Return all coefficients, shape (order + num, d), for ``field(t, coefficients)``."""
+    if method == "auto":
+        try:
+            jax.eval_shape(lambda: _by_taylor_mode(field, initial, t0, num))
+            method = "jet"
+        except _NO_RULE:
+            method = "jvp"
+    return {"jet": _by_taylor_mode, "jvp": _by_forward_mode}[method](field, initial, t0, num)
+
+
+def _by_taylor_mode(field, initial, t0, num):
+    """Lengthen the series by one derivative per pass of Taylor mode."""
+    rows = [*initial, field(t0, initial)]
+    order = len(initial)
+    for known in range(1, num):
+        # Row k of the arguments of the field has the derivatives k + 1, k + 2, ...
+        series = [jnp.stack(rows[1 + k : order + 1 + k]) for k in range(known)]
+        time = [jnp.ones_like(t0)] + [jnp.zeros_like(t0)] * (known - 1)
+        _, derivatives = jet(field, (t0, initial), (time, series))
+        rows.append(derivatives[-1])
+    return jnp.stack(rows)
+
+
+def _by_forward_mode(field, initial, t0, num):
+    """Differentiate the field along the flow, once per derivative."""
+
+    def along_flow(function):
+        def derivative(t, coefficients):
+            flow = jnp.concatenate([coefficients[1:], field(t, coefficients)[None]])
+            return jax.jvp(function, (t, coefficients), (jnp.ones_like(t), flow))[1]
+
+        return derivative
+
+    rows = [*initial]
+    function = field
+    for _ in range(num):
+        rows.append(function(t0, initial))
+        function = along_flow(function)
+    return jnp.stack(rows)
