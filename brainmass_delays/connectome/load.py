@@ -266,6 +266,8 @@ def _parse_matrix(text: str) -> tuple[np.ndarray, list[str]]:
     header = corner or not all(map(_is_number, first[1:] or first))
     column = corner or not _is_number(last[0])
     columns = range(1, len(last)) if column else None
+    if header and len(lines) == 1:
+        raise ValueError("it holds no numbers")
     numbers = np.loadtxt(lines[header:], delimiter=delimiter, ndmin=2, usecols=columns)
     if header:
         return numbers, first[-numbers.shape[1] :]

@@ -2,13 +2,17 @@
 
 import bz2
 import pickle
+import tempfile
 import zipfile
+from pathlib import Path
 
 import brainunit as u
 import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from brainmass_delays import ArgumentError
 from brainmass_delays.connectome import Connectome
@@ -183,6 +187,22 @@ def test_a_pickle_is_never_run(tmp_path, suffix):
     with pytest.raises(ArgumentError, match=f"evil{suffix}"):
         Connectome.load(path)
     assert not trap.exists()
+
+
+@given(
+    suffix=st.sampled_from([".npz", ".npy", ".mat", ".zip", ".csv", ".txt"]),
+    head=st.sampled_from(
+        [b"", b"PK\x03\x04", b"\x93NUMPY\x01\x00", b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM", b"0 1\n"]
+    ),
+    tail=st.binary(max_size=200),
+)
+@settings(max_examples=150, deadline=None)
+def test_random_bytes_end_in_a_message_that_names_the_file(suffix, head, tail):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"random{suffix}")
+        path.write_bytes(head + tail)
+        with pytest.raises(ArgumentError, match=f"Connectome.load: .*random{suffix}"):
+            Connectome.load(path)
 
 
 def test_pickled_objects_inside_an_npz_are_never_run(tmp_path):
