@@ -1,6 +1,6 @@
 """A tape: arrays of static length whose rows a loop writes once and may read later.
 
-A tape is a tuple of arrays, an index one NumPy-style index per array, and rows one row per array. A loop that keeps its
+A tape is a (named) tuple of arrays, an index one NumPy-style index per array, and rows one row per array. A loop that keeps its
 tape apart from its state never copies the tape, neither for a checkpoint nor in a backward step.
 """
 
@@ -20,7 +20,11 @@ def write(tape, slot, rows, active=True):
 
 def add(tape, index, values):
     """Add ``values`` where `read` found them: the transpose of `read`."""
-    return tuple(leaf.at[i].add(v) for leaf, i, v in zip(tape, index, values, strict=True)) if index else tape
+    if not index:
+        return tape
+    leaves, structure = jax.tree.flatten(tape)
+    added = [leaf.at[i].add(value) for leaf, i, value in zip(leaves, index, values, strict=True)]
+    return jax.tree.unflatten(structure, added)
 
 
 def blank(row, length):

@@ -1,0 +1,375 @@
+"""Adaptive Runge-Kutta solution of delay differential equations with constant, trainable delays."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import brainunit as u
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._core.checks import ArgumentError, check_choice, check_count
+from .._core.status import DELAY_ABOVE_BOUND, flag, is_traced
+from .adaptive import first_step, landing_times, report, save_times, tolerances
+from .border import Border, check_span
+from .breakpoints import distinct, generations, propagate
+from .control import Controller, resolve_controller
+from .history import Past, tabulate
+from .solution import Pieces, Solution
+from .stepping import Stepper, run
+from .tableaus import METHODS
+
+HISTORY_PIECES = 256  # of the table that edges read instead of a callable history
+
+
+def solve_dde(
+    f: Callable[[Any, Any, Any, Any], Any],
+    history: Any,
+    t0: Any,
+    t1: Any,
+    delays: Any,
+    *,
+    max_delay: Any = None,
+    u0: Any = None,
+    coupled: Callable[[Any], Any] | None = None,
+    args: Any = None,
+    method: str = "dopri5",
+    rtol: float = 1e-6,
+    atol: Any = 1e-6,
+    controller: str | Controller = "integral",
+    dt0: Any = None,
+    max_steps: int = 4096,
+    while_loop: str | Callable = "lax",
+    save_at: Any = None,
+    dense: bool = False,
+    breakpoints: Any = None,
+    kinks: int | None = None,
+) -> Solution:
+    """Solve ``du/dt = f(t, u(t), u(t - delays), args)`` from ``t0`` to ``t1`` with steps chosen by tolerance.
+
+    Parameters
+    ----------
+    f : callable
+        ``(t, u, delayed, args) -> du/dt`` in the structure, shapes and units of ``u0`` per time.
+    history : callable or pytree
+        ``history(t)``, the state at times ``t <= t0``, or a constant state.
+    t0, t1 : scalar or Quantity
+        The time span, ``t0 < t1``. All times carry the unit of ``t0``, or none do.
+    delays : array or Quantity, or a pytree of them
+        Constant delays of any shape; a leaf may be live: a ``Param`` or a zero-argument callable that returns the delay.
+        Exactly 0 reads the current state.
+    max_delay : scalar or Quantity, optional
+        Largest delay allowed. Needed if ``coupled`` edges read a ``history`` that is a function.
+    u0 : pytree, optional
+        The state at ``t0`` if it differs from ``history(t0)``.
+    coupled : callable, optional
+        Without it every delay reads the whole state: ``delayed`` has the structure of ``delays``, each leaf replaced by
+        a state with the axes of the delay leading. With it delays belong to edges: ``coupled(u)`` selects an array
+        ``(..., source)`` of the state (or a pytree of them in the structure of ``delays``), and a matrix
+        ``delays[target, source]`` reads ``delayed[i, j] = coupled(u(t - delays[i, j]))[j]``.
+    args, method, rtol, atol, controller, dt0, max_steps, while_loop, save_at, dense
+        As in `solve_ode`.
+    breakpoints : array or Quantity, shape (breakpoint,), optional
+        Times where ``f`` or ``history`` jumps. Their kinks are carried on by the delays as that of ``t0`` is.
+    kinks : int, optional
+        Generations of kinks that steps land on: sums of up to that many delays after ``t0`` and each breakpoint. By
+        default the order of the method, or as many as make at most 1000 targets (none, for a large connectome); 0 where
+        the history continues smoothly into the solution.
+
+    Returns
+    -------
+    Solution
+        ``ys`` at ``ts``, ``statistics``, ``status``.
+
+    Raises
+    ------
+    ArgumentError
+        For arguments that cannot be used, such as a delay that is negative or above ``max_delay``.
+    RunError
+        In eager use, as in `solve_ode`; also for a traced delay outside its bounds.
+
+    Notes
+    -----
+    Steps are never longer than the shortest positive delay, so that every read lies in the recorded past: a delay far
+    shorter than the time scale of the solution costs steps, never accuracy. The past is the continuous extension of the
+    method (order 4 for 'dopri5' and 'tsit5'), kept for ``max_steps`` attempts.
+
+    The gradient reaches ``history``, ``u0``, ``args``, what ``f`` closes over, and ``delays``. It is the exact derivative
+    of the steps taken; steps that land on a kink move with the delays, so that a jump of the slope at ``t0 + delay``
+    enters the derivative in the delay. A delay of exactly 0 is a constant, its gradient is 0. With
+    ``while_loop='checkpointed'`` neither the stored states nor a backward step copy the past; other loops with a
+    reverse mode do.
+
+    References
+    ----------
+    .. [1] A. Bellen, M. Zennaro. Numerical Methods for Delay Differential Equations. Oxford, 2003.
+    .. [2] L. F. Shampine, S. Thompson. Solving DDEs in MATLAB. Appl. Numer. Math. 37 (2001) 441-458.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from brainmass_delays.integrate import solve_dde
+    >>> def decay(t, u, delayed, args):
+    ...     return -delayed
+    >>> def end(delay):
+    ...     return solve_dde(decay, 1.0, 0.0, 2.0, delay, max_delay=2.0, while_loop='checkpointed').ys
+    >>> value, slope = jax.value_and_grad(end)(1.0)        # 1 - t + (t - delay)^2 / 2 at t = 2
+    >>> print(f'{value:.4f} {slope:.4f}')
+    -0.5000 -1.0000
+    """
+    where = "solve_dde"
+    initial_state = (history(t0) if callable(history) else history) if u0 is None else u0
+    border, y0 = Border.of(where, initial_state, t0)
+    start, end = border.time("t0", t0), border.time("t1", t1)
+    check_span(where, start, end)
+    max_steps = check_count(f"{where}.max_steps", max_steps)
+    times = save_times(border, save_at, start, end)
+    tableau = METHODS[check_choice(f"{where}.method", method, METHODS)]
+    bound = None if max_delay is None else border.time("max_delay", max_delay)
+    reads = Reads.of(border, delays, bound, coupled, keep_all=dense or save_at is not None)
+    restart = u0 is not None or breakpoints is not None
+    past, tape = _past_and_tape(border, reads, history, start, bound, max_steps, tableau, restart)
+    roots = start[None] if breakpoints is None else jnp.append(border.time("breakpoints", breakpoints), start)
+    slope = border.slopes(f)
+    stepper = Stepper(
+        rhs=lambda t, y, values: slope(t, y, reads.assemble(past.with_current(values, y)), args),
+        tableau=tableau,
+        controller=resolve_controller(controller, f"{where}.controller"),
+        **tolerances(border, rtol, atol),
+        targets=landing_times(reads.kinks(roots, kinks, tableau.order), start, end),
+        longest=jnp.min(jnp.where(reads.delays > 0, reads.delays, jnp.inf)),
+        restart=restart,
+        span=end - start,
+    )
+    state, spent = stepper.start(start, y0, past.at_start(tape), first_step(border, dt0))
+    state, tape = run(
+        stepper,
+        state._replace(status=reads.status(bound)),
+        max_steps=max_steps,
+        loop=while_loop,
+        tape=tape,
+        plan=past.plan,
+        delayed=past.delayed,
+        rows=lambda piece: piece._replace(coefficients=piece.coefficients[reads.kept]),
+        first_row=past.tabulated,
+    )
+    evaluations = spent + len(stepper.nodes) * (state.accepted + state.rejected)
+    recorded = jax.tree.map(lambda x: x[past.tabulated :], tape)
+    return report(border, evaluations, start, state, recorded, times, dense)
+
+
+class DelayEquation(NamedTuple):
+    """State a delay equation in the form that `solve_dde` takes; what ``Network.equation()`` returns.
+
+    Parameters
+    ----------
+    f : callable
+        ``(t, u, delayed, args) -> du/dt``. It closes over the parameters of nodes and couplings.
+    history : pytree or callable
+        The states before the start, in the structure of ``u``.
+    delays : pytree of Quantities
+        One matrix ``[target, source]`` per coupled variable; 0 for absent edges (their value is not used).
+    coupled : callable or None
+        ``u ->`` pytree of the arrays ``(source,)`` that the matrices read, in the structure of ``delays``.
+    max_delay : Quantity or None
+        The bound.
+    args : pytree
+        Handed to ``f``.
+
+    Examples
+    --------
+    >>> import brainunit as u
+    >>> import jax.numpy as jnp
+    >>> from brainmass_delays.integrate import DelayEquation, solve_network
+    >>> class Pair:
+    ...     def equation(self):
+    ...         delays = jnp.array([[0.0, 5.0], [8.0, 0.0]]) * u.ms
+    ...         weights = jnp.array([[0.0, 0.5], [0.3, 0.0]])
+    ...         def f(t, x, delayed, args):
+    ...             return (-x + (weights * delayed).sum(axis=1)) / (10.0 * u.ms)
+    ...         return DelayEquation(f, jnp.ones(2), delays, coupled=lambda x: x, max_delay=10.0 * u.ms)
+    >>> print(solve_network(Pair(), 20.0 * u.ms).ys.round(3))
+    [0.415 0.335]
+    """
+
+    f: Callable
+    history: Any
+    delays: Any
+    coupled: Callable | None = None
+    max_delay: Any = None
+    args: Any = None
+
+
+def solve_network(network: Any, t1: Any, *, t0: Any = 0.0 * u.ms, **options: Any) -> Solution:
+    """Solve a network to tolerance instead of on a grid.
+
+    Parameters
+    ----------
+    network : object with a method ``equation()``
+        ``equation()`` returns a `DelayEquation`; a `Network` has it.
+    t1, t0 : Quantity
+        The time span; ``t0`` is 0 ms by default.
+    **options
+        Of `solve_dde`: ``rtol``, ``atol``, ``method``, ``while_loop``, ``save_at``, ...
+
+    Returns
+    -------
+    Solution
+        The states of the nodes, in the structure of ``DelayEquation.history``.
+
+    Raises
+    ------
+    ArgumentError
+        If the network states no equation, and as `solve_dde`.
+
+    Notes
+    -----
+    ``equation()`` is called inside the solve, so gradients reach every ``Param`` that it reads.
+
+    Examples
+    --------
+    See `DelayEquation`.
+    """
+    if not callable(getattr(network, "equation", None)):
+        cure = "Pass a Network, or any object whose equation() returns a DelayEquation"
+        raise ArgumentError("solve_network.network", "must have a method equation()", type(network).__name__, cure)
+    equation = network.equation()._asdict()
+    f, history, delays = (equation.pop(name) for name in ("f", "history", "delays"))
+    return solve_dde(f, history, t0, t1, delays, **equation, **options)
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Translate between the delays and delayed states of the caller and flat lists of reads."""
+
+    border: Border
+    structure: Any
+    shapes: tuple
+    delays: jax.Array  # [read]
+    units: tuple | None  # of the coupled arrays; None for snapshots
+    component: np.ndarray | None
+    kept: np.ndarray  # components of the state on the tape
+
+    @classmethod
+    def of(cls, border, delays, bound, coupled, keep_all):
+        """Resolve live delays, check them, and find what each of them reads."""
+        leaves, structure = jax.tree.flatten(delays, is_leaf=_is_delay)
+        leaves = [border.time("delays", leaf) for leaf in map(_resolve, leaves)]
+        units = component = None
+        kept = np.arange(border.size)
+        if coupled is not None:
+            indices, units = _selection(border, coupled, structure)
+            shapes = [np.broadcast_shapes(d.shape, i.shape) for d, i in zip(leaves, indices, strict=True)]
+            leaves = [jnp.broadcast_to(d, shape) for d, shape in zip(leaves, shapes, strict=True)]
+            indices = [np.broadcast_to(i, shape).ravel() for i, shape in zip(indices, shapes, strict=True)]
+            component = np.concatenate(indices)
+            kept = kept if keep_all else np.unique(component)
+        flat = jnp.concatenate([jnp.ravel(leaf) for leaf in leaves])
+        reads = cls(border, structure, tuple(leaf.shape for leaf in leaves), flat, units, component, kept)
+        reads._check(bound)
+        return reads
+
+    @property
+    def column(self):
+        """Columns of the tape that the edges read."""
+        return None if self.component is None else np.searchsorted(self.kept, self.component)
+
+    def _check(self, bound):
+        if is_traced((self.delays, bound)):
+            return
+        where = f"{self.border.where}.delays"
+        if not bool(jnp.all((self.delays >= 0) & (self.delays < jnp.inf))):
+            raise ArgumentError(where, "must be finite and not negative", self.delays.min())
+        if bound is not None and bool(jnp.any(self.delays > bound)):
+            raise ArgumentError(where, f"must not exceed max_delay = {bound}", self.delays.max(), "Raise max_delay")
+
+    def status(self, bound):
+        """Return the flag of delays outside their bounds; NaN is outside."""
+        inside = (self.delays >= 0) & (self.delays <= (jnp.inf if bound is None else bound))
+        return flag(~jnp.all(inside), DELAY_ABOVE_BOUND)
+
+    def assemble(self, values):
+        """Return the delayed states of one stage as ``f`` receives them."""
+        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])[:-1]
+        parts = zip(jnp.split(values, ends), self.shapes, strict=True)
+        if self.units is None:
+            leaves = [self.border.unravel(part.reshape(shape + part.shape[1:])) for part, shape in parts]
+        else:
+            leaves = [_with_unit(part.reshape(shape), unit) for (part, shape), unit in zip(parts, self.units, strict=True)]
+        return jax.tree.unflatten(self.structure, leaves)
+
+    def kinks(self, roots, n_generations, order):
+        """Return the kinks that follow the roots by up to ``n_generations`` delays."""
+        delays = self.delays if is_traced(self.delays) else jnp.asarray(distinct(self.delays), roots.dtype)
+        if n_generations is None:
+            n_generations = generations(len(delays), order)
+        return propagate(roots, delays, check_count(f"{self.border.where}.kinks", n_generations, 0))
+
+
+def _past_and_tape(border, reads, history, t0, bound, max_steps, tableau, restart):
+    """Return how the past is read, and the tape, which begins with the history that edges cannot call."""
+    initial, table = _initial_values(border, reads, history, t0, bound, tableau.degree)
+    tape = Pieces.blank(max_steps, len(reads.kept), tableau.degree, border.time_dtype, border.dtype)
+    if table is not None:
+        tape = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), table, tape)
+    nodes = tableau.nodes if restart else tableau.nodes[1:]
+    tabulated = 0 if table is None else HISTORY_PIECES
+    return Past(reads.delays, reads.component, reads.column, initial, t0, tabulated, nodes), tape
+
+
+def _initial_values(border, reads, history, t0, bound, degree):
+    """Return the history as a function of the times of the reads, or as the first pieces of the tape."""
+    if not callable(history):
+        constant = _ravel_history(border, history)
+        constant = constant[reads.kept] if reads.component is None else constant[reads.component]
+        return lambda times: jnp.broadcast_to(constant, times.shape[: times.ndim - (reads.units is not None)] + constant.shape), None
+
+    def state(t):
+        return _ravel_history(border, history(border.with_time_unit(t)))[reads.kept]
+
+    if reads.component is None:
+        return lambda times: jax.vmap(state)(times.ravel()).reshape(*times.shape, -1), None
+    if bound is None:
+        raise ArgumentError(f"{border.where}.max_delay", "is needed for edges that read a callable history", None, "Give it")
+    return None, tabulate(state, t0, bound, HISTORY_PIECES, degree)
+
+
+def _ravel_history(border, state):
+    return border.like_state("history", state).astype(border.dtype)
+
+
+def _selection(border, coupled, structure):
+    """Return the flat indices that ``coupled`` selects, one array per leaf, and their units."""
+    def select(flat):
+        return jax.tree.flatten(coupled(border.unravel(flat)), is_leaf=lambda x: isinstance(x, u.Quantity))
+
+    with jax.ensure_compile_time_eval():
+        leaves, got = select(jnp.arange(border.size, dtype=border.dtype))
+        probe = jnp.asarray(np.random.default_rng(0).uniform(size=border.size), border.dtype)
+        probed, _ = select(probe)
+        if got != structure:
+            rule = f"must return one array per leaf of delays, {structure}"
+            raise ArgumentError(f"{border.where}.coupled", rule, got)
+        indices = [np.asarray(u.get_magnitude(leaf)).real.astype(int) for leaf in leaves]
+        for index, value in zip(indices, probed, strict=True):
+            if not np.array_equal(np.asarray(u.get_magnitude(value)), np.asarray(probe)[index % border.size]):
+                raise ArgumentError(
+                    f"{border.where}.coupled", "must select entries of the state", "computed values", "Compute in f"
+                )
+    return indices, tuple(u.get_unit(leaf) for leaf in leaves)
+
+
+def _with_unit(value, unit):
+    return value if unit.is_unitless else value * unit
+
+
+def _is_delay(x):
+    return isinstance(x, u.Quantity) or callable(x) or callable(getattr(x, "value", None))
+
+
+def _resolve(delay):
+    """Return the value of a live delay: a ``Param`` or a zero-argument callable."""
+    if callable(getattr(delay, "value", None)):
+        return delay.value()
+    return delay() if callable(delay) else delay
