@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import brainstate
@@ -9,6 +10,7 @@ import brainunit as u
 import jax
 import jax.numpy as jnp
 import numpy as np
+from brainstate import TraceContextError
 from brainstate.nn import Param
 
 from ._core.checks import ArgumentError, check_count
@@ -144,28 +146,15 @@ class Simulator:
 
     def _run_part(self, n_steps, done, n_total, inputs, monitors, jit):
         """Run some steps, compiled once per kind of call; parameters that do not train are arguments too."""
-        constants = _constants(self.model)
-        table = None if inputs is None or callable(inputs) else _table(inputs, n_total)
-        values = [c.val for c in constants]
+        function = inputs if callable(inputs) else None
+        table = None if inputs is None or function is not None else _table(inputs, n_total)
         if not jit:
-            return self._steps(n_steps, done, inputs if callable(inputs) else None, table, monitors)
-        key = (n_steps, done, _identity(inputs) if callable(inputs) else table is None, _identity(monitors), id(self.dt),
-               float(self.dt.to_decimal(u.ms)))
+            return self._steps(n_steps, done, function, table, monitors)
+        key = (n_steps, done, _identity(function), _identity(monitors), float(self.dt.to_decimal(u.ms)))
         if key not in self._compiled:
-            run_inputs = inputs if callable(inputs) else None
-
-            def core(values, table):
-                held = [c.val for c in constants]
-                for c, value in zip(constants, values, strict=True):
-                    c.val = value
-                try:
-                    return self._steps(n_steps, done, run_inputs, table, monitors)
-                finally:
-                    for c, value in zip(constants, held, strict=True):
-                        c.val = value
-
-            self._compiled[key] = (brainstate.transform.jit(core), (inputs, monitors))
-        return self._compiled[key][0](values, table)
+            self._compiled[key] = _CompiledRun(
+                self.model, lambda table: self._steps(n_steps, done, function, table, monitors), (function, monitors))
+        return self._compiled[key](table)
 
     def _steps(self, n_steps, done, inputs, table, monitors):
         """Run steps ``done`` to ``done + n_steps`` and return what was recorded and the flags."""
@@ -215,6 +204,75 @@ class Simulator:
         if not details:
             details = ["Lower dt, or check parameters and inputs; jit=False with jax_debug_nans shows the place."]
         raise RunError(f"Simulator.run: {describe(status)}. " + " ".join(details))
+
+
+class _CompiledRun:
+    """Compile a stateful run as a pure function of all it reads, so that later runs find it whatever the values.
+
+    States are matched by their path in the model: initializing makes new ones. Params that do not train are arguments too.
+    """
+
+    def __init__(self, model, run: Callable, kept: Any):
+        self.model, self.run, self.kept = model, run, kept
+        self._programs = {}
+
+    def __call__(self, table):
+        held = self._constants()
+        values, states = [c.val for c in held], self.model.states()
+        leaves, tree = jax.tree.flatten((values, table, [s.value for s in states.values()]))
+        key = tree, tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
+        if key not in self._programs:
+            self._programs[key] = self._trace(held, values, table, states)
+        program, slots, written = self._programs[key]
+        slots = [states[slot] if isinstance(slot, tuple) else slot for slot in slots]
+        new, out = program([s.value for s in slots], values, table)
+        if any(is_traced(leaf) for leaf in jax.tree.leaves(program.consts)):
+            del self._programs[key]  # it closes over the values of an outer trace
+        for state, value, is_written in zip(slots, new, written, strict=True):
+            if is_written:
+                _write(state, value)
+        return out
+
+    def _constants(self) -> list[Param]:
+        """Find the Params that do not train."""
+        found = {id(p): p for p in self.model.nodes(Param).values() if not isinstance(p.val, brainstate.State)}
+        return list(found.values())
+
+    def _trace(self, held, values, table, states):
+        """Trace the run once; return the program, where its states are, and which of them it writes."""
+
+        def core(values, table):
+            before = [c.val for c in held]
+            for c, value in zip(held, values, strict=True):
+                c.val = value
+            try:
+                return self.run(table)
+            finally:
+                for c, value in zip(held, before, strict=True):
+                    c.val = value
+
+        stateful = brainstate.transform.StatefulFunction(core, return_only_write=False).make_jaxpr(values, table)
+        trace = stateful.get_state_trace(values, table)
+        paths = {id(state): path for path, state in states.items()}
+        slots = [paths.get(id(state), state) for state in trace.states]
+        return _Program(stateful, values, table), slots, list(trace.been_writen)
+
+
+class _Program:
+    """Call a traced run under jit."""
+
+    def __init__(self, stateful, values, table):
+        self.consts = stateful.get_jaxpr(values, table).consts
+        self._call = jax.jit(stateful.jaxpr_call)
+
+    def __call__(self, *args):
+        return self._call(*args)
+
+
+def _write(state, value):
+    """Write a final state, unless a plain JAX transformation is under way: what it traces must not outlive it."""
+    with suppress(TraceContextError):
+        state.value = value
 
 
 def _bar(total):
@@ -288,12 +346,6 @@ def _state_reader(model, name):
                  if isinstance(v, brainstate.State)]
         raise ArgumentError("Simulator.run.monitors", f"must name states, of {sorted(set(known))}", repr(name))
     return lambda _: getattr(owners[0], name).value
-
-
-def _constants(model) -> list[Param]:
-    """Find the Params that do not train: their values are arguments of the compiled run, so that changing them is free."""
-    found = {id(p): p for p in model.nodes(Param).values() if not isinstance(p.val, brainstate.State)}
-    return list(found.values())
 
 
 def _delay_buffers(model):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..delays.windows import gather_windows, scatter_windows
 
@@ -65,9 +66,24 @@ def block_scan(sizes: BlockScan, body: Callable, carry: Any, tracks: tuple, xs: 
     keeps one carry per block and the tracks: O(n_nodes) numbers per step, whatever the number of connections.
     """
     avals = jax.eval_shape(lambda: _inputs(sizes, carry, tracks, xs, windows, 0))
-    body, hoisted = jax.closure_convert(body, *avals)
+    body, hoisted = _hoist(body, avals)
     scan = _lean_scan if lean else _plain_scan
     return scan(sizes, body, hoisted, carry, tracks, xs, windows)
+
+
+def _hoist(function, avals):
+    """Turn traced values that a function closes over into further arguments, whatever their type."""
+    jaxpr, shape = jax.make_jaxpr(function, return_shape=True)(*avals)
+    tree = jax.tree.structure(shape)
+    is_hoisted = [isinstance(const, jax.core.Tracer) for const in jaxpr.consts]
+
+    def call(*args):
+        *args, hoisted = args
+        hoisted = iter(hoisted)
+        consts = [next(hoisted) if h else c for h, c in zip(is_hoisted, jaxpr.consts, strict=True)]
+        return tree.unflatten(jax.core.eval_jaxpr(jaxpr.jaxpr, consts, *jax.tree.leaves(args)))
+
+    return call, [const for const, h in zip(jaxpr.consts, is_hoisted, strict=True) if h]
 
 
 def _inputs(sizes, carry, tracks, xs, windows, b):
@@ -102,7 +118,7 @@ def _plain_scan(sizes, body, hoisted, carry, tracks, xs, windows):
         carry, tracks = state
         b, x = inputs
         first = sizes.first(b)
-        carry, new, out = body(carry, _seen(sizes, tracks, windows, first), _recent(sizes, tracks, first), x, first, *hoisted)
+        carry, new, out = body(carry, _seen(sizes, tracks, windows, first), _recent(sizes, tracks, first), x, first, hoisted)
         return (carry, _write(sizes, tracks, new, first)), out
 
     (carry, tracks), outs = jax.lax.scan(advance, (carry, tracks), (jnp.arange(sizes.n_blocks, dtype=jnp.int32), xs))
@@ -129,23 +145,25 @@ def _split(tree):
 def _lean_scan(sizes, body, hoisted, carry, tracks, xs, windows):
     carry_d, carry_i, join_carry = _split(carry)
     xs_d, xs_i, join_xs = _split(xs)
-    indices = jnp.arange(sizes.n_blocks, dtype=jnp.int32)
+    hoisted_d, hoisted_i, join_hoisted = _split(hoisted)
+    indices = np.arange(sizes.n_blocks, dtype=np.int32)  # concrete: the reverse pass is traced on its own
 
-    def block(hoisted, carry_d, seen, recent, x_d, carry_i, x_i, first):
-        carry, new, out = body(join_carry(carry_d, carry_i), seen, recent, join_xs(x_d, x_i), first, *hoisted)
+    def block(hoisted_d, carry_d, seen, recent, x_d, carry_i, x_i, first, hoisted_i):
+        hoisted = join_hoisted(hoisted_d, hoisted_i)
+        carry, new, out = body(join_carry(carry_d, carry_i), seen, recent, join_xs(x_d, x_i), first, hoisted)
         out_d, out_i, _ = _split(out)
         new_d, new_i, _ = _split(carry)
         return (new_d, new, out_d), (new_i, out_i)
 
     def forward(hoisted, carry_d, tracks, xs_d, ints):
-        carry_i, xs_i, windows = ints
+        carry_i, xs_i, windows, hoisted_i = ints
 
         def advance(state, inputs):
             carry_d, carry_i, tracks = state
             b, x_d, x_i = inputs
             first = sizes.first(b)
             (new_d, new, out_d), (new_i, out_i) = block(
-                hoisted, carry_d, _seen(sizes, tracks, windows, first), _recent(sizes, tracks, first), x_d, carry_i, x_i, first)
+                hoisted, carry_d, _seen(sizes, tracks, windows, first), _recent(sizes, tracks, first), x_d, carry_i, x_i, first, hoisted_i)
             return (new_d, new_i, _write(sizes, tracks, new, first)), (out_d, out_i, carry_d, carry_i)
 
         last, (outs_d, outs_i, starts_d, starts_i) = jax.lax.scan(advance, (carry_d, carry_i, tracks), (indices, xs_d, xs_i))
@@ -160,7 +178,7 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, windows):
         return result, (hoisted, result[2], xs_d, ints, starts)
 
     def run_backward(kept, cotangents):
-        hoisted, tracks, xs_d, (carry_i, xs_i, windows), (starts_d, starts_i) = kept
+        hoisted, tracks, xs_d, (carry_i, xs_i, windows, hoisted_i), (starts_d, starts_i) = kept
         carry_bar, _, tracks_bar, outs_bar, _ = cotangents
 
         def retreat(state, inputs):
@@ -172,7 +190,7 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, windows):
                 jax.lax.dynamic_slice_in_dim(t, _written(sizes, first, late), sizes.block, axis=-1)
                 for t, late in zip(tracks_bar, sizes.lateness, strict=True))
             tracks_bar = _write(sizes, tracks_bar, map(jnp.zeros_like, new_bar), first)  # what stood there had no effect
-            _, pull, _ = jax.vjp(lambda *args: block(*args, start_i, x_i, first), hoisted, start_d, seen, recent, x_d,
+            _, pull, _ = jax.vjp(lambda *args: block(*args, start_i, x_i, first, hoisted_i), hoisted, start_d, seen, recent, x_d,
                                  has_aux=True)
             hoisted_more, carry_bar, seen_bar, recent_bar, x_bar = pull((carry_bar, new_bar, out_bar))
             if windows is not None:
@@ -189,9 +207,10 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, windows):
         return hoisted_bar, carry_bar, tracks_bar, xs_bar, None
 
     run.defvjp(run_forward, run_backward)
-    out_shape = jax.eval_shape(lambda: body(*_inputs(sizes, carry, tracks, xs, windows, 0), *hoisted)[2])
+    out_shape = jax.eval_shape(lambda: body(*_inputs(sizes, carry, tracks, xs, windows, 0), hoisted)[2])
     join_outs = _split(out_shape)[2]
-    carry_d, carry_i, tracks, outs_d, outs_i = run(hoisted, carry_d, tracks, xs_d, (carry_i, xs_i, windows))
+    carry_d, carry_i, tracks, outs_d, outs_i = run(
+        hoisted_d, carry_d, tracks, xs_d, (carry_i, xs_i, windows, hoisted_i))
     return join_carry(carry_d, carry_i), tracks, join_outs(outs_d, outs_i)
 
 
