@@ -304,6 +304,7 @@ FILES = [
         "w.csv",
         "w.csv must be a readable .csv file; got",
     ),
+    ("names alone", text("w.csv", "V1,V2\n"), "w.csv", "w.csv must be a readable .csv file; got it holds no"),
     (
         "empty text",
         text("w.txt", "\n"),
