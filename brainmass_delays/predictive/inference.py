@@ -1,0 +1,188 @@
+"""Inference: relax the activities down the energy by an adaptive solver, every sample in its own time."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._core.checks import ArgumentError, check_choice, check_count, check_positive
+from .._core.status import OK, is_traced, raise_if_failed
+from ..integrate.adaptive import tolerances
+from ..integrate.border import Border
+from ..integrate.control import Controller, resolve_controller
+from ..integrate.solution import Pieces, evaluate_at
+from ..integrate.stepping import Stepper, run
+from ..integrate.tableaus import METHODS
+from .energies import energy_of_batch
+from .layers import as_params
+from .partition import compile_over_arrays
+from .validation import check_labels, check_network, inputs_and_targets
+
+
+class Inference(NamedTuple):
+    """Hold the result of inference.
+
+    Attributes
+    ----------
+    activities : list of arrays, each (batch, ...)
+        At the time reached; the inert last entry as it was.
+    t : array, (batch,)
+        Time reached by each sample, dimensionless: ``max_t1``, or when the vector field became small.
+    converged : bool array, (batch,)
+        Whether the vector field was small enough there. A sample that ran out of time has not converged.
+    residual : array, (batch,)
+        Root mean square of ``dz/dt`` there, over all entries but the inert one.
+    n_steps : int array, (batch,)
+        Attempts of the solver, accepted and rejected.
+    status : int32 array, (batch,)
+        0, or flags of a failed solve; set only inside ``jit``, elsewhere it raises.
+    ts : array, (time,) or None
+        Recorded times.
+    trajectory : list of arrays, each (time, batch, ...), or None
+        Activities at those times. A sample that has stopped rests.
+    """
+
+    activities: list[jax.Array]
+    t: jax.Array
+    converged: jax.Array
+    residual: jax.Array
+    n_steps: jax.Array
+    status: jax.Array
+    ts: jax.Array | None
+    trajectory: list[jax.Array] | None
+
+
+def solve_inference(params, activities, y, x=None, loss_id="MSE", *, max_t1: float = 20.0, method: str = "bosh3",
+                    rtol: float = 1e-3, atol: float = 1e-3, controller: str | Controller = "integral",
+                    dt0: float | None = None, max_steps: int = 4096, stop_rtol: float = 1e-3, stop_atol: float = 1e-6,
+                    record_at: Any = None, while_loop: Any = "lax", **energy_options) -> Inference:
+    """Follow the gradient flow of the energy until the activities rest.
+
+    Parameters
+    ----------
+    params, activities, y, x, loss_id
+        As for `pc_energy`; ``activities`` is the start.
+    max_t1 : float, default 20.0
+        Longest time of a sample, dimensionless: the flow is ``dz/dt = -dE/dz`` with the energy E of one sample, so that
+        time means the same in every batch. Times of a flow down the batch mean are N times longer.
+    method : {'bosh3', 'heun21', 'dopri5', 'tsit5'}, default 'bosh3'
+        Embedded Runge-Kutta pair.
+    rtol, atol : float, default 1e-3
+        Tolerances of the solver.
+    controller : {'integral', 'pi', 'pid'} or Controller, default 'integral'
+        How steps follow from errors.
+    dt0 : float, optional
+        First step; chosen automatically by default.
+    max_steps : int, default 4096
+        Most attempts per sample.
+    stop_rtol, stop_atol : float, default 1e-3 and 1e-6
+        A sample stops when ``RMS(dz/dt) <= stop_atol + stop_rtol * RMS(z)``, over all entries but the inert one. Zeros
+        never stop it early.
+    record_at : array, (time,), optional
+        Times to record, between 0 and ``max_t1``.
+    while_loop : {'lax', 'bounded', 'checkpointed'} or callable, default 'lax'
+        Loop over the steps; 'lax' has no reverse mode. See `brainmass_delays.integrate.while_loop`.
+    **energy_options
+        ``param_type``, ``gamma``, ``output_energy_scaling`` and ``activity_decay`` of `pc_energy`.
+
+    Returns
+    -------
+    Inference
+
+    Raises
+    ------
+    ArgumentError
+        As `pc_energy`, and for tolerances and times that make no sense.
+    RunError
+        If a sample needs more than ``max_steps`` or its activities are not finite.
+
+    Notes
+    -----
+    Every sample has its own steps, so its result does not depend on the batch it is in; the batch takes as many
+    evaluations as its slowest sample. Gradients in activities, data and parameters are those of the steps taken, the
+    stopping time being a constant; they need ``while_loop='checkpointed'`` or 'bounded'.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from brainmass_delays.predictive import init_activities_with_ffwd, make_mlp, solve_inference
+    >>> params = make_mlp(jax.random.key(0), [3, 5, 2], 'tanh'), None
+    >>> x, y = jax.numpy.ones((4, 3)), jax.numpy.zeros((4, 2))
+    >>> result = solve_inference(params, init_activities_with_ffwd(params, x), y, x)
+    >>> result.converged.tolist(), result.activities[0].shape
+    ([True, True, True, True], (4, 5))
+    """
+    where = "solve_inference"
+    check_labels(where, y, loss_id)
+    check_choice(f"{where}.method", method, METHODS)
+    check_count(f"{where}.max_steps", max_steps)
+    times = {"max_t1": max_t1, "dt0": dt0, "record_at": record_at}
+    numbers = {"rtol": rtol, "atol": atol, "stop_rtol": stop_rtol, "stop_atol": stop_atol}
+    _check_numbers(where, times, numbers)
+    numbers = {name: None if value is None else jnp.asarray(value, float) for name, value in {**times, **numbers}.items()}
+    result = _solve(as_params(params), list(activities), y, x, loss_id, method, controller, max_steps, while_loop,
+                    numbers, energy_options)
+    raise_if_failed(where, result.status, "Raise max_steps or loosen rtol and atol; values that are not finite come from "
+                                          "the layers or the data.")
+    return result
+
+
+@compile_over_arrays
+def _solve(params, activities, y, x, loss_id, method, controller, max_steps, while_loop, numbers, energy_options):
+    """Solve for all samples at once, each with steps of its own."""
+    inputs_and_targets(activities, y, x, len(params[0]))
+    check_network(params, activities, y, x)
+    times = numbers["record_at"]
+
+    def flow(_, z, data):
+        y, x = data
+        batch = [entry[None] for entry in z], y[None], None if x is None else x[None]
+        energy = lambda z, y, x: -energy_of_batch(params, z, y, x, loss_id, **energy_options)  # noqa: E731
+        return [slope[0] for slope in jax.grad(energy)(*batch)]
+
+    def of_sample(z, *data):
+        border, start = Border.of("solve_inference", z, 0.0)
+        slope = border.slopes(flow)
+        stepper = Stepper(
+            rhs=lambda t, y, _: slope(t, y, data), tableau=METHODS[method],
+            controller=resolve_controller(controller, "solve_inference.controller"),
+            **tolerances(border, numbers["rtol"], numbers["atol"]),
+            targets=border.time("max_t1", numbers["max_t1"])[None], longest=jnp.inf, restart=False,
+            span=border.time("max_t1", numbers["max_t1"]),
+        )
+        size = sum(entry.size for entry in z[:-1])
+
+        def rms(vector):
+            return jnp.sqrt(jnp.sum(vector[:size] ** 2) / max(size, 1))
+
+        def rests(state):
+            return rms(state.slope) <= numbers["stop_atol"] + numbers["stop_rtol"] * rms(state.y)
+
+        t0 = border.time("t0", 0.0)
+        state, _ = stepper.start(t0, start, None, numbers["dt0"])
+        tape = () if times is None else Pieces.blank(max_steps, border.size, METHODS[method].degree, border.time_dtype,
+                                                     border.dtype)
+        state, tape = run(stepper, state, max_steps=max_steps, loop=while_loop, tape=tape,
+                          rows=None if times is None else lambda piece: piece, stop=rests)
+        path = None if times is None else border.unravel(
+            evaluate_at(tape, jnp.minimum(times, state.t), state.accepted, t0, state.t))
+        return Inference(border.unravel(state.y), state.t, rests(state) & (state.status == OK), rms(state.slope),
+                         state.accepted + state.rejected, state.status, times, path)
+
+    out_axes = Inference([0] * len(activities), 0, 0, 0, 0, 0, None, None if times is None else 1)
+    return jax.vmap(of_sample, out_axes=out_axes)(activities, y, x)
+
+
+def _check_numbers(where, times, numbers):
+    """Refuse times and tolerances that make no sense, where they are known."""
+    for name, value in {**times, **numbers}.items():
+        if value is None or is_traced(value):
+            continue
+        if name in ("max_t1", "dt0", "atol"):
+            check_positive(f"{where}.{name}", value)
+        elif not (np.all(np.asarray(value) >= 0) and np.all(np.isfinite(value))):
+            raise ArgumentError(f"{where}.{name}", "must be finite and not negative", value)
+    known = [times["record_at"], times["max_t1"]]
+    if known[0] is not None and not is_traced(known) and np.max(known[0]) > known[1]:
+        raise ArgumentError(f"{where}.record_at", f"must not pass max_t1 = {known[1]}", np.max(known[0]))

@@ -1,0 +1,63 @@
+"""Pytrees that hold both arrays and callables: split them, and compile functions of them."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def is_array(leaf: Any) -> bool:
+    """Tell whether ``leaf`` is a JAX or NumPy array."""
+    return isinstance(leaf, jax.Array | np.ndarray | np.generic)
+
+
+def is_trainable(leaf: Any) -> bool:
+    """Tell whether ``leaf`` is an array of real or complex floating-point numbers."""
+    return is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.inexact)
+
+
+def split(tree: Any, keep=is_trainable) -> tuple[Any, Any]:
+    """Return two trees like ``tree``: the leaves that ``keep`` accepts, and the others; None elsewhere."""
+    kept = jax.tree.map(lambda leaf: leaf if keep(leaf) else None, tree)
+    rest = jax.tree.map(lambda leaf: None if keep(leaf) else leaf, tree)
+    return kept, rest
+
+
+def join(kept: Any, rest: Any) -> Any:
+    """Undo `split`."""
+    return jax.tree.map(lambda a, b: b if a is None else a, kept, rest, is_leaf=lambda leaf: leaf is None)
+
+
+def compile_over_arrays(function):
+    """Compile ``function`` over the arrays of its arguments; every other leaf must be hashable and is static.
+
+    A call whose static leaves cannot be hashed runs without compilation.
+    """
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def compiled(static, arrays):
+        treedef, others = static
+        leaves = iter(arrays)
+        args, kwargs = jax.tree.unflatten(treedef, [next(leaves) if o is _ARRAY else o for o in others])
+        return function(*args, **kwargs)
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        leaves, treedef = jax.tree.flatten((args, kwargs))
+        static = treedef, tuple(_ARRAY if is_array(leaf) else leaf for leaf in leaves)
+        try:
+            hash(static)
+        except TypeError:
+            return function(*args, **kwargs)
+        return compiled(static, [leaf for leaf in leaves if is_array(leaf)])
+
+    return call
+
+
+class _ArrayPlace:
+    """Mark the place of an array among static leaves."""
+
+
+_ARRAY = _ArrayPlace()
