@@ -8,6 +8,8 @@ import brainunit as u
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError, check_choice
+from .._core.units import magnitude
+from ..delays import prefetch as delayed_reads
 from ..integrate.steps import STEPS, per_ms
 from . import arguments
 from .declaration import Input, Parameter, StateVariable, documentation, inputs_of_states, signature
@@ -162,7 +164,7 @@ class NeuralMass(brainstate.nn.Dynamics):
             ``drive(c, state)`` returns the inputs, as `step_inputs` does, at ``t + c * dt``.
         """
         dt = self._dt()
-        t = brainstate.environ.get("t", 0.0 * u.ms)
+        t = magnitude("t", brainstate.environ.get("t", 0.0 * u.ms), u.ms) * u.ms
         states = tuple(getattr(self, name) for name in self.STATE_NAMES)
 
         def rate(c, state, inputs):
@@ -198,20 +200,17 @@ class NeuralMass(brainstate.nn.Dynamics):
         given = (*inputs, *[None] * (len(self.INPUTS) - len(inputs)))
         return tuple(map(self._input, self.INPUTS, given, noise))
 
-    def prefetch(self, state: str):
+    def prefetch(self, state: str) -> delayed_reads.CurrentRead:
         """Return a read of the current value of ``state``, shape (..., *in_size)."""
-        from ..delays.prefetch import prefetch
-
-        return prefetch(self, state)
+        return delayed_reads.prefetch(self, state)
 
     def prefetch_delay(
-        self, state: str, delay_and_index=None, *, init=None, interpolation="linear", max_delay=None
-    ):
+        self, state: str, *delay_and_index, init=None, interpolation: str = "linear", max_delay=None
+    ) -> delayed_reads.DelayedRead:
         """Return a delayed read of ``state``; see `brainmass_delays.prefetch_delay` for the arguments."""
-        from ..delays.prefetch import prefetch_delay
-
-        return prefetch_delay(
-            self, state, delay_and_index, init=init, interpolation=interpolation, max_delay=max_delay
+        delay = delay_and_index[0] if len(delay_and_index) == 1 else delay_and_index
+        return delayed_reads.prefetch_delay(
+            self, state, delay, init=init, interpolation=interpolation, max_delay=max_delay
         )
 
     @property
@@ -247,7 +246,7 @@ class NeuralMass(brainstate.nn.Dynamics):
                 "needs a step size",
                 cure="Run it in a Simulator, or inside `brainstate.environ.context(dt=0.1 * u.ms)`",
             )
-        return dt
+        return magnitude("dt", dt, u.ms) * u.ms
 
     def _keep(self, rates: tuple, state: tuple) -> None:
         """Store the rates at the start of the step, in the shape of their states and per ms."""
