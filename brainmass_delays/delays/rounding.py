@@ -1,0 +1,120 @@
+"""Gradients for delays that are whole steps in the forward pass.
+
+A delay of a whole number of steps shifts a signal exactly, but its derivative is zero almost everywhere. The rules here
+keep the exact forward value and put a finite difference of the signal in the backward pass. All functions are pure.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Stencil(NamedTuple):
+    """Read three samples, ``nearest + 1``, ``nearest`` and ``nearest - 1`` steps ago.
+
+    ``values`` ``(..., 3)`` weighs them for the signal, ``slopes`` ``(..., 3)`` for its derivative in the lag.
+    """
+
+    nearest: jax.Array
+    values: jax.Array
+    slopes: jax.Array
+
+
+STENCIL_AGES = (1, 0, -1)
+_CENTRAL, _OLDER, _NEWER = (0.5, 0.0, -0.5), (1.0, -1.0, 0.0), (0.0, 1.0, -1.0)
+
+
+@jax.custom_jvp
+def with_slope(value: jax.Array, slope: jax.Array, lag: jax.Array) -> jax.Array:
+    """Return ``value`` unchanged and give it the derivative ``slope`` in ``lag``.
+
+    Parameters
+    ----------
+    value : array
+        Result of the forward pass; its own derivatives in anything but ``lag`` are kept.
+    slope : array
+        Derivative of ``value`` in ``lag``, of the shape of ``value``; a constant for higher derivatives.
+    lag : array
+        What to differentiate by, broadcastable to ``value``.
+
+    Returns
+    -------
+    array
+        ``value``. Notes: the tangent is ``d value + slope * d lag``, with ``slope`` cut from the graph.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from brainmass_delays.delays.rounding import with_slope
+    >>> float(jax.grad(lambda lag: with_slope(3.0, 0.5, lag))(2.0))
+    0.5
+    """
+    return value
+
+
+@with_slope.defjvp
+def _with_slope_jvp(primals, tangents):
+    value, slope, _ = primals
+    value_dot, _, lag_dot = tangents
+    return value, value_dot + slope * lag_dot
+
+
+def round_through(value: jax.Array) -> jax.Array:
+    """Round to the nearest whole number and differentiate as the identity (straight-through).
+
+    Examples
+    --------
+    >>> import jax
+    >>> from brainmass_delays.delays.rounding import round_through
+    >>> float(round_through(1.6)), float(jax.grad(round_through)(1.6))
+    (2.0, 1.0)
+    """
+    value = jnp.asarray(value)
+    return with_slope(jnp.round(jax.lax.stop_gradient(value)), jnp.ones_like(value), value)
+
+
+def round_stencil(lag: jax.Array, lower: int, upper: int) -> Stencil:
+    """Read the nearest sample; differentiate by the central difference around it.
+
+    Parameters
+    ----------
+    lag : array
+        Delay in steps.
+    lower, upper : int
+        Bounds of the lag; the stencil never reaches past them, so that nothing outside the history is read and the slope
+        at a bound is the one-sided difference that points inward.
+
+    Returns
+    -------
+    Stencil
+        Of shape ``lag``.
+    """
+    nearest = jnp.clip(jnp.round(jax.lax.stop_gradient(lag)), lower, upper)
+    values = jnp.broadcast_to(jnp.asarray((0.0, 1.0, 0.0), lag.dtype), (*lag.shape, 3))
+    return Stencil(nearest.astype(jnp.int32), values, _difference(nearest, lower, upper, lag.dtype))
+
+
+def linear_stencil(lag: jax.Array, lower: int, upper: int) -> Stencil:
+    """Read between the two samples around ``lag``; differentiate exactly.
+
+    At a whole lag, where the slope jumps, it is the mean of both sides; at a bound it is the side that points inward.
+    Arguments are those of `round_stencil`.
+    """
+    inside = jnp.clip(jax.lax.stop_gradient(lag), lower, upper)
+    nearest = jnp.floor(inside)
+    fraction = inside - nearest
+    values = jnp.stack([fraction, 1 - fraction, jnp.zeros_like(fraction)], -1)
+    between = jnp.asarray(_OLDER, lag.dtype)
+    slopes = jnp.where((fraction > 0)[..., None], between, _difference(nearest, lower, upper, lag.dtype))
+    return Stencil(nearest.astype(jnp.int32), values, slopes)
+
+
+def _difference(nearest, lower, upper, dtype):
+    """Choose the central difference inside and the one-sided one at a bound."""
+    central, older, newer = (jnp.asarray(weights, dtype) for weights in (_CENTRAL, _OLDER, _NEWER))
+    nearest = nearest[..., None]
+    return jnp.where(nearest <= lower, older, jnp.where(nearest >= upper, newer, central))
+
+
+STENCILS = {"round": round_stencil, "linear": linear_stencil}

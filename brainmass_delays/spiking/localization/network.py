@@ -1,0 +1,90 @@
+"""The localization network: delays, a hidden spiking layer, a leaky readout."""
+
+from typing import NamedTuple
+
+import brainstate
+import braintools
+import brainunit as u
+import jax
+import jax.numpy as jnp
+
+from ..delay_layer import DelayLayer
+from ..lif import LIF, LeakyIntegrator
+
+
+class Activity(NamedTuple):
+    """Hold what a network did: ``hidden`` spikes ``(batch, time, neuron)`` and readout ``potential`` ``(batch, time, class)``."""
+
+    hidden: jax.Array
+    potential: jax.Array
+
+
+class LocalizationNetwork(brainstate.nn.Module):
+    """Classify delayed spike trains by the mean potential of leaky integrators.
+
+    Parameters
+    ----------
+    delays : DelayLayer
+        Per input (weights to the hidden layer are added here) or, with ``n_out``, per synapse (it holds the weights).
+    n_hidden : int, default 30
+    n_classes : int, default 12
+    tau : Quantity[time], default 5 ms
+        Time constant of hidden and readout neurons.
+
+    Attributes
+    ----------
+    input : brainstate.nn.Linear or None
+        Weights of the hidden layer, uniform within ``1 / sqrt(n_hidden)``; None with delays per synapse.
+    readout : brainstate.nn.Linear
+        Uniform within ``1 / sqrt(n_classes)``.
+
+    Notes
+    -----
+    In mode ``same`` the first ``max_delay`` of the readout is left out of the mean: there, channels of different delay
+    have seen different amounts of input.
+
+    Examples
+    --------
+    >>> import brainstate, brainunit as u
+    >>> from brainmass_delays.spiking import DelayLayer
+    >>> from brainmass_delays.spiking.localization import LocalizationNetwork, LocalizationTask
+    >>> trials = LocalizationTask().generate(2, seed=0)
+    >>> network = LocalizationNetwork(DelayLayer(200, max_delay=50 * u.ms, mode='valid'))
+    >>> with brainstate.environ.context(dt=1 * u.ms):
+    ...     print(network(trials.spikes).shape)
+    (2, 12)
+    """
+
+    def __init__(self, delays: DelayLayer, n_hidden: int = 30, n_classes: int = 12, tau: u.Quantity = 5 * u.ms):
+        super().__init__()
+        self.delays = delays
+        self.input = None if delays.n_out else _linear(delays.n_in, n_hidden)
+        self.hidden = LIF(delays.n_out or n_hidden, tau)
+        self.readout = _linear(self.hidden.n, n_classes)
+        self.integrators = LeakyIntegrator(n_classes, tau)
+
+    def activity(self, spikes: jax.Array) -> Activity:
+        """Run the network on ``spikes`` ``(batch, time, channel)``."""
+        delayed = self.delays(spikes)
+        hidden = self.hidden(delayed if self.input is None else self.input(delayed))
+        return Activity(hidden, self.integrators(self.readout(hidden)))
+
+    def update(self, spikes: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
+        """Return the log-odds of the classes, ``(batch, class)``.
+
+        ``lengths`` ``(batch,)`` counts the steps of each trial before its padding; the mean then covers those steps only, so
+        that a trial scores the same in any batch. All of the time axis by default.
+        """
+        potential = self.activity(spikes).potential
+        dropped = self.delays.bounds_in_steps()[1]
+        first = dropped if self.delays.mode == "same" else 0
+        n_steps = potential.shape[1]
+        lengths = jnp.full(len(potential), n_steps + dropped - first) if lengths is None else jnp.asarray(lengths)
+        step = jnp.arange(n_steps) - first
+        weight = (step >= 0) & (step < (lengths - dropped)[:, None])
+        return (potential * weight[..., None]).sum(1) / jnp.maximum(weight.sum(1), 1)[:, None]
+
+
+def _linear(n_in, n_out):
+    scale = n_out**-0.5
+    return brainstate.nn.Linear(n_in, n_out, w_init=braintools.init.Uniform(-scale, scale), b_init=None)

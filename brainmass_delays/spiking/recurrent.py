@@ -1,0 +1,64 @@
+"""Recurrent spiking layers whose feedback takes at least one step."""
+
+import brainstate
+import jax
+import jax.numpy as jnp
+
+from .._core.checks import ArgumentError
+from .delay_layer import DelayLayer
+from .lif import LIF
+
+
+class RecurrentLIF(brainstate.nn.Module):
+    """Feed the spikes of a `LIF` back to itself through delayed, weighted synapses.
+
+    Parameters
+    ----------
+    neurons : LIF
+        ``n`` neurons.
+    feedback : DelayLayer
+        ``n`` to ``n`` with ``n_out``, and ``min_delay`` of at least one step.
+
+    Raises
+    ------
+    ArgumentError
+        When the sizes differ or a spike could act on its own step.
+
+    Notes
+    -----
+    The order within a step: delayed spikes arrive, the neurons advance, their spikes enter the buffer. The gradient flows
+    through the surrogate of every spike and through every delay.
+
+    Examples
+    --------
+    >>> import brainstate, brainunit as u, jax.numpy as jnp
+    >>> from brainmass_delays.spiking import LIF, DelayLayer, RecurrentLIF
+    >>> brainstate.environ.set(dt=1 * u.ms)
+    >>> feedback = DelayLayer(1, 1, min_delay=1 * u.ms, max_delay=4 * u.ms, delay=3 * u.ms, weight=jnp.ones((1, 1)))
+    >>> kick = jnp.zeros((1, 10, 1)).at[0, 0].set(1.)
+    >>> RecurrentLIF(LIF(1), feedback)(kick)[0, :, 0].astype(int).tolist()
+    [1, 0, 0, 1, 0, 0, 1, 0, 0, 1]
+    """
+
+    def __init__(self, neurons: LIF, feedback: DelayLayer):
+        super().__init__()
+        if (feedback.n_in, feedback.n_out) != (neurons.n, neurons.n):
+            raise ArgumentError("RecurrentLIF.feedback", f"must connect {neurons.n} neurons to themselves",
+                                f"{feedback.n_in} to {feedback.n_out}")
+        self.neurons, self.feedback = neurons, feedback
+
+    def init_state(self, batch_size: int | None = None, **_) -> None:
+        """Return to rest before a trial."""
+        self.neurons.init_state(batch_size)
+        self.feedback.init_state(batch_size)
+
+    def step(self, current: jax.Array) -> jax.Array:
+        """Advance one step with external ``current`` ``(batch, n)`` and return the spikes."""
+        spikes = self.neurons.step(current + self.feedback.read())
+        self.feedback.push(spikes)
+        return spikes
+
+    def update(self, currents: jax.Array) -> jax.Array:
+        """Run from rest over external ``currents`` ``(batch, time, n)`` and return the spikes, same shape."""
+        self.init_state(currents.shape[0])
+        return jnp.swapaxes(brainstate.transform.for_loop(self.step, jnp.swapaxes(currents, 0, 1)), 0, 1)
