@@ -13,7 +13,7 @@ import optax
 import scipy.optimize
 from jax.flatten_util import ravel_pytree
 
-from .._core.checks import ArgumentError, check_choice
+from .._core.checks import ArgumentError
 from .journal import Journal
 from .parameters import search_box, store, stored
 from .problem import Problem
@@ -119,7 +119,9 @@ class Nevergrad:
 
         options = dict(self.optimizer)
         method, seed, n_sample = (options.pop(name) for name in ("method", "seed", "n_sample"))
-        check_choice("Fitter.optimizer.method", method, ng.optimizers.registry)
+        if method not in ng.optimizers.registry:
+            raise ArgumentError("Fitter.optimizer.method", "must be a name in nevergrad.optimizers.registry", repr(method),
+                                "Common ones are 'DE', 'TwoPointsDE', 'CMA', 'PSO' and 'OnePlusOne'")
         edges = {name: [np.atleast_1d(u.get_magnitude(edge)) for edge in box] for name, box in self._box.items()}
         space = ng.p.Dict(**{name: ng.p.Array(shape=low.shape, lower=low, upper=high)
                              for name, (low, high) in edges.items()})

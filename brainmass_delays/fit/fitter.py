@@ -119,8 +119,8 @@ class Fitter:
     *What the gradient is*: that of the loss as simulated, by reverse-mode differentiation through every time step, with
     respect to the unconstrained parameters. A parameter behind a nearest read has none: modules that offer
     ``check_trainable()`` are asked before the first step and may refuse. A gradient that is zero for every parameter is
-    an error, one that is zero for some a warning. Modules that offer ``check_delays()`` are asked at every step, so that
-    a run whose delays leave their bound stops.
+    an error, one that is zero for some a warning. A run whose delays leave their static bounds stops with the number of
+    connections and the excess.
 
     Examples
     --------
@@ -200,7 +200,7 @@ class Fitter:
         n_steps = check_count("Fitter.fit.n_steps", n_steps)
         target = jax.tree.map(jnp.asarray, target)
         if self._backend.uses_gradient:
-            self._problem.check("check_trainable")
+            self._problem.check_trainable()
             self._problem.check_reads(target)
         if starts is None:
             with self._bar(n_steps) as bar:

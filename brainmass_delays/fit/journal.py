@@ -50,31 +50,29 @@ class Journal:
 
     def _evaluate(self, gradient: bool) -> Evaluation:
         """Evaluate the loss, stop where it must not be used, and remember the best."""
-        try:
-            self.problem.check("check_delays")
-        except RunError as error:
-            raise self._failure(str(error)) from error
         evaluation = self.problem.evaluate(self.target, gradient=gradient)
-        if evaluation.status:
-            raise self._failure(f"{describe(evaluation.status)}. Bound the Param, e.g. t=SigmoidT(low, high), or raise "
-                                "max_delay.")
-        self._check_finite(evaluation)
+        self._check_usable(evaluation)
         if evaluation.loss < self.best_loss:
             self.best_loss, self.best_prediction = evaluation.loss, evaluation.prediction
             self.best = stored(self.problem.parameters)
         return evaluation
 
-    def _check_finite(self, evaluation: Evaluation) -> None:
-        """Stop at a loss or a gradient that is not finite."""
-        wrong = [name for name, finite in evaluation.finite.items() if not finite]
-        if np.isfinite(evaluation.loss) and not wrong:
+    def _check_usable(self, evaluation: Evaluation) -> None:
+        """Stop at flags of the simulation, and at a loss or a gradient that is not finite."""
+        wrong = ", ".join(name for name, finite in evaluation.finite.items() if not finite)
+        if evaluation.status:
+            reason = describe(evaluation.status)
+        elif not np.isfinite(evaluation.loss):
+            reason = f"the loss became {evaluation.loss}"
+        elif wrong:
+            reason = f"the gradient with respect to {wrong} is not finite"
+        else:
             return
-        if self.tolerant:
+        if self.tolerant and not np.isfinite(evaluation.loss):
             self.n_refused += 1
             return
-        what = (f"the gradient with respect to {', '.join(wrong)} is not finite"
-                if np.isfinite(evaluation.loss) else f"the loss became {evaluation.loss}")
-        raise self._failure(f"{what}. Lower the learning rate, or bound the Param, e.g. t=SigmoidT(low, high).")
+        cures = self.problem.delays_outside() or ["Lower the learning rate, or bound the Param, e.g. t=SigmoidT(low, high)."]
+        raise self._failure(f"{reason}. " + " ".join(cures))
 
     def _failure(self, reason: str) -> RunError:
         """Restore the best parameters and return an error that says where the run stood."""

@@ -53,19 +53,19 @@ def _in_one_unit(where: str, prediction, target) -> tuple[jax.Array, jax.Array]:
 
 
 def _root(square: jax.Array) -> jax.Array:
-    """Return the square root with the derivative 0 at 0, where the true one is infinite."""
-    positive = square > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1)), 0)
+    """Return the square root with the derivative 0 at 0, where the true one is infinite; NaN stays NaN."""
+    zero = square == 0
+    return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, square)))
 
 
 def _unit_columns(signals: jax.Array) -> jax.Array:
-    """Center every column and scale it to norm 1; constant columns become 0 with derivative 0."""
+    """Center every column and scale it to norm 1; constant columns become 0 with derivative 0; NaN stays NaN."""
     centered = signals - jnp.mean(signals, axis=0)
     square = jnp.sum(centered**2, axis=0)
     # The mean of equal numbers is off by a rounding error, so the norm of a constant column is small but not zero.
     rounding = 8 * jnp.finfo(signals.dtype).eps * jnp.max(jnp.abs(jax.lax.stop_gradient(signals)), axis=0)
-    varies = square > signals.shape[0] * rounding**2
-    return jnp.where(varies, centered / jnp.sqrt(jnp.where(varies, square, 1)), 0)
+    constant = square <= signals.shape[0] * rounding**2
+    return jnp.where(constant, 0, centered / jnp.sqrt(jnp.where(constant, 1, square)))
 
 
 def _connectivity(where: str, signals) -> jax.Array:

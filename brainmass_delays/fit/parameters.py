@@ -22,6 +22,12 @@ class Parameter:
     state: brainstate.ParamState
     param: Param | None = None
 
+    @property
+    def is_scalar(self) -> bool:
+        """Whether the value is one number."""
+        leaves = jax.tree.leaves(self.state.value)
+        return len(leaves) == 1 and np.size(leaves[0]) == 1
+
     def value(self) -> Any:
         """Return the constrained value with its unit."""
         return self.state.value if self.param is None else self.param.value()

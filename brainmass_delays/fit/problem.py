@@ -14,7 +14,9 @@ from brainstate.nn import Module
 
 from .._core.checks import ArgumentError
 from .._core.status import OK
-from .parameters import constrained, find_parameters
+from ..delays.prefetch import DelayBuffer
+from ..delays.source import depends_on_time
+from .parameters import find_parameters
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Problem:
 
         def traced(target):
             value, prediction, status = loss(target)
-            scalars = {name: now for name, now in constrained(self.parameters).items() if u.math.size(now) == 1}
+            scalars = {name: part.value() for name, part in self.parameters.items() if part.is_scalar}
             return _scalar(value), (prediction, jnp.max(jnp.asarray(status)), scalars)
 
         def without_gradient(target):
@@ -69,10 +71,22 @@ class Problem:
         value, prediction, status, *rest = function(target)
         return Evaluation(float(value), prediction, int(status), *rest)
 
-    def check(self, hook: str) -> None:
-        """Call ``hook`` on every module of the model that offers it."""
+    def check_trainable(self) -> None:
+        """Ask every module that can tell whether its trainable parameters have a gradient."""
         for module in self.model.nodes().values():
-            getattr(module, hook, lambda: None)()
+            getattr(module, "check_trainable", lambda: None)()
+
+    def delays_outside(self) -> list[str]:
+        """Say for every delayed read how many of its delays leave their bounds now, and by how much."""
+        messages = []
+        for buffer in self.model.nodes(DelayBuffer).values():
+            if depends_on_time(buffer.reader.source):
+                continue
+            try:
+                buffer.reader.lag(1.0 * u.ms)  # any step will do: concrete delays outside their bounds raise
+            except ArgumentError as error:
+                messages.append(f"{error} Or bound the Param, e.g. t=SigmoidT(low, high).")
+        return messages
 
     def check_reads(self, target: Any) -> None:
         """Refuse trainable parameters that the loss reads and the model does not reach: nothing would train them."""

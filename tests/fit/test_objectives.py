@@ -84,6 +84,14 @@ def test_constant_regions_give_neither_nan_nor_a_gradient(name, constant):
         np.testing.assert_array_equal(jax.grad(objective)(flat, TARGET)[:, 1], 0)
 
 
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_diverged_prediction_never_looks_like_a_good_one(name, wrong):
+    prediction = PREDICTION.copy()
+    prediction[40, 2] = wrong
+    assert not np.isfinite(CASES[name][0](prediction, TARGET))
+
+
 def test_constant_region_counts_as_uncorrelated():
     flat = PREDICTION.copy()
     flat[:, 1] = 0.1

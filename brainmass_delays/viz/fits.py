@@ -1,0 +1,157 @@
+"""Fits: loss and parameters per step, loss along parameters."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import brainunit as u
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from .._core.checks import ArgumentError, check_choice
+from .._core.units import magnitude
+from ..fit import FitResult
+from .timeseries import with_unit
+
+
+def plot_fit(result: FitResult, parameter: str | None = None, *, true: Any = None, ax: Axes | None = None,
+             **kwargs) -> Axes:
+    """Draw the loss of every step of a fit, or the way of one parameter; one line per start.
+
+    Parameters
+    ----------
+    result : FitResult
+        What `Fitter.fit` returned.
+    parameter : str, optional
+        Dotted name of a scalar parameter to draw instead of the loss.
+    true : Quantity or float, optional
+        The value to recover, drawn as a dashed line.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. Default: a new figure.
+    **kwargs
+        Passed to `matplotlib.axes.Axes.plot`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The loss is on a logarithmic axis if it is positive.
+
+    Raises
+    ------
+    ArgumentError
+        If the fit has no scalar parameter of that name, or ``true`` has another dimension.
+
+    Examples
+    --------
+    >>> from brainmass_delays import viz
+    >>> from brainmass_delays.fit import FitResult
+    >>> result = FitResult(best_loss=0.1, best_params={}, history=[1.0, 0.3, 0.1], n_steps=3, prediction=None, model=None)
+    >>> viz.plot_fit(result).get_yscale()
+    'log'
+    """
+    ax = plt.subplots()[1] if ax is None else ax
+    runs = result.starts or (result,)
+    unit = u.UNITLESS
+    if parameter is not None:
+        check_choice("plot_fit.parameter", parameter, result.param_history)
+        unit = u.get_unit(result.param_history[parameter])
+    for i, run in enumerate(runs):
+        line = run.history if parameter is None else magnitude("plot_fit", run.param_history[parameter], unit)
+        ax.plot(np.asarray(line), **{"label": f"start {i + 1}" if len(runs) > 1 else None, **kwargs})
+    if parameter is None and all(min(run.history) > 0 for run in runs):
+        ax.set_yscale("log")
+    if true is not None:
+        ax.axhline(float(magnitude("plot_fit.true", true, unit)), color="black", linestyle="--", label="true")
+    if len(runs) > 1 or true is not None:
+        ax.legend()
+    ax.set_xlabel("step")
+    ax.set_ylabel("loss" if parameter is None else with_unit(parameter, result.param_history[parameter]))
+    return ax
+
+
+def plot_loss_landscape(values: Any, losses: Any, *, parameter: str = "speed", true: Any = None, ax: Axes | None = None,
+                        **kwargs) -> Axes:
+    """Draw the loss along one parameter, or over two.
+
+    Parameters
+    ----------
+    values : Quantity or array_like, shape (n_values,); or a pair of them
+        Values of the parameter, or of two.
+    losses : array_like, shape (n_values,); dict of str to such; or array_like, shape (n_first, n_second)
+        The loss at each value, for instance from `Fitter.sweep`; several curves by name, for instance one per
+        interpolation; or a matrix for two parameters.
+    parameter : str or pair of str, default 'speed'
+        Name on the axis, or on both.
+    true : Quantity or float, or a pair, optional
+        The value to recover: a dashed line, or a cross.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. Default: a new figure.
+    **kwargs
+        Passed to `matplotlib.axes.Axes.plot`, or to ``contourf`` for two parameters.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ArgumentError
+        If there is not one loss per value.
+
+    Examples
+    --------
+    >>> import brainunit as u, numpy as np
+    >>> from brainmass_delays import viz
+    >>> speeds = np.linspace(1, 5, 9) * u.mm / u.ms
+    >>> ax = viz.plot_loss_landscape(speeds, (speeds / (u.mm / u.ms) - 3) ** 2, true=3.0)
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('speed (mm / ms)', 'loss')
+    """
+    ax = plt.subplots()[1] if ax is None else ax
+    if isinstance(values, tuple):
+        return _surface(ax, values, losses, parameter, true, kwargs)
+    x = _values(values)
+    curves = losses if isinstance(losses, dict) else {None: losses}
+    for name, curve in curves.items():
+        ax.plot(x, _losses(curve, x.shape), **{"label": name, **kwargs})
+    if true is not None:
+        ax.axvline(float(magnitude("plot_loss_landscape.true", true, u.get_unit(values))), color="black", linestyle="--",
+                   label="true")
+    if isinstance(losses, dict) or true is not None:
+        ax.legend()
+    ax.set_xlabel(with_unit(parameter, values))
+    ax.set_ylabel("loss")
+    return ax
+
+
+def _surface(ax: Axes, values: tuple, losses: Any, parameter: Sequence[str], true: Any, options: dict) -> Axes:
+    """Draw filled contours of the loss over two parameters."""
+    if len(values) != 2 or isinstance(parameter, str) or len(parameter) != 2:
+        raise ArgumentError("plot_loss_landscape.parameter", "must name both parameters of a pair of values",
+                            repr(parameter), "Pass parameter=('speed', 'coupling.k')")
+    x, y = map(_values, values)
+    surface = _losses(losses, (x.size, y.size))
+    ax.figure.colorbar(ax.contourf(x, y, surface.T, **options), ax=ax, label="loss")
+    if true is not None:
+        ax.plot(*[float(magnitude("plot_loss_landscape.true", t, u.get_unit(v))) for t, v in zip(true, values, strict=True)],
+                "kx", label="true")
+        ax.legend()
+    ax.set_xlabel(with_unit(parameter[0], values[0]))
+    ax.set_ylabel(with_unit(parameter[1], values[1]))
+    return ax
+
+
+def _values(values: Any) -> np.ndarray:
+    """Return the values on one axis."""
+    x = np.asarray(u.get_magnitude(values))
+    if x.ndim != 1:
+        raise ArgumentError("plot_loss_landscape.values", "must have the shape (n_values,)", x.shape)
+    return x
+
+
+def _losses(losses: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the losses if there is one per value."""
+    losses = np.asarray(u.get_magnitude(losses))
+    if losses.shape != shape:
+        raise ArgumentError("plot_loss_landscape.losses", f"must hold one loss per value, {shape}", losses.shape)
+    return losses
