@@ -80,11 +80,13 @@ def test_strength_exponent_and_speed_train():
     )
     params = {"k": net.coupling.k.val, "p": net.coupling.p.val, "speed": speed.val}
 
+    @brainstate.transform.jit
     def loss():
         brainstate.nn.init_all_states(net)
         return jnp.sum(jnp.square(run(net)[-100:]))
 
     with brainstate.environ.context(dt=0.1 * u.ms):
+        brainstate.nn.init_all_states(net)
         slopes = brainstate.transform.grad(loss, params)()
         for name, state in params.items():
             middle, step = state.value, 1e-6

@@ -1,0 +1,247 @@
+"""One contract for every node model: constructor, shapes, rates, steps, gradients, brainmass."""
+
+import inspect
+
+import brainstate
+import brainunit as u
+import jax
+import jax.numpy as jnp
+import node_oracle
+import numpy as np
+import pytest
+from brainstate.nn import Param
+
+from brainmass_delays.integrate.steps import STEPS
+from brainmass_delays.nodes import NODES
+
+every_node = pytest.mark.parametrize("name", NODES)
+DT = 0.05
+SIZE = 3
+
+
+def start(model, shape=(SIZE,)):
+    """Return initial values, one plain array per state, away from fixed points."""
+    rng = np.random.default_rng(2)
+    return [np.abs(rng.normal(0.3, 0.1, shape)) for _ in model.STATES]
+
+
+def drives(model, shape=(SIZE,)):
+    """Return one plain input per declared input."""
+    rng = np.random.default_rng(4)
+    return tuple(jnp.asarray(rng.normal(0.2, 0.1, shape)) for _ in model.INPUTS)
+
+
+def built(name, method="heun", **params):
+    """Return an initialized model."""
+    model = NODES[name]
+    initial = {s.argument: jnp.asarray(x) for s, x in zip(model.STATES, start(model), strict=True)}
+    node = model(SIZE, method=method, **initial, **params)
+    brainstate.nn.init_all_states(node)
+    return node
+
+
+def numbers(node):
+    """Return the states as plain arrays in their units."""
+    return [np.asarray(u.get_mantissa(getattr(node, s).value)) for s in node.STATE_NAMES]
+
+
+def plain_defaults(name):
+    """Return the default parameters as plain numbers, under the oracle's argument names."""
+    defaults = {p.name: float(u.get_mantissa(p.default)) for p in NODES[name].PARAMETERS}
+    if name == "Generic2dOscillatorStep":
+        defaults["d_"] = defaults.pop("d")
+    return defaults
+
+
+def oracle_rates(name, states, inputs, params=None):
+    return getattr(node_oracle, name)(states, inputs, **(plain_defaults(name) if params is None else params))
+
+
+@every_node
+def test_signature_is_the_declaration(name):
+    model = NODES[name]
+    arguments = inspect.signature(model).parameters
+    expected = ["in_size", *(p.name for p in model.PARAMETERS), *(s.argument for s in model.STATES)]
+    expected += [*(i.noise for i in model.INPUTS if i.noise), "method"]
+    assert list(arguments) == expected
+    assert all(f"\n{argument} : " in model.__doc__ for argument in expected)
+
+
+@every_node
+def test_names_and_defaults_are_those_of_brainmass(name):
+    brainmass = pytest.importorskip("brainmass")
+    theirs = inspect.signature(getattr(brainmass, name, brainmass.KuramotoNetwork).__init__).parameters
+    ours = inspect.signature(NODES[name]).parameters
+    for p in NODES[name].PARAMETERS:
+        assert u.math.allclose(theirs[p.name].default, p.default), p.name
+    if name != "KuramotoStep":
+        assert set(theirs) - {"self", "fr_scale"} == set(ours)
+
+
+@every_node
+@pytest.mark.parametrize("batch, shape", [(None, (2, 3)), (1, (1, 2, 3)), (4, (4, 2, 3))])
+def test_states_have_the_batch_axis_and_their_unit(name, batch, shape):
+    node = NODES[name]((2, 3))
+    brainstate.nn.init_all_states(node, batch_size=batch)
+    for s in node.STATES:
+        value = getattr(node, s.name).value
+        assert value.shape == shape
+        assert u.get_unit(value) == s.unit
+    with brainstate.environ.context(dt=DT * u.ms):
+        node.update()
+    assert all(getattr(node, s).value.shape == shape for s in node.STATE_NAMES)
+
+
+@every_node
+def test_a_batch_equals_a_loop(name):
+    model = NODES[name]
+    batch = [jnp.asarray(x) for x in start(model, (2, SIZE))]
+    node = model(SIZE, **{s.argument: x for s, x in zip(model.STATES, batch, strict=True)})
+    singles = []
+    with brainstate.environ.context(dt=DT * u.ms):
+        brainstate.nn.init_all_states(node, batch_size=2)
+        node.update()
+        for i in range(2):
+            single = model(SIZE, **{s.argument: x[i] for s, x in zip(model.STATES, batch, strict=True)})
+            brainstate.nn.init_all_states(single)
+            single.update()
+            singles.append(numbers(single))
+    for both, first, second in zip(numbers(node), *singles, strict=True):
+        np.testing.assert_allclose(both, np.stack([first, second]), rtol=1e-13)
+
+
+@every_node
+def test_rates_are_those_of_the_equations_and_are_kept(name):
+    node = built(name)
+    states, inputs = numbers(node), drives(NODES[name])
+    with brainstate.environ.context(dt=DT * u.ms):
+        node.update(*inputs)
+    expected = oracle_rates(name, states, [np.asarray(d) for d in inputs])
+    for s, rate in zip(node.STATES, expected, strict=True):
+        slope = node.slopes[s.name]
+        assert slope.shape == (SIZE,)
+        np.testing.assert_allclose(slope.to_decimal(s.unit / u.ms), rate, rtol=1e-12, err_msg=s.name)
+
+
+@every_node
+@pytest.mark.parametrize("method", STEPS)
+def test_three_steps_equal_a_loop_in_numpy(name, method):
+    node = built(name, method)
+    inputs = [np.asarray(d) for d in drives(NODES[name])]
+    expected = [x.copy() for x in numbers(node)]
+    with brainstate.environ.context(dt=DT * u.ms):
+        for _ in range(3):
+            node.update(*inputs)
+            expected = numpy_step(method, lambda s: oracle_rates(name, s, inputs), expected)
+    for found, x in zip(numbers(node), expected, strict=True):
+        np.testing.assert_allclose(found, x, rtol=1e-6 if method == "exp_euler" else 1e-12)
+
+
+def numpy_step(method, f, x, h=DT):
+    """Advance by one step, from the textbook."""
+
+    def move(k, c):
+        return [xi + c * ki for xi, ki in zip(x, k, strict=True)]
+
+    k1 = f(x)
+    if method == "euler":
+        return move(k1, h)
+    if method == "heun":
+        k2 = f(move(k1, h))
+        return [xi + h / 2 * (a + b) for xi, a, b in zip(x, k1, k2, strict=True)]
+    if method == "rk4":
+        k2 = f(move(k1, h / 2))
+        k3 = f(move(k2, h / 2))
+        k4 = f(move(k3, h))
+        return [
+            xi + h / 6 * (a + 2 * b + 2 * c + d) for xi, a, b, c, d in zip(x, k1, k2, k3, k4, strict=True)
+        ]
+    new = []
+    for i, xi in enumerate(x):
+        eps = 1e-6 * np.maximum(1.0, np.abs(xi))
+        ends = [f([xj + sign * eps * (i == j) for j, xj in enumerate(x)])[i] for sign in (1, -1)]
+        z = h * (ends[0] - ends[1]) / (2 * eps)
+        phi = np.where(np.abs(z) > 1e-8, np.expm1(z) / np.where(z == 0, 1, z), 1.0)
+        new.append(xi + h * phi * k1[i])
+    return new
+
+
+@every_node
+def test_gradient_of_every_parameter_equals_central_differences(name):
+    model = NODES[name]
+    inputs = drives(model)
+    scale = {s.name: max(1.0, np.abs(x).max()) for s, x in zip(model.STATES, start(model), strict=True)}
+    params = {p.name: float(u.get_mantissa(p.default)) for p in model.PARAMETERS}
+
+    @jax.jit
+    def loss(values):
+        node = built(name, "heun", **{p.name: values[p.name] for p in model.PARAMETERS})
+        with brainstate.environ.context(dt=DT * u.ms):
+            for _ in range(2):
+                node.update(*inputs)
+        return sum(
+            jnp.sum(jnp.sin(u.get_mantissa(getattr(node, s).value) / scale[s])) for s in node.STATE_NAMES
+        )
+
+    slopes = jax.grad(loss)(params)
+    for key, value in params.items():
+        step = 1e-5 * max(1.0, abs(value))
+        ends = [float(loss({**params, key: value + s})) for s in (step, -step)]
+        np.testing.assert_allclose(
+            slopes[key], (ends[0] - ends[1]) / (2 * step), rtol=1e-6, atol=1e-9, err_msg=key
+        )
+
+
+@every_node
+def test_every_parameter_trains_scalar_and_per_region(name):
+    model = NODES[name]
+    for shape in ((), (SIZE,)):
+        params = {p.name: Param(p.default * jnp.ones(shape), fit=True) for p in model.PARAMETERS}
+        node = built(name, **params)
+        states = node.states(brainstate.ParamState)
+        assert len(states) == len(params)
+
+        def loss(node=node):
+            with brainstate.environ.context(dt=DT * u.ms):
+                node.update(*drives(type(node)))
+            return sum(jnp.sum(u.get_mantissa(getattr(node, s).value)) for s in node.STATE_NAMES)
+
+        slopes = brainstate.transform.grad(loss, states)()
+        assert all(np.all(np.isfinite(u.get_mantissa(s))) for s in slopes.values())
+
+
+@every_node
+def test_rates_are_those_of_brainmass(name):
+    brainmass = pytest.importorskip("brainmass")
+    node = built(name)
+    state = tuple(getattr(node, s).value for s in node.STATE_NAMES)
+    inputs = node.step_inputs(drives(NODES[name]))
+    if name == "KuramotoStep":
+        theirs = (brainmass.KuramotoNetwork(SIZE).dtheta(*state, *inputs),)
+    else:
+        theirs = getattr(brainmass, name)(SIZE).derivative(state, 0.0 * u.ms, *inputs)
+    with brainstate.environ.context(dt=DT * u.ms):
+        node.update(*inputs)
+    for s, rate in zip(node.STATES, theirs, strict=True):
+        np.testing.assert_allclose(
+            node.slopes[s.name].to_decimal(s.unit / u.ms),
+            rate.to_decimal(s.unit / u.ms),
+            rtol=1e-12,
+            err_msg=s.name,
+        )
+
+
+@every_node
+def test_a_trained_initial_value_receives_its_gradient(name):
+    model = NODES[name]
+    first = model.STATES[0]
+    node = model(SIZE, **{first.argument: Param(0.3 * jnp.ones(SIZE) * first.unit, fit=True)})
+
+    def loss():
+        brainstate.nn.init_all_states(node)
+        with brainstate.environ.context(dt=DT * u.ms):
+            node.update()
+        return jnp.sum(u.get_mantissa(getattr(node, first.name).value))
+
+    (slope,) = brainstate.transform.grad(loss, node.states(brainstate.ParamState))().values()
+    assert np.all(u.get_mantissa(slope) > 0.5)
