@@ -31,19 +31,27 @@ class GradientDescent:
         if isinstance(optimizer, optax.GradientTransformation):
             optimizer = braintools.optim.OptaxOptimizer(tx=optimizer)
         if not isinstance(optimizer, braintools.optim.OptaxOptimizer):
-            raise ArgumentError("Fitter.optimizer", "must be an optimizer of braintools.optim or optax with "
-                                "backend='grad'", type(optimizer).__name__, "Pass braintools.optim.Adam(lr=0.03)")
+            raise ArgumentError(
+                "Fitter.optimizer",
+                "must be an optimizer of braintools.optim or optax with backend='grad'",
+                type(optimizer).__name__,
+                "Pass braintools.optim.Adam(lr=0.03)",
+            )
         states = {name: parameter.state for name, parameter in problem.parameters.items()}
-        foreign = {id(state) for state in optimizer.param_states.unique_states} - {id(s) for s in states.values()}
+        foreign = {id(state) for state in optimizer.param_states.unique_states} - {
+            id(s) for s in states.values()
+        }
         if foreign:
-            raise ArgumentError("Fitter.optimizer", "must not be in use for another model", None, "Make a new one")
+            raise ArgumentError(
+                "Fitter.optimizer", "must not be in use for another model", None, "Make a new one"
+            )
         optimizer.register_trainable_weights(states)
         self.optimizer, self.problem = optimizer, problem
         self._schedule = optimizer.lr_scheduler.state_dict()
         self._update = brainstate.transform.jit(optimizer.step)
 
     def run(self, journal: Journal, n_steps: int) -> None:
-        """Take ``n_steps`` steps from where the parameters stand, with a fresh optimizer and learning-rate schedule."""
+        """Take ``n_steps`` steps from where the parameters stand, with a fresh optimizer and schedule."""
         self.optimizer.opt_state.value = self.optimizer.tx.init(stored(self.problem.parameters))
         schedule = self.optimizer.lr_scheduler
         schedule.load_state_dict(self._schedule)
@@ -58,7 +66,7 @@ class GradientDescent:
 
 
 class Scipy:
-    """Run one of SciPy's minimizers from where the parameters stand, with the exact gradient if it takes one."""
+    """Run a minimizer of SciPy from where the parameters stand, with the exact gradient if it takes one."""
 
     tolerant, takes_starts = False, True
 
@@ -82,8 +90,14 @@ class Scipy:
 
         limit = "maxfun" if str(self.method).lower() == "tnc" else "maxiter"
         arguments = {**self._arguments, "options": {limit: n_steps, **self._arguments.get("options", {})}}
-        result = scipy.optimize.minimize(loss, np.asarray(start, float), jac=self.uses_gradient, method=self.method,
-                                         bounds=self._bounds(), **arguments)
+        result = scipy.optimize.minimize(
+            loss,
+            np.asarray(start, float),
+            jac=self.uses_gradient,
+            method=self.method,
+            bounds=self._bounds(),
+            **arguments,
+        )
         journal.restore()
         return result
 
@@ -102,35 +116,51 @@ class Scipy:
 
 
 class Nevergrad:
-    """Search a box of constrained values with one of nevergrad's evolutionary optimizers; no gradient is needed."""
+    """Search a box of constrained values with an evolutionary optimizer; no gradient is needed."""
 
     uses_gradient, tolerant, takes_starts = False, True, False
 
     def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
         if importlib.util.find_spec("nevergrad") is None:
-            raise ArgumentError("Fitter.backend", "'nevergrad' needs the nevergrad package", None,
-                                "Run pip install brainmass_delays[nevergrad], or use backend='scipy'")
+            raise ArgumentError(
+                "Fitter.backend",
+                "'nevergrad' needs the nevergrad package",
+                None,
+                "Run pip install brainmass_delays[nevergrad], or use backend='scipy'",
+            )
         self.optimizer = {"method": "DE", "n_sample": 8, "seed": 0, **_options(optimizer, "nevergrad")}
         self.problem, self._box = problem, search_box(problem.parameters, search_space)
 
     def run(self, journal: Journal, n_steps: int) -> dict[str, Any]:
-        """Evaluate ``n_steps`` generations of ``n_sample`` candidates each; return nevergrad's recommendation."""
+        """Evaluate ``n_steps`` times ``n_sample`` candidates; return nevergrad's recommendation."""
         import nevergrad as ng
 
         options = dict(self.optimizer)
         method, seed, n_sample = (options.pop(name) for name in ("method", "seed", "n_sample"))
         if method not in ng.optimizers.registry:
-            raise ArgumentError("Fitter.optimizer.method", "must be a name in nevergrad.optimizers.registry", repr(method),
-                                "Common ones are 'DE', 'TwoPointsDE', 'CMA', 'PSO' and 'OnePlusOne'")
-        edges = {name: [np.atleast_1d(u.get_magnitude(edge)) for edge in box] for name, box in self._box.items()}
-        space = ng.p.Dict(**{name: ng.p.Array(shape=low.shape, lower=low, upper=high)
-                             for name, (low, high) in edges.items()})
+            raise ArgumentError(
+                "Fitter.optimizer.method",
+                "must be a name in nevergrad.optimizers.registry",
+                repr(method),
+                "Common ones are 'DE', 'TwoPointsDE', 'CMA', 'PSO' and 'OnePlusOne'",
+            )
+        edges = {
+            name: [np.atleast_1d(u.get_magnitude(edge)) for edge in box] for name, box in self._box.items()
+        }
+        space = ng.p.Dict(
+            **{
+                name: ng.p.Array(shape=low.shape, lower=low, upper=high)
+                for name, (low, high) in edges.items()
+            }
+        )
         space.random_state.seed(seed)
         search = ng.optimizers.registry[method](space, budget=n_steps * n_sample, **options)
         for _ in range(n_steps * n_sample):
             candidate = search.ask()
             for name, value in candidate.value.items():
-                self.problem.parameters[name].set(value.reshape(self._box[name][0].shape), "Fitter.search_space")
+                self.problem.parameters[name].set(
+                    value.reshape(self._box[name][0].shape), "Fitter.search_space"
+                )
             loss = journal.step(gradient=False).loss
             search.tell(candidate, loss if np.isfinite(loss) else np.inf)
         journal.restore()
@@ -145,6 +175,10 @@ def _options(optimizer: Any, backend: str) -> dict[str, Any]:
     if isinstance(optimizer, str):
         return {"method": optimizer}
     if optimizer is not None and not isinstance(optimizer, dict):
-        raise ArgumentError("Fitter.optimizer", f"must be a method name, a dict of options or None with backend={backend!r}",
-                            type(optimizer).__name__, "Optimizers of braintools.optim belong to backend='grad'")
+        raise ArgumentError(
+            "Fitter.optimizer",
+            f"must be a method name, a dict of options or None with backend={backend!r}",
+            type(optimizer).__name__,
+            "Optimizers of braintools.optim belong to backend='grad'",
+        )
     return dict(optimizer or {})

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import brainunit as u
@@ -17,110 +16,65 @@ from .._core.checks import ArgumentError, check_choice, check_count
 from .._core.status import RunError
 from . import objectives
 from .backends import BACKENDS
-from .journal import Journal, Stopped, spell
+from .journal import Journal, Stopped
 from .parameters import check_search_space, constrained, search_box, store, stored
 from .problem import Problem, call_with_model, split_outcome
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """Hold the outcome of a fit.
-
-    Parameters
-    ----------
-    best_loss : float
-        Lowest loss seen; the model holds the parameters that gave it.
-    best_params : dict of str to Quantity or jax.Array
-        Those parameters by dotted name, constrained and with units.
-    history : list of float
-        Loss of every evaluation in order: one per step (``grad``), function evaluation (``scipy``) or candidate
-        (``nevergrad``).
-    n_steps : int
-        Evaluations recorded, at most the steps asked for with ``grad``.
-    prediction : object
-        What the objective compared at the best parameters (or the second result of ``loss_fn``).
-    model : brainstate.nn.Module
-        The fitted model.
-    param_history : dict of str to Quantity or jax.Array, shape (n_steps,)
-        The value of every scalar parameter at every entry of ``history``.
-    backend : str
-        Name of the backend.
-    optimizer : object
-        The optimizer that ran.
-    raw : object
-        SciPy's or nevergrad's own result.
-    starts : tuple of FitResult
-        One result per start of a multi-start fit, in order; empty otherwise.
-    """
-
-    best_loss: float
-    best_params: dict[str, Any]
-    history: list[float]
-    n_steps: int
-    prediction: Any
-    model: Module
-    param_history: dict[str, Any] = field(default_factory=dict)
-    backend: str = "grad"
-    optimizer: Any = None
-    raw: Any = None
-    starts: tuple["FitResult", ...] = ()
-
-    def __repr__(self):
-        params = spell(self.best_params)
-        return f"FitResult(best_loss={self.best_loss:.6g}, n_steps={self.n_steps}, backend={self.backend!r}, {params})"
+from .result import FitResult
 
 
 class Fitter:
     """Fit the trainable parameters of a model, by gradient or without.
 
-    Every ``Param(..., fit=True)`` that the model reaches is moved in the space of its transform, where it has no bounds,
-    and reported as the constrained value with its unit.
+    Every ``Param(..., fit=True)`` that the model reaches is moved in the space of its transform, where it has
+    no bounds, and reported as the constrained value with its unit.
 
     Parameters
     ----------
     model : brainstate.nn.Module
-        The model; its trainable parameters are found through its attributes and named by their path, ``'speed'`` or
-        ``'coupling.k'``.
+        The model; its trainable parameters are found through its attributes and named by their path,
+        ``'speed'`` or ``'coupling.k'``.
     optimizer : optional
         ``backend='grad'``: an optimizer of ``braintools.optim`` or a plain optax transformation; default
         ``Adam(lr=0.01)``. Otherwise a method name or a dict of options with the key ``'method'``: default
         ``'L-BFGS-B'`` for ``scipy``; ``{'method': 'DE', 'n_sample': 8, 'seed': 0}`` for ``nevergrad``.
     loss_fn : callable, optional
-        ``loss_fn(model)`` or ``loss_fn()``, the whole loss: one plain number, or a pair of it and anything else.
+        ``loss_fn(model)`` or ``loss_fn()``, the whole loss: one plain number, or a pair of it and anything
+        else.
     objective : callable, optional
         ``objective(prediction, target) -> scalar``, to be minimized; default `objectives.timeseries_rmse`.
     predict : callable, optional
-        ``predict(model)`` or ``predict()``; needed without ``loss_fn``. Of a mapping, the entry ``'output'`` is what the
-        objective sees (the whole mapping if there is none), and ``'status'`` stops the fit when it holds flags.
+        ``predict(model)`` or ``predict()``; needed without ``loss_fn``. Of a mapping, the entry ``'output'``
+        is what the objective sees (the whole mapping if there is none), and ``'status'`` stops the fit when
+        it holds flags.
     backend : {'grad', 'scipy', 'nevergrad'}, default 'grad'
         Gradient descent, SciPy's minimizers, or evolutionary search (``nevergrad``, an extra).
     callbacks : callable or list of callable, optional
-        Each is called at every entry of the history with a dict of ``'step'``, ``'loss'``, ``'best_loss'``, ``'params'``
-        and ``'model'``; returning True ends the fit.
+        Each is called at every entry of the history with a dict of ``'step'``, ``'loss'``, ``'best_loss'``,
+        ``'params'`` and ``'model'``; returning True ends the fit.
     transient : int, optional
         Samples dropped from the start of the prediction (axis 0), not of the target.
     search_space : dict of str to (low, high), optional
-        Bounds of constrained values with units, for ``nevergrad``, ``scipy`` and random starts; where it is silent, the
-        bounds of the parameter's transform hold.
+        Bounds of constrained values with units, for ``nevergrad``, ``scipy`` and random starts; where it is
+        silent, the bounds of the parameter's transform hold.
     progress : bool, default False
         Show a progress bar.
 
     Raises
     ------
     ArgumentError
-        If neither or both of ``loss_fn`` and ``predict`` are given, a name is unknown, the model has no trainable
-        parameter, or an argument does not suit the backend.
+        If neither or both of ``loss_fn`` and ``predict`` are given, a name is unknown, the model has no
+        trainable parameter, or an argument does not suit the backend.
 
     Notes
     -----
-    The loss is compiled once for all steps, starts and further calls of `fit` with targets of the same shape. With the
-    objective path the regularization of the parameters, ``model.reg_loss()``, is added.
+    The loss is compiled once for all steps, starts and further calls of `fit` with targets of the same shape.
+    With the objective path the regularization of the parameters, ``model.reg_loss()``, is added.
 
-    *What the gradient is*: that of the loss as simulated, by reverse-mode differentiation through every time step, with
-    respect to the unconstrained parameters. A parameter behind a nearest read has none: modules that offer
-    ``check_trainable()`` are asked before the first step and may refuse. A gradient that is zero for every parameter is
-    an error, one that is zero for some a warning. A run whose delays leave their static bounds stops with the number of
-    connections and the excess.
+    *What the gradient is*: that of the loss as simulated, by reverse-mode differentiation through every time
+    step, with respect to the unconstrained parameters. A parameter behind a nearest read has none: modules
+    that offer ``check_trainable()`` are asked before the first step and may refuse. A gradient that is zero
+    for every parameter is an error, one that is zero for some a warning. A run whose delays leave their
+    static bounds stops with the number of connections and the excess.
 
     Examples
     --------
@@ -171,31 +125,33 @@ class Fitter:
         return self._backend.optimizer
 
     def fit(self, target: Any = None, n_steps: int = 100, *, starts: int | dict | None = None) -> FitResult:
-        """Move the parameters from where they stand, or from several starts, and keep the best ones in the model.
+        """Move the parameters from where they stand or from several starts; the model keeps the best.
 
         Parameters
         ----------
         target : array_like, Quantity or pytree of them, optional
             What the objective compares the prediction with.
         n_steps : int, default 100
-            Steps (``grad``), iterations (``scipy``) or generations of ``n_sample`` candidates (``nevergrad``), per start.
+            Steps (``grad``), iterations (``scipy``) or generations of ``n_sample`` candidates
+            (``nevergrad``), per start.
         starts : int or dict of str to sequence, optional
-            Fit from several starts one after another and keep the best: a number of points drawn from the search space
-            by Latin hypercube with a fixed seed, or the starting values of some parameters by name, one per start.
-            Parameters not named start where they stand.
+            Fit from several starts one after another and keep the best: a number of points drawn from the
+            search space by Latin hypercube with a fixed seed, or the starting values of some parameters by
+            name, one per start. Parameters not named start where they stand.
 
         Returns
         -------
         FitResult
-            The best outcome; `FitResult.starts` holds all of them. A start that fails is reported as a warning.
+            The best outcome; `FitResult.starts` holds all of them. A start that fails is reported as a
+            warning.
 
         Raises
         ------
         ArgumentError
             If a trainable parameter is out of reach or cannot have a gradient, or a start is no value of it.
         RunError
-            If the loss or a gradient is not finite, or a delay passes its bound, naming the step and the parameters;
-            the model keeps the best ones seen.
+            If the loss or a gradient is not finite, or a delay passes its bound, naming the step and the
+            parameters; the model keeps the best ones seen.
         """
         n_steps = check_count("Fitter.fit.n_steps", n_steps)
         target = jax.tree.map(jnp.asarray, target)
@@ -222,14 +178,12 @@ class Fitter:
         Returns
         -------
         numpy.ndarray, shape (n_values,)
-            The loss at each value; NaN where it is not finite.
+            The loss at each value; NaN where it is not finite, for instance where a delay passes its bound.
 
         Raises
         ------
         ArgumentError
             If there is no such parameter, or a value has another dimension or shape.
-        RunError
-            If a delay passes its bound at one of the values.
         """
         check_choice("Fitter.sweep.name", name, self._problem.parameters)
         before = stored(self._problem.parameters)
@@ -251,7 +205,9 @@ class Fitter:
             loss, rest = outcome if isinstance(outcome, tuple) else (outcome, None)
             return loss, *split_outcome(rest)
         prediction, status = split_outcome(call_with_model(self.predict, self.model))
-        compared = prediction if self.transient is None else jax.tree.map(lambda x: x[self.transient :], prediction)
+        compared = (
+            prediction if self.transient is None else jax.tree.map(lambda x: x[self.transient :], prediction)
+        )
         return self.objective(compared, target) + self.model.reg_loss(), prediction, status
 
     def _bar(self, n_steps: int) -> tqdm:
@@ -268,35 +224,59 @@ class Fitter:
             raw = None
         if journal.n_refused:
             if not np.isfinite(journal.best_loss):
-                raise RunError(f"Fitter.fit: the loss was finite for none of {len(journal.history)} candidates. "
-                               "Narrow the search space.")
-            warnings.warn(f"Fitter.fit: the loss was not finite for {journal.n_refused} of {len(journal.history)} "
-                          "candidates, which were ranked last. Narrow the search space.", stacklevel=3)
+                raise RunError(
+                    f"Fitter.fit: the loss was finite for none of {len(journal.history)} candidates. "
+                    "Narrow the search space."
+                )
+            warnings.warn(
+                f"Fitter.fit: the loss was not finite for {journal.n_refused} of {len(journal.history)} "
+                "candidates, which were ranked last. Narrow the search space.",
+                stacklevel=3,
+            )
         return FitResult(
-            best_loss=journal.best_loss, best_params=constrained(self._problem.parameters), history=journal.history,
-            n_steps=len(journal.history), prediction=journal.best_prediction, model=self.model,
+            best_loss=journal.best_loss,
+            best_params=constrained(self._problem.parameters),
+            history=journal.history,
+            n_steps=len(journal.history),
+            prediction=journal.best_prediction,
+            model=self.model,
             param_history={name: u.math.stack(part).ravel() for name, part in journal.scalars.items()},
-            backend=self.backend, optimizer=self.optimizer, raw=raw)
+            backend=self.backend,
+            optimizer=self.optimizer,
+            raw=raw,
+        )
 
     def _starting_values(self, starts: int | dict) -> list[dict[str, Any]]:
         """Return the values that each start sets."""
         parameters = self._problem.parameters
         if not self._backend.takes_starts:
-            raise ArgumentError("Fitter.fit.starts", f"must be None with backend={self.backend!r}", repr(starts),
-                                "It searches the whole space in one run")
+            raise ArgumentError(
+                "Fitter.fit.starts",
+                f"must be None with backend={self.backend!r}",
+                repr(starts),
+                "It searches the whole space in one run",
+            )
         if not isinstance(starts, dict):
             n_starts = check_count("Fitter.fit.starts", starts)
             boxes = search_box(parameters, self.search_space)
             sizes = [u.math.size(low) for low, _ in boxes.values()]
-            points = np.split(qmc.LatinHypercube(sum(sizes), rng=0).random(n_starts), np.cumsum(sizes)[:-1], axis=1)
-            starts = {name: [low + (high - low) * x.reshape(u.math.shape(low)) for x in part]
-                      for (name, (low, high)), part in zip(boxes.items(), points, strict=True)}
+            points = np.split(
+                qmc.LatinHypercube(sum(sizes), rng=0).random(n_starts), np.cumsum(sizes)[:-1], axis=1
+            )
+            starts = {
+                name: [low + (high - low) * x.reshape(u.math.shape(low)) for x in part]
+                for (name, (low, high)), part in zip(boxes.items(), points, strict=True)
+            }
         for name in starts:
             check_choice("Fitter.fit.starts", name, parameters)
         lengths = {name: len(values) for name, values in starts.items()}
         if len(set(lengths.values())) != 1 or 0 in lengths.values():
-            raise ArgumentError("Fitter.fit.starts", "must hold as many values for every parameter, at least 1", lengths)
-        return [{name: values[i] for name, values in starts.items()} for i in range(next(iter(lengths.values())))]
+            raise ArgumentError(
+                "Fitter.fit.starts", "must hold as many values for every parameter, at least 1", lengths
+            )
+        return [
+            {name: values[i] for name, values in starts.items()} for i in range(next(iter(lengths.values())))
+        ]
 
     def _run_starts(self, target, n_steps: int, starts: list[dict[str, Any]]) -> FitResult:
         """Run the backend from every start and keep the best outcome."""
@@ -325,13 +305,20 @@ class Fitter:
 def _check_loss(loss_fn, predict, objective) -> None:
     """Refuse a missing or doubled loss, and a score where a loss belongs."""
     if (loss_fn is None) == (predict is None):
-        raise ArgumentError("Fitter", "needs either loss_fn or predict", "both" if loss_fn else "neither",
-                            "Pass predict=lambda model: ... and an objective, or loss_fn=lambda model: ...")
+        raise ArgumentError(
+            "Fitter",
+            "needs either loss_fn or predict",
+            "both" if loss_fn else "neither",
+            "Pass predict=lambda model: ... and an objective, or loss_fn=lambda model: ...",
+        )
     for name, value in {"loss_fn": loss_fn, "predict": predict, "objective": objective}.items():
         if value is not None and not callable(value):
             raise ArgumentError(f"Fitter.{name}", "must be callable", type(value).__name__)
     if loss_fn is not None and objective is not None:
-        raise ArgumentError("Fitter.objective", "must be None with loss_fn, which is the whole loss", repr(objective))
+        raise ArgumentError(
+            "Fitter.objective", "must be None with loss_fn, which is the whole loss", repr(objective)
+        )
     if objective is not None and objectives.is_score(objective):
-        raise ArgumentError("Fitter.objective", "must be a loss to minimize", "the score fc_corr",
-                            "Use fc_corr(as_loss=True)")
+        raise ArgumentError(
+            "Fitter.objective", "must be a loss to minimize", "the score fc_corr", "Use fc_corr(as_loss=True)"
+        )

@@ -1,4 +1,4 @@
-"""What a run of an optimizer leaves behind: losses, the best parameters, and a clear message where it must stop."""
+"""What a run of an optimizer leaves: losses, the best parameters, a clear message where it must stop."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,11 +18,20 @@ class Stopped(Exception):
 class Journal:
     """Evaluate the loss for an optimizer, record every step, and keep the best parameters seen.
 
-    ``tolerant`` ranks candidates with a non-finite loss last, for searches that look at many; else they stop the run.
+    ``tolerant`` ranks candidates with a non-finite loss last, for searches that look at many; else they stop
+    the run.
     """
 
-    def __init__(self, problem: Problem, target: Any, callbacks: list[Callable], bar, *, tolerant: bool = False):
-        self.problem, self.target, self.callbacks, self.bar, self.tolerant = problem, target, callbacks, bar, tolerant
+    def __init__(
+        self, problem: Problem, target: Any, callbacks: list[Callable], bar, *, tolerant: bool = False
+    ):
+        self.problem, self.target, self.callbacks, self.bar, self.tolerant = (
+            problem,
+            target,
+            callbacks,
+            bar,
+            tolerant,
+        )
         self.history: list[float] = []
         self.scalars: dict[str, list] = {}
         self.best_loss, self.best_prediction, self.n_refused = np.inf, None, 0
@@ -40,7 +49,7 @@ class Journal:
         return evaluation
 
     def finish(self) -> None:
-        """Look at the parameters after the last update too, outside the history, and restore the best ones."""
+        """Look at the parameters after the last update too, then restore the best ones."""
         self._evaluate(True)
         self.restore()
 
@@ -71,16 +80,25 @@ class Journal:
         if self.tolerant and not np.isfinite(evaluation.loss):
             self.n_refused += 1
             return
-        cures = self.problem.delays_outside() or ["Lower the learning rate, or bound the Param, e.g. t=SigmoidT(low, high)."]
+        cures = self.problem.delays_outside() or [
+            "Lower the learning rate, or bound the Param, e.g. t=SigmoidT(low, high)."
+        ]
         raise self._failure(f"{reason}. " + " ".join(cures))
 
     def _failure(self, reason: str) -> RunError:
         """Restore the best parameters and return an error that says where the run stood."""
         reached = spell(constrained(self.problem.parameters))
+        best_known = np.isfinite(self.best_loss)
         self.restore()
-        kept = (f"the best ones seen, of loss {self.best_loss:.6g} ({spell(constrained(self.problem.parameters))})"
-                if np.isfinite(self.best_loss) else "those of the start")
-        return RunError(f"Fitter.fit: step {len(self.history)}, at {reached}: {reason} The model keeps {kept}.")
+        best = spell(constrained(self.problem.parameters))
+        kept = (
+            f"the best ones seen, of loss {self.best_loss:.6g} ({best})"
+            if best_known
+            else "those of the start"
+        )
+        return RunError(
+            f"Fitter.fit: step {len(self.history)}, at {reached}: {reason} The model keeps {kept}."
+        )
 
     def _tell(self, loss: float) -> None:
         """Move the progress bar and call the callbacks; any of them may stop the run by returning True."""
@@ -88,14 +106,20 @@ class Journal:
         self.bar.set_postfix(loss=f"{loss:.4g}", best=f"{self.best_loss:.4g}", refresh=False)
         if not self.callbacks:
             return
-        info = {"step": len(self.history) - 1, "loss": loss, "best_loss": self.best_loss,
-                "params": constrained(self.problem.parameters), "model": self.problem.model}
+        info = {
+            "step": len(self.history) - 1,
+            "loss": loss,
+            "best_loss": self.best_loss,
+            "params": constrained(self.problem.parameters),
+            "model": self.problem.model,
+        }
         if True in [callback(info) for callback in self.callbacks]:
             raise Stopped
 
 
 def spell(values: dict[str, Any]) -> str:
     """Spell out parameter values in one line, arrays by their range."""
+
     def one(value):
         number, unit = np.asarray(u.get_magnitude(value)), u.get_unit(value)
         text = f"{number.item():.6g}" if number.size == 1 else f"{number.min():.4g} .. {number.max():.4g}"

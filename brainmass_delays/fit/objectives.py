@@ -1,7 +1,7 @@
 """Distances between a predicted and a recorded time series, safe to differentiate where they vanish.
 
-Every objective can be called at once, ``fc_rmse(prediction, target)``, or configured first and handed to a `Fitter`:
-``fc_corr(as_loss=True)`` and ``fc_rmse()`` return a callable ``(prediction, target) -> scalar``.
+Every objective can be called at once, ``fc_rmse(prediction, target)``, or configured first and handed to a
+`Fitter`: ``fc_corr(as_loss=True)`` and ``fc_rmse()`` return a callable ``(prediction, target) -> scalar``.
 
 Time is axis 0 everywhere, as in the trajectories of the simulator.
 """
@@ -23,13 +23,13 @@ __all__ = ["combine", "fc_corr", "fc_rmse", "spectrum", "timeseries_mse", "times
 
 
 def _configurable(objective: Callable) -> Callable:
-    """Let an objective be called with data, or with its options alone, which returns the configured objective."""
+    """Let an objective be called with data, or configured by a call with its options alone."""
 
     @functools.wraps(objective)
     def called_or_configured(*data, **options):
         if data:
             return objective(*data, **options)
-        inspect.signature(objective).bind(None, None, **options)  # a misspelled option fails here, not in the fit
+        inspect.signature(objective).bind(None, None, **options)  # a misspelled option fails here
         return functools.partial(objective, **options)
 
     return called_or_configured
@@ -39,16 +39,23 @@ def _same_shape(where: str, prediction, target) -> None:
     """Refuse a prediction and a target of different shapes."""
     if jnp.shape(prediction) != jnp.shape(target):
         raise ArgumentError(
-            where, f"prediction must have the shape of target, {jnp.shape(target)}", jnp.shape(prediction),
-            "Simulate as many samples as were recorded, or drop a transient from both")
+            where,
+            f"prediction must have the shape of target, {jnp.shape(target)}",
+            jnp.shape(prediction),
+            "Simulate as many samples as were recorded, or drop a transient from both",
+        )
 
 
 def _in_one_unit(where: str, prediction, target) -> tuple[jax.Array, jax.Array]:
     """Return both magnitudes in the unit of the prediction."""
     ours, theirs = u.get_unit(prediction), u.get_unit(target)
     if not u.have_same_dim(ours, theirs):
-        raise ArgumentError(where, "prediction and target must have the same dimension", f"{ours} and {theirs}",
-                            "Give both a unit, or strip it from both with brainunit.get_magnitude")
+        raise ArgumentError(
+            where,
+            "prediction and target must have the same dimension",
+            f"{ours} and {theirs}",
+            "Give both a unit, or strip it from both with brainunit.get_magnitude",
+        )
     return jnp.asarray(u.get_magnitude(prediction)), jnp.asarray(magnitude(where, target, ours))
 
 
@@ -59,11 +66,12 @@ def _root(square: jax.Array) -> jax.Array:
 
 
 def _unit_columns(signals: jax.Array) -> jax.Array:
-    """Center every column and scale it to norm 1; constant columns become 0 with derivative 0; NaN stays NaN."""
+    """Center columns and scale them to norm 1; constant ones become 0 with derivative 0; NaN stays NaN."""
     centered = signals - jnp.mean(signals, axis=0)
     square = jnp.sum(centered**2, axis=0)
-    # The mean of equal numbers is off by a rounding error, so the norm of a constant column is small but not zero.
-    rounding = 8 * jnp.finfo(signals.dtype).eps * jnp.max(jnp.abs(jax.lax.stop_gradient(signals)), axis=0)
+    # The mean of equal numbers is off by a rounding error, so a constant column has a small norm, not zero.
+    largest = jnp.max(jnp.abs(jax.lax.stop_gradient(signals)), axis=0)
+    rounding = 8 * jnp.finfo(signals.dtype).eps * largest
     constant = square <= signals.shape[0] * rounding**2
     return jnp.where(constant, 0, centered / jnp.sqrt(jnp.where(constant, 1, square)))
 
@@ -72,8 +80,12 @@ def _connectivity(where: str, signals) -> jax.Array:
     """Return the Pearson correlation of every pair of columns, with ones on the diagonal."""
     signals = jnp.asarray(u.get_magnitude(signals))
     if signals.ndim != 2 or signals.shape[0] < 2:
-        raise ArgumentError(where, "needs time series of shape (time, region) with at least 2 samples",
-                            signals.shape, "Select one batch element first")
+        raise ArgumentError(
+            where,
+            "needs time series of shape (time, region) with at least 2 samples",
+            signals.shape,
+            "Select one batch element first",
+        )
     columns = _unit_columns(signals)
     correlation = columns.T @ columns
     return jnp.where(jnp.eye(signals.shape[1], dtype=bool), 1, correlation)
@@ -153,7 +165,8 @@ def fc_corr(prediction, target, *, as_loss=False):
     Parameters
     ----------
     prediction, target : array_like or Quantity, shape (time, region)
-        Two sets of time series of the same regions; their lengths may differ. Leave both out to get the callable.
+        Two sets of time series of the same regions; their lengths may differ. Leave both out to get the
+        callable.
     as_loss : bool, default False
         Return ``1 - correlation``, to be minimized, instead of the correlation.
 
@@ -169,7 +182,8 @@ def fc_corr(prediction, target, *, as_loss=False):
 
     Notes
     -----
-    Units and scale drop out. A constant region correlates with nothing: its entries are 0 and so is its gradient.
+    Units and scale drop out. A constant region correlates with nothing: its entries are 0 and so is its
+    gradient.
 
     Examples
     --------
@@ -197,7 +211,8 @@ def fc_rmse(prediction, target):
     Parameters
     ----------
     prediction, target : array_like or Quantity, shape (time, region)
-        Two sets of time series of the same regions; their lengths may differ. Leave both out to get the callable.
+        Two sets of time series of the same regions; their lengths may differ. Leave both out to get the
+        callable.
 
     Returns
     -------
@@ -211,7 +226,8 @@ def fc_rmse(prediction, target):
 
     Notes
     -----
-    Units and scale drop out. A constant region correlates with nothing: its entries are 0 and so is its gradient.
+    Units and scale drop out. A constant region correlates with nothing: its entries are 0 and so is its
+    gradient.
 
     Examples
     --------
@@ -227,7 +243,7 @@ def fc_rmse(prediction, target):
 
 
 def _power(signals: jax.Array, nperseg: int) -> jax.Array:
-    """Average the Hann-windowed periodograms of half-overlapping segments, up to a constant; ``[frequency, ...]``."""
+    """Average Hann-windowed periodograms of half-overlapping segments: ``[frequency, ...]``."""
     starts = np.arange(0, signals.shape[0] - nperseg + 1, max(nperseg - nperseg // 2, 1))
     segments = signals[starts[:, None] + np.arange(nperseg)]  # [segment, time, ...]
     segments = segments - jnp.mean(segments, axis=1, keepdims=True)
@@ -242,16 +258,21 @@ def _frequencies_kept(nperseg: int, dt, band) -> np.ndarray:
     frequencies = np.fft.rfftfreq(nperseg)
     if band is not None:
         if dt is None:
-            raise ArgumentError("spectrum.dt", "must be given with band", "None", "Pass the sampling interval")
+            raise ArgumentError(
+                "spectrum.dt", "must be given with band", "None", "Pass the sampling interval"
+            )
         low, high = (magnitude("spectrum.band", edge, u.Hz) for edge in band)
         frequencies = frequencies / (magnitude("spectrum.dt", dt, u.second, plain=False))
         kept = np.flatnonzero((frequencies >= low) & (frequencies <= high) & (frequencies > 0))
     else:
         kept = np.arange(1, len(frequencies))
     if not len(kept):
-        raise ArgumentError("spectrum.band", "must hold a frequency of the spectrum",
-                            band if band is not None else f"{nperseg} samples per segment",
-                            "Widen the band or take longer segments")
+        raise ArgumentError(
+            "spectrum.band",
+            "must hold a frequency of the spectrum",
+            band if band is not None else f"{nperseg} samples per segment",
+            "Widen the band or take longer segments",
+        )
     return kept
 
 
@@ -262,11 +283,11 @@ def spectrum(prediction, target, *, nperseg=None, dt=None, band=None):
     Parameters
     ----------
     prediction, target : array_like or Quantity, shape (time, ...)
-        Two sets of time series with the same trailing axes; their lengths may differ. Leave both out to get the
-        callable itself.
+        Two sets of time series with the same trailing axes; their lengths may differ. Leave both out to get
+        the callable itself.
     nperseg : int, optional
-        Samples per segment of the averaged periodograms (Hann window, half overlap, mean removed). By default 256,
-        or the length of the shorter series.
+        Samples per segment of the averaged periodograms (Hann window, half overlap, mean removed). By default
+        256, or the length of the shorter series.
     dt : Quantity, optional
         Sampling interval, in time units; needed with ``band`` only.
     band : (Quantity, Quantity), optional
@@ -275,8 +296,8 @@ def spectrum(prediction, target, *, nperseg=None, dt=None, band=None):
     Returns
     -------
     jax.Array, shape ()
-        :math:`\sqrt{\mathrm{mean}\,(10 \log_{10} P / T)^2}` over frequencies and trailing axes, with the power
-        spectral densities P of the prediction and T of the target, in decibels.
+        :math:`\sqrt{\mathrm{mean}\,(10 \log_{10} P / T)^2}` over frequencies and trailing axes, with the
+        power spectral densities P of the prediction and T of the target, in decibels.
 
     Raises
     ------
@@ -285,8 +306,9 @@ def spectrum(prediction, target, *, nperseg=None, dt=None, band=None):
 
     Notes
     -----
-    It does not see the phase, so it changes more slowly with a conduction speed than a point-by-point loss does. A floor of
-    1e-12 of the mean target power keeps the logarithm finite. The gradient is exact, and 0 where the distance is 0.
+    It does not see the phase, so it changes more slowly with a conduction speed than a point-by-point loss
+    does. A floor of 1e-12 of the mean target power keeps the logarithm finite. The gradient is exact, and 0
+    where the distance is 0.
 
     References
     ----------
@@ -305,12 +327,17 @@ def spectrum(prediction, target, *, nperseg=None, dt=None, band=None):
     """
     prediction, target = _in_one_unit("spectrum", prediction, target)
     if prediction.shape[1:] != target.shape[1:] or prediction.ndim == 0:
-        raise ArgumentError("spectrum", f"prediction must have the trailing axes of target, (time, *{target.shape[1:]})",
-                            prediction.shape)
+        raise ArgumentError(
+            "spectrum",
+            f"prediction must have the trailing axes of target, (time, *{target.shape[1:]})",
+            prediction.shape,
+        )
     shorter = min(len(prediction), len(target))
     nperseg = min(256, shorter) if nperseg is None else check_count("spectrum.nperseg", nperseg, minimum=2)
     if nperseg > shorter:
-        raise ArgumentError("spectrum.nperseg", f"must not exceed the length of the shorter series, {shorter}", nperseg)
+        raise ArgumentError(
+            "spectrum.nperseg", f"must not exceed the length of the shorter series, {shorter}", nperseg
+        )
     kept = _frequencies_kept(nperseg, dt, band)
     ours, theirs = _power(prediction, nperseg)[kept], _power(target, nperseg)[kept]
     # tiny: two silent series have the distance 0, not NaN
@@ -331,8 +358,8 @@ def combine(*weighted_objectives: tuple[float, Callable]) -> Callable[[Any, Any]
     Parameters
     ----------
     *weighted_objectives : (float, callable)
-        Pairs of a dimensionless weight and an objective ``(prediction, target) -> scalar``. A score that should grow,
-        such as `fc_corr`, takes a negative weight.
+        Pairs of a dimensionless weight and an objective ``(prediction, target) -> scalar``. A score that
+        should grow, such as `fc_corr`, takes a negative weight.
 
     Returns
     -------
@@ -356,8 +383,12 @@ def combine(*weighted_objectives: tuple[float, Callable]) -> Callable[[Any, Any]
         raise ArgumentError("combine", "needs at least one (weight, objective) pair")
     for pair in weighted_objectives:
         if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[1])):
-            raise ArgumentError("combine", "must be given (weight, objective) pairs", repr(pair),
-                                "Write combine((1.0, timeseries_rmse()), (0.5, fc_corr(as_loss=True)))")
+            raise ArgumentError(
+                "combine",
+                "must be given (weight, objective) pairs",
+                repr(pair),
+                "Write combine((1.0, timeseries_rmse()), (0.5, fc_corr(as_loss=True)))",
+            )
 
     def loss(prediction, target=None):
         return sum(weight * objective(prediction, target) for weight, objective in weighted_objectives)

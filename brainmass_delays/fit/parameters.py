@@ -16,7 +16,7 @@ from .._core.units import magnitude
 
 @dataclass(frozen=True)
 class Parameter:
-    """One trainable parameter: the state an optimizer moves, and the `Param` that constrains it, if there is one."""
+    """One trainable parameter: the state an optimizer moves, and the `Param` that constrains it, if any."""
 
     name: str
     state: brainstate.ParamState
@@ -58,7 +58,7 @@ class Parameter:
 
 
 def find_parameters(model: Module) -> dict[str, Parameter]:
-    """Return the trainable parameters of a model by dotted name, the shortest one where several attributes share one."""
+    """Return the trainable parameters of a model by dotted name, the shortest where there are several."""
     nodes = model.nodes()
     params: dict[int, Param] = {}
     paths: dict[int, list[tuple]] = {}
@@ -92,14 +92,20 @@ def constrained(parameters: dict[str, Parameter]) -> dict[str, Any]:
     return {name: parameter.value() for name, parameter in parameters.items()}
 
 
-def search_box(parameters: dict[str, Parameter], search_space: dict[str, tuple]) -> dict[str, tuple[Any, Any]]:
+def search_box(
+    parameters: dict[str, Parameter], search_space: dict[str, tuple]
+) -> dict[str, tuple[Any, Any]]:
     """Return low and high of every parameter, from ``search_space`` or else from its transform."""
     boxes = {}
     for name, parameter in parameters.items():
         box = search_space.get(name, parameter.box())
         if box is None:
-            raise ArgumentError("Fitter.search_space", f"must hold {name!r}, which has no bounded transform", None,
-                                f"Pass search_space={{{name!r}: (low, high)}} or Param(..., t=SigmoidT(low, high))")
+            raise ArgumentError(
+                "Fitter.search_space",
+                f"must hold {name!r}, which has no bounded transform",
+                None,
+                f"Pass search_space={{{name!r}: (low, high)}} or Param(..., t=SigmoidT(low, high))",
+            )
         boxes[name] = _shaped_box(parameter, box)
     return boxes
 

@@ -21,7 +21,7 @@ from .parameters import find_parameters
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one evaluation of the loss found; ``finite`` and ``zero`` describe the gradient of every parameter."""
+    """What one evaluation of the loss found; ``finite`` and ``zero`` describe every gradient."""
 
     loss: float
     prediction: Any
@@ -35,15 +35,20 @@ class Evaluation:
 class Problem:
     """Hold a model, its trainable parameters, and its loss with and without gradient, each compiled once.
 
-    ``loss(target) -> (scalar, prediction, status)`` is traced; the target is an argument, so new data compile nothing.
+    ``loss(target) -> (scalar, prediction, status)`` is traced; the target is an argument, so new data compile
+    nothing.
     """
 
     def __init__(self, model: Module, loss: Callable):
         self.model = model
         self.parameters = find_parameters(model)
         if not self.parameters:
-            raise ArgumentError("Fitter.model", "must hold a trainable Param as an attribute, or below one", None,
-                                "Declare model.k = Param(value, fit=True); a Param captured by a function is invisible")
+            raise ArgumentError(
+                "Fitter.model",
+                "must hold a trainable Param as an attribute, or below one",
+                None,
+                "Declare model.k = Param(value, fit=True); a Param captured by a function is invisible",
+            )
         states = {name: parameter.state for name, parameter in self.parameters.items()}
 
         def traced(target):
@@ -57,7 +62,8 @@ class Problem:
 
         def with_gradient(target):
             gradient, value, rest = brainstate.transform.grad(
-                lambda: traced(target), states, has_aux=True, return_value=True, check_states=False)()
+                lambda: traced(target), states, has_aux=True, return_value=True, check_states=False
+            )()
             finite = {name: _all(jnp.isfinite, part) for name, part in gradient.items()}
             zero = {name: _all(lambda x: x == 0, part) for name, part in gradient.items()}
             return value, *rest, gradient, finite, zero
@@ -89,16 +95,18 @@ class Problem:
         return messages
 
     def check_reads(self, target: Any) -> None:
-        """Refuse trainable parameters that the loss reads and the model does not reach: nothing would train them."""
+        """Refuse trainable parameters that the loss reads and the model does not reach."""
         known = {id(parameter.state) for parameter in self.parameters.values()}
         read = self._loss_and_gradient.stateful_fun.get_states(target)
         hidden = [s for s in read if isinstance(s, brainstate.ParamState) and id(s) not in known]
         if hidden:
             shapes = ", ".join(str(u.math.shape(jax.tree.leaves(state.value)[0])) for state in hidden)
             raise ArgumentError(
-                "Fitter.model", "must reach every trainable Param that the loss reads",
+                "Fitter.model",
+                "must reach every trainable Param that the loss reads",
                 f"{len(hidden)} that no attribute leads to, of shape {shapes}",
-                "Make it an attribute, e.g. model.offset = offset, or declare it with fit=False")
+                "Make it an attribute, e.g. model.offset = offset, or declare it with fit=False",
+            )
 
     def check_gradient(self, first: Evaluation) -> None:
         """Refuse a first gradient that is zero for all parameters, and warn where it is zero for some."""
@@ -106,10 +114,12 @@ class Problem:
         if not zero or first.loss == 0:
             return
         error = ArgumentError(
-            "Fitter.fit", "the gradient of the loss must not be zero at the start",
+            "Fitter.fit",
+            "the gradient of the loss must not be zero at the start",
             f"exactly 0 with respect to {', '.join(zero)}",
-            "Look for a nearest read or another rounding, a stop_gradient, a coupling strength of zero, or a Param that "
-            "the loss never reads; declare with fit=False what shall not be trained")
+            "Look for a nearest read or another rounding, a stop_gradient, a coupling strength of zero, or a "
+            "Param that the loss never reads; declare with fit=False what shall not be trained",
+        )
         if len(zero) == len(self.parameters):
             raise error
         warnings.warn(str(error), stacklevel=2)
@@ -123,21 +133,27 @@ def _all(test: Callable, tree: Any) -> jax.Array:
 def _scalar(value: Any) -> jax.Array:
     """Return the loss if it is one plain number."""
     if not u.get_unit(value).is_unitless or u.math.shape(value) != ():
-        raise ArgumentError("Fitter", "the loss must be one number without a unit",
-                            f"shape {u.math.shape(value)}, unit {u.get_unit(value)}",
-                            "Take a mean, and strip units with brainunit.get_magnitude")
+        raise ArgumentError(
+            "Fitter",
+            "the loss must be one number without a unit",
+            f"shape {u.math.shape(value)}, unit {u.get_unit(value)}",
+            "Take a mean, and strip units with brainunit.get_magnitude",
+        )
     return jnp.asarray(u.get_magnitude(value))
 
 
 def call_with_model(function: Callable, model: Module) -> Any:
     """Call ``function(model)``, or ``function()`` if it needs no argument."""
-    needed = [p for p in inspect.signature(function).parameters.values()
-              if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
+    needed = [
+        p
+        for p in inspect.signature(function).parameters.values()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
+    ]
     return function(model) if needed else function()
 
 
 def split_outcome(outcome: Any) -> tuple[Any, Any]:
-    """Return what an objective compares and the status flags: a mapping may carry ``'output'`` and ``'status'``."""
+    """Return what an objective compares, and the flags in ``'status'`` if the outcome is a mapping."""
     if not isinstance(outcome, Mapping):
         return outcome, OK
     rest = {name: value for name, value in outcome.items() if name != "status"}

@@ -14,8 +14,9 @@ from ..fit import FitResult
 from .timeseries import with_unit
 
 
-def plot_fit(result: FitResult, parameter: str | None = None, *, true: Any = None, ax: Axes | None = None,
-             **kwargs) -> Axes:
+def plot_fit(
+    result: FitResult, parameter: str | None = None, *, true: Any = None, ax: Axes | None = None, **kwargs
+) -> Axes:
     """Draw the loss of every step of a fit, or the way of one parameter; one line per start.
 
     Parameters
@@ -45,7 +46,8 @@ def plot_fit(result: FitResult, parameter: str | None = None, *, true: Any = Non
     --------
     >>> from brainmass_delays import viz
     >>> from brainmass_delays.fit import FitResult
-    >>> result = FitResult(best_loss=0.1, best_params={}, history=[1.0, 0.3, 0.1], n_steps=3, prediction=None, model=None)
+    >>> result = FitResult(best_loss=0.1, best_params={}, history=[1.0, 0.3, 0.1], n_steps=3,
+    ...                    prediction=None, model=None)
     >>> viz.plot_fit(result).get_yscale()
     'log'
     """
@@ -69,8 +71,9 @@ def plot_fit(result: FitResult, parameter: str | None = None, *, true: Any = Non
     return ax
 
 
-def plot_loss_landscape(values: Any, losses: Any, *, parameter: str = "speed", true: Any = None, ax: Axes | None = None,
-                        **kwargs) -> Axes:
+def plot_loss_landscape(
+    values: Any, losses: Any, *, parameter: str = "speed", true: Any = None, ax: Axes | None = None, **kwargs
+) -> Axes:
     """Draw the loss along one parameter, or over two.
 
     Parameters
@@ -115,8 +118,12 @@ def plot_loss_landscape(values: Any, losses: Any, *, parameter: str = "speed", t
     for name, curve in curves.items():
         ax.plot(x, _losses(curve, x.shape), **{"label": name, **kwargs})
     if true is not None:
-        ax.axvline(float(magnitude("plot_loss_landscape.true", true, u.get_unit(values))), color="black", linestyle="--",
-                   label="true")
+        ax.axvline(
+            float(magnitude("plot_loss_landscape.true", true, u.get_unit(values))),
+            color="black",
+            linestyle="--",
+            label="true",
+        )
     if isinstance(losses, dict) or true is not None:
         ax.legend()
     ax.set_xlabel(with_unit(parameter, values))
@@ -124,17 +131,29 @@ def plot_loss_landscape(values: Any, losses: Any, *, parameter: str = "speed", t
     return ax
 
 
-def _surface(ax: Axes, values: tuple, losses: Any, parameter: Sequence[str], true: Any, options: dict) -> Axes:
+def _surface(
+    ax: Axes, values: tuple, losses: Any, parameter: Sequence[str], true: Any, options: dict
+) -> Axes:
     """Draw filled contours of the loss over two parameters."""
     if len(values) != 2 or isinstance(parameter, str) or len(parameter) != 2:
-        raise ArgumentError("plot_loss_landscape.parameter", "must name both parameters of a pair of values",
-                            repr(parameter), "Pass parameter=('speed', 'coupling.k')")
+        raise ArgumentError(
+            "plot_loss_landscape.parameter",
+            "must name both parameters of a pair of values",
+            repr(parameter),
+            "Pass parameter=('speed', 'coupling.k')",
+        )
     x, y = map(_values, values)
     surface = _losses(losses, (x.size, y.size))
     ax.figure.colorbar(ax.contourf(x, y, surface.T, **options), ax=ax, label="loss")
     if true is not None:
-        ax.plot(*[float(magnitude("plot_loss_landscape.true", t, u.get_unit(v))) for t, v in zip(true, values, strict=True)],
-                "kx", label="true")
+        ax.plot(
+            *[
+                float(magnitude("plot_loss_landscape.true", t, u.get_unit(v)))
+                for t, v in zip(true, values, strict=True)
+            ],
+            "kx",
+            label="true",
+        )
         ax.legend()
     ax.set_xlabel(with_unit(parameter[0], values[0]))
     ax.set_ylabel(with_unit(parameter[1], values[1]))
@@ -153,5 +172,7 @@ def _losses(losses: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return the losses if there is one per value."""
     losses = np.asarray(u.get_magnitude(losses))
     if losses.shape != shape:
-        raise ArgumentError("plot_loss_landscape.losses", f"must hold one loss per value, {shape}", losses.shape)
+        raise ArgumentError(
+            "plot_loss_landscape.losses", f"must hold one loss per value, {shape}", losses.shape
+        )
     return losses

@@ -13,8 +13,9 @@ from .._core.checks import ArgumentError, check_count
 from .._core.units import magnitude
 
 
-def plot_timeseries(signal: Any, ts: Any = None, *, labels: Sequence[str] | None = None, ax: Axes | None = None,
-                    **kwargs) -> Axes:
+def plot_timeseries(
+    signal: Any, ts: Any = None, *, labels: Sequence[str] | None = None, ax: Axes | None = None, **kwargs
+) -> Axes:
     """Draw one line per region over time.
 
     Parameters
@@ -50,7 +51,9 @@ def plot_timeseries(signal: Any, ts: Any = None, *, labels: Sequence[str] | None
     values = _series("plot_timeseries", signal)
     times = np.arange(len(values)) if ts is None else np.asarray(u.get_magnitude(ts))
     if times.shape != values.shape[:1]:
-        raise ArgumentError("plot_timeseries.ts", f"must have one time per sample, {values.shape[:1]}", times.shape)
+        raise ArgumentError(
+            "plot_timeseries.ts", f"must have one time per sample, {values.shape[:1]}", times.shape
+        )
     ax = _axes(ax)
     lines = ax.plot(times, values, **kwargs)
     _legend("plot_timeseries", ax, lines, labels)
@@ -59,8 +62,16 @@ def plot_timeseries(signal: Any, ts: Any = None, *, labels: Sequence[str] | None
     return ax
 
 
-def plot_power_spectrum(signal: Any, dt: Any, *, nperseg: int | None = None, labels: Sequence[str] | None = None,
-                        loglog: bool = True, ax: Axes | None = None, **kwargs) -> Axes:
+def plot_power_spectrum(
+    signal: Any,
+    dt: Any,
+    *,
+    nperseg: int | None = None,
+    labels: Sequence[str] | None = None,
+    loglog: bool = True,
+    ax: Axes | None = None,
+    **kwargs,
+) -> Axes:
     """Draw the power spectral density of every region, by Welch's method.
 
     Parameters
@@ -70,7 +81,8 @@ def plot_power_spectrum(signal: Any, dt: Any, *, nperseg: int | None = None, lab
     dt : Quantity or float
         Sampling interval; a plain number is in ms.
     nperseg : int, optional
-        Samples per segment (Hann window, half overlap, mean removed). Default: 256, or all samples if there are fewer.
+        Samples per segment (Hann window, half overlap, mean removed). Default: 256, or all samples if there
+        are fewer.
     labels : sequence of str, optional
         One name per region, for a legend.
     loglog : bool, default True
@@ -102,9 +114,15 @@ def plot_power_spectrum(signal: Any, dt: Any, *, nperseg: int | None = None, lab
     """
     values = _series("plot_power_spectrum", signal)
     n_samples = len(values)
-    nperseg = min(256, n_samples) if nperseg is None else check_count("plot_power_spectrum.nperseg", nperseg, minimum=2)
+    nperseg = (
+        min(256, n_samples)
+        if nperseg is None
+        else check_count("plot_power_spectrum.nperseg", nperseg, minimum=2)
+    )
     if nperseg > n_samples:
-        raise ArgumentError("plot_power_spectrum.nperseg", f"must not exceed the {n_samples} samples", nperseg)
+        raise ArgumentError(
+            "plot_power_spectrum.nperseg", f"must not exceed the {n_samples} samples", nperseg
+        )
     rate = 1e3 / float(magnitude("plot_power_spectrum.dt", dt, u.ms))
     frequencies, power = welch(values, rate, nperseg=nperseg, axis=0)
     ax = _axes(ax)
@@ -126,8 +144,12 @@ def _series(where: str, signal: Any) -> np.ndarray:
     """Return the magnitudes of a time series of one or several regions."""
     values = np.asarray(u.get_magnitude(signal))
     if values.ndim not in (1, 2):
-        raise ArgumentError(f"{where}.signal", "must have the shape (time,) or (time, region)", values.shape,
-                            "Select one batch element first")
+        raise ArgumentError(
+            f"{where}.signal",
+            "must have the shape (time,) or (time, region)",
+            values.shape,
+            "Select one batch element first",
+        )
     return values
 
 

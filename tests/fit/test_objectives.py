@@ -38,11 +38,15 @@ CASES = {
     "fc_rmse": (objectives.fc_rmse(), lambda a, b: np.sqrt(np.mean((_fc(a) - _fc(b)) ** 2))),
     "spectrum": (objectives.spectrum(nperseg=64), _spectrum),
     "spectrum_odd": (objectives.spectrum(nperseg=33), lambda a, b: _spectrum(a, b, 33)),
-    "spectrum_band": (objectives.spectrum(nperseg=64, dt=2 * u.ms, band=(20 * u.Hz, 100 * u.Hz)),
-                      lambda a, b: _spectrum(a, b, 64, 20, 100, 500)),
-    "combine": (objectives.combine((2.0, objectives.timeseries_rmse()), (-0.5, objectives.fc_corr())),
-                lambda a, b: 2 * np.sqrt(np.mean((a - b) ** 2)) - 0.5 * _fc_corr(a, b)),
-}  # fmt: skip
+    "spectrum_band": (
+        objectives.spectrum(nperseg=64, dt=2 * u.ms, band=(20 * u.Hz, 100 * u.Hz)),
+        lambda a, b: _spectrum(a, b, 64, 20, 100, 500),
+    ),
+    "combine": (
+        objectives.combine((2.0, objectives.timeseries_rmse()), (-0.5, objectives.fc_corr())),
+        lambda a, b: 2 * np.sqrt(np.mean((a - b) ** 2)) - 0.5 * _fc_corr(a, b),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -58,7 +62,9 @@ def test_gradient_agrees_with_central_differences(name):
     for seed in range(3):
         direction = np.random.default_rng(seed).normal(size=PREDICTION.shape)
         h = 1e-5
-        difference = (objective(PREDICTION + h * direction, TARGET) - objective(PREDICTION - h * direction, TARGET)) / (2 * h)
+        difference = (
+            objective(PREDICTION + h * direction, TARGET) - objective(PREDICTION - h * direction, TARGET)
+        ) / (2 * h)
         np.testing.assert_allclose(np.sum(gradient * direction), difference, rtol=1e-6)
 
 
@@ -76,8 +82,12 @@ def test_identical_series_have_a_finite_gradient(name):
 def test_constant_regions_give_neither_nan_nor_a_gradient(name, constant):
     objective, _ = CASES[name]
     flat = jnp.asarray(PREDICTION).at[:, 1].set(constant)
-    for prediction, target in [(flat, TARGET), (jnp.full_like(flat, constant), TARGET), (flat, flat),
-                               (jnp.asarray(PREDICTION), np.full_like(TARGET, constant))]:  # fmt: skip
+    for prediction, target in [
+        (flat, TARGET),
+        (jnp.full_like(flat, constant), TARGET),
+        (flat, flat),
+        (jnp.asarray(PREDICTION), np.full_like(TARGET, constant)),
+    ]:
         value, gradient = jax.value_and_grad(objective)(prediction, target)
         assert np.isfinite(value) and np.all(np.isfinite(gradient))
     if name != "spectrum":
@@ -98,7 +108,9 @@ def test_constant_region_counts_as_uncorrelated():
     expected = _fc(PREDICTION)
     expected[1, :] = expected[:, 1] = 0
     expected[1, 1] = 1
-    np.testing.assert_allclose(objectives.fc_rmse(flat, TARGET), np.sqrt(np.mean((expected - _fc(TARGET)) ** 2)), rtol=1e-9)
+    np.testing.assert_allclose(
+        objectives.fc_rmse(flat, TARGET), np.sqrt(np.mean((expected - _fc(TARGET)) ** 2)), rtol=1e-9
+    )
 
 
 def test_constant_region_is_recognized_in_single_precision(single_precision):
@@ -111,11 +123,18 @@ def test_constant_region_is_recognized_in_single_precision(single_precision):
 def test_units_do_not_matter():
     prediction, target = PREDICTION * u.mV, TARGET * 1e-3 * u.volt
     for name, (objective, oracle) in CASES.items():
-        np.testing.assert_allclose(objective(prediction, target), oracle(PREDICTION, TARGET), rtol=1e-9, err_msg=name)
+        np.testing.assert_allclose(
+            objective(prediction, target), oracle(PREDICTION, TARGET), rtol=1e-9, err_msg=name
+        )
 
 
 def test_can_be_called_at_once_or_configured_first():
-    for function in [objectives.timeseries_mse, objectives.timeseries_rmse, objectives.fc_rmse, objectives.fc_corr]:
+    for function in [
+        objectives.timeseries_mse,
+        objectives.timeseries_rmse,
+        objectives.fc_rmse,
+        objectives.fc_corr,
+    ]:
         assert function(PREDICTION, TARGET) == function()(PREDICTION, TARGET)
 
 
@@ -127,25 +146,64 @@ def test_lengths_of_statistics_may_differ():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: objectives.timeseries_rmse(PREDICTION, TARGET[:10]), r"timeseries_rmse: prediction must have the shape of target, \(10, 5\); got \(90, 5\)"),
-        (lambda: objectives.timeseries_mse(PREDICTION, TARGET[:, :2]), r"timeseries_mse: prediction must have the shape"),
-        (lambda: objectives.timeseries_mse(PREDICTION * u.mV, TARGET), r"timeseries_mse: .*same dimension; got mV and 1.*Give both a unit"),
-        (lambda: objectives.spectrum(PREDICTION * u.mV, TARGET * u.ms), r"spectrum: .*same dimension; got mV and ms"),
-        (lambda: objectives.fc_rmse(PREDICTION, TARGET[:, :3]), r"fc_rmse: prediction must have the shape of target"),
-        (lambda: objectives.fc_corr(PREDICTION[:, :2], TARGET[:, :2]), r"fc_corr: needs at least 3 regions; got 2. Use fc_rmse"),
-        (lambda: objectives.fc_corr(PREDICTION[:, 0], TARGET), r"fc_corr: needs time series of shape \(time, region\)"),
+        (
+            lambda: objectives.timeseries_rmse(PREDICTION, TARGET[:10]),
+            r"timeseries_rmse: prediction must have the shape of target, \(10, 5\); got \(90, 5\)",
+        ),
+        (
+            lambda: objectives.timeseries_mse(PREDICTION, TARGET[:, :2]),
+            r"timeseries_mse: prediction must have the shape",
+        ),
+        (
+            lambda: objectives.timeseries_mse(PREDICTION * u.mV, TARGET),
+            r"timeseries_mse: .*same dimension; got mV and 1.*Give both a unit",
+        ),
+        (
+            lambda: objectives.spectrum(PREDICTION * u.mV, TARGET * u.ms),
+            r"spectrum: .*same dimension; got mV and ms",
+        ),
+        (
+            lambda: objectives.fc_rmse(PREDICTION, TARGET[:, :3]),
+            r"fc_rmse: prediction must have the shape of target",
+        ),
+        (
+            lambda: objectives.fc_corr(PREDICTION[:, :2], TARGET[:, :2]),
+            r"fc_corr: needs at least 3 regions; got 2. Use fc_rmse",
+        ),
+        (
+            lambda: objectives.fc_corr(PREDICTION[:, 0], TARGET),
+            r"fc_corr: needs time series of shape \(time, region\)",
+        ),
         (lambda: objectives.fc_rmse(PREDICTION[:1], TARGET), r"at least 2 samples; got \(1, 5\)"),
-        (lambda: objectives.spectrum(PREDICTION, TARGET, nperseg=91), r"spectrum.nperseg: must not exceed .*90; got 91"),
-        (lambda: objectives.spectrum(PREDICTION, TARGET, nperseg=1), r"spectrum.nperseg: must be a whole number of at least 2"),
-        (lambda: objectives.spectrum(PREDICTION, TARGET, band=(1, 2)), r"spectrum.dt: must be given with band"),
+        (
+            lambda: objectives.spectrum(PREDICTION, TARGET, nperseg=91),
+            r"spectrum.nperseg: must not exceed .*90; got 91",
+        ),
+        (
+            lambda: objectives.spectrum(PREDICTION, TARGET, nperseg=1),
+            r"spectrum.nperseg: must be a whole number of at least 2",
+        ),
+        (
+            lambda: objectives.spectrum(PREDICTION, TARGET, band=(1, 2)),
+            r"spectrum.dt: must be given with band",
+        ),
         (lambda: objectives.spectrum(PREDICTION, TARGET, dt=0.1, band=(1, 2)), r"spectrum.dt: needs a unit"),
-        (lambda: objectives.spectrum(PREDICTION, TARGET, dt=1 * u.ms, band=(1 * u.mV, 2)), r"spectrum.band: must have the dimension of Hz"),
-        (lambda: objectives.spectrum(PREDICTION, TARGET, dt=1 * u.ms, band=(1 * u.Hz, 2 * u.Hz)), r"spectrum.band: must hold a frequency"),
+        (
+            lambda: objectives.spectrum(PREDICTION, TARGET, dt=1 * u.ms, band=(1 * u.mV, 2)),
+            r"spectrum.band: must have the dimension of Hz",
+        ),
+        (
+            lambda: objectives.spectrum(PREDICTION, TARGET, dt=1 * u.ms, band=(1 * u.Hz, 2 * u.Hz)),
+            r"spectrum.band: must hold a frequency",
+        ),
         (lambda: objectives.spectrum(PREDICTION[:, :2], TARGET), r"trailing axes of target"),
         (lambda: objectives.combine(), r"combine: needs at least one"),
-        (lambda: objectives.combine(objectives.fc_rmse()), r"combine: must be given \(weight, objective\) pairs"),
+        (
+            lambda: objectives.combine(objectives.fc_rmse()),
+            r"combine: must be given \(weight, objective\) pairs",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_named(call, message):
     with pytest.raises(ArgumentError, match=message):
         call()

@@ -20,8 +20,16 @@ def _close_figures():
 
 
 def _result(history, speeds, starts=()):
-    return FitResult(best_loss=min(history), best_params={}, history=history, n_steps=len(history), prediction=None,
-                     model=None, param_history={"speed": np.asarray(speeds) * MM_PER_MS}, starts=starts)
+    return FitResult(
+        best_loss=min(history),
+        best_params={},
+        history=history,
+        n_steps=len(history),
+        prediction=None,
+        model=None,
+        param_history={"speed": np.asarray(speeds) * MM_PER_MS},
+        starts=starts,
+    )
 
 
 def test_timeseries():
@@ -55,7 +63,10 @@ def test_fit_draws_the_loss():
 def test_fit_draws_a_parameter_from_every_start():
     runs = (_result([1.0, 0.5], [4.0, 3.5]), _result([2.0, 0.4], [2.0, 2.5]))
     _, ax = plt.subplots()
-    assert viz.plot_fit(_result([2.0, 0.4], [2.0, 2.5], runs), "speed", true=3.0 * u.meter / u.second, ax=ax) is ax
+    assert (
+        viz.plot_fit(_result([2.0, 0.4], [2.0, 2.5], runs), "speed", true=3.0 * u.meter / u.second, ax=ax)
+        is ax
+    )
     np.testing.assert_allclose([line.get_ydata()[-1] for line in ax.lines], [3.5, 2.5, 3.0])
     assert ax.get_ylabel() == "speed (mm / ms)"
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["start 1", "start 2", "true"]
@@ -74,7 +85,9 @@ def test_loss_landscape_of_one_parameter():
 def test_loss_landscape_of_two_parameters():
     speeds, strengths = np.linspace(1, 5, 9) * MM_PER_MS, np.linspace(0, 1, 5)
     surface = np.arange(45.0).reshape(9, 5)
-    ax = viz.plot_loss_landscape((speeds, strengths), surface, parameter=("speed", "coupling.k"), true=(3.0, 0.4))
+    ax = viz.plot_loss_landscape(
+        (speeds, strengths), surface, parameter=("speed", "coupling.k"), true=(3.0, 0.4)
+    )
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("speed (mm / ms)", "coupling.k")
     np.testing.assert_allclose(np.ravel(ax.lines[0].get_data()), [3.0, 0.4])
 
@@ -82,18 +95,48 @@ def test_loss_landscape_of_two_parameters():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: viz.plot_timeseries(np.zeros((2, 3, 4))), r"plot_timeseries.signal: must have the shape \(time,\) or \(time, region\)"),
-        (lambda: viz.plot_timeseries(SIGNAL, np.arange(5)), r"plot_timeseries.ts: must have one time per sample, \(300,\); got \(5,\)"),
-        (lambda: viz.plot_timeseries(SIGNAL, labels=["a"]), r"plot_timeseries.labels: must hold one name per region, 3; got 1"),
-        (lambda: viz.plot_power_spectrum(SIGNAL, 1 * u.mV), r"plot_power_spectrum.dt: must have the dimension of ms; got mV"),
-        (lambda: viz.plot_power_spectrum(SIGNAL, 1.0, nperseg=400), r"nperseg: must not exceed the 300 samples; got 400"),
-        (lambda: viz.plot_fit(_result([1.0], [1.0]), "sped"), r"plot_fit.parameter: must be one of 'speed'; got 'sped'. Did you mean"),
-        (lambda: viz.plot_fit(_result([1.0], [1.0]), "speed", true=1 * u.ms), r"plot_fit.true: must have the dimension"),
-        (lambda: viz.plot_loss_landscape(np.arange(3), np.arange(4)), r"losses: must hold one loss per value, \(3,\); got \(4,\)"),
-        (lambda: viz.plot_loss_landscape(np.zeros((2, 2)), np.arange(4)), r"values: must have the shape \(n_values,\)"),
-        (lambda: viz.plot_loss_landscape((np.arange(3), np.arange(2)), np.zeros((3, 2))), r"parameter: must name both"),
+        (
+            lambda: viz.plot_timeseries(np.zeros((2, 3, 4))),
+            r"plot_timeseries.signal: must have the shape \(time,\) or \(time, region\)",
+        ),
+        (
+            lambda: viz.plot_timeseries(SIGNAL, np.arange(5)),
+            r"plot_timeseries.ts: must have one time per sample, \(300,\); got \(5,\)",
+        ),
+        (
+            lambda: viz.plot_timeseries(SIGNAL, labels=["a"]),
+            r"plot_timeseries.labels: must hold one name per region, 3; got 1",
+        ),
+        (
+            lambda: viz.plot_power_spectrum(SIGNAL, 1 * u.mV),
+            r"plot_power_spectrum.dt: must have the dimension of ms; got mV",
+        ),
+        (
+            lambda: viz.plot_power_spectrum(SIGNAL, 1.0, nperseg=400),
+            r"nperseg: must not exceed the 300 samples; got 400",
+        ),
+        (
+            lambda: viz.plot_fit(_result([1.0], [1.0]), "sped"),
+            r"plot_fit.parameter: must be one of 'speed'; got 'sped'. Did you mean",
+        ),
+        (
+            lambda: viz.plot_fit(_result([1.0], [1.0]), "speed", true=1 * u.ms),
+            r"plot_fit.true: must have the dimension",
+        ),
+        (
+            lambda: viz.plot_loss_landscape(np.arange(3), np.arange(4)),
+            r"losses: must hold one loss per value, \(3,\); got \(4,\)",
+        ),
+        (
+            lambda: viz.plot_loss_landscape(np.zeros((2, 2)), np.arange(4)),
+            r"values: must have the shape \(n_values,\)",
+        ),
+        (
+            lambda: viz.plot_loss_landscape((np.arange(3), np.arange(2)), np.zeros((3, 2))),
+            r"parameter: must name both",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_named(call, message):
     with pytest.raises(ArgumentError, match=message):
         call()
