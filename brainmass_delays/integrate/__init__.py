@@ -2,7 +2,36 @@
 
 from .adaptive import solve_ode
 from .control import Controller
+from .dde import DelayEquation, solve_dde, solve_network
 from .loops import resolve, while_loop
+from .odefilter import (
+    FilterSolution,
+    WienerPrior,
+    log_likelihood_series,
+    log_likelihood_terminal,
+    solve_filter,
+    solve_filter_on_grid,
+    taylor_coefficients,
+    wiener_prior,
+)
 from .solution import Solution, Statistics
 
-__all__ = ["Controller", "Solution", "Statistics", "resolve", "solve_ode", "while_loop"]
+__all__ = [
+    "Controller",
+    "DelayEquation",
+    "FilterSolution",
+    "Solution",
+    "Statistics",
+    "WienerPrior",
+    "log_likelihood_series",
+    "log_likelihood_terminal",
+    "resolve",
+    "solve_dde",
+    "solve_filter",
+    "solve_filter_on_grid",
+    "solve_network",
+    "solve_ode",
+    "taylor_coefficients",
+    "while_loop",
+    "wiener_prior",
+]

@@ -77,17 +77,21 @@ class Border:
         return jax.tree.unflatten(self.structure, leaves)
 
     def like_state(self, name: str, value: Any) -> jax.Array:
-        """Return one number, or a pytree in the structure of the state, as a flat vector in the units of the state."""
+        """Return a number, or a pytree like the state, as a flat vector in the units of the state."""
         state = self.unravel(jnp.zeros(self.size, self.time_dtype))
         leaves, structure = jax.tree.flatten(state, is_leaf=_is_quantity)
         values, got = jax.tree.flatten(value, is_leaf=_is_quantity)
         if got != structure:
             if got.num_leaves != 1 or isinstance(value, u.Quantity):
-                raise ArgumentError(f"{self.where}.{name}", f"must be a number or have the structure {structure}", got)
+                raise ArgumentError(
+                    f"{self.where}.{name}", f"must be a number or have the structure {structure}", got
+                )
             values = values * len(leaves)
-        parts = [magnitude(f"{self.where}.{name}", v, u.get_unit(x)) for v, x in zip(values, leaves, strict=True)]
+        parts = [
+            magnitude(f"{self.where}.{name}", v, u.get_unit(x)) for v, x in zip(values, leaves, strict=True)
+        ]
         broadcast = [jnp.broadcast_to(jnp.asarray(v), x.shape) for v, x in zip(parts, leaves, strict=True)]
-        return jnp.concatenate([jnp.ravel(x) for x in broadcast]).astype(self.time_dtype)
+        return jnp.concatenate([jnp.ravel(x) for x in broadcast])
 
     def slopes(self, f):
         """Return ``(t, y, *rest) -> dy/dt`` on magnitudes for ``f(t, u, *rest)`` of the caller."""

@@ -31,5 +31,3 @@ def distinct(delays: jax.Array) -> np.ndarray:
     """Return the distinct positive values of concrete delays."""
     values = np.unique(np.asarray(delays))
     return values[(values > 0) & np.isfinite(values)]
-
-

@@ -1,8 +1,9 @@
 """Online checkpointing: a while loop whose reverse mode keeps O(sqrt(max_steps)) states.
 
-The forward loop stores every ``stride``-th state; the stride doubles whenever the store is full. With an odd number of
-slots, step ``i`` always lives in slot ``i % slots``: multiples of a power of two have distinct remainders, and a step
-stored after a doubling falls on a slot that the doubling has made free. The backward pass replays one stride at a time.
+The forward loop stores every ``stride``-th state; the stride doubles whenever the store is full. With an odd
+number of slots, step ``i`` always lives in slot ``i % slots``: multiples of a power of two have distinct
+remainders, and a step stored after a doubling falls on a slot that the doubling has made free. The backward
+pass replays one stride at a time.
 """
 
 import math
@@ -82,7 +83,9 @@ def checkpointed_tape_loop(cond, body, plan, init, tape, *, max_steps):
             return n + 1, *step(consts, state, tape), stride, store
 
         n, state, tape, stride, store = lax.while_loop(
-            lambda carry: running(consts, *carry[:2]), store_and_step, (0, init, tape, 1, blank(init, slots + 1))
+            lambda carry: running(consts, *carry[:2]),
+            store_and_step,
+            (0, init, tape, 1, blank(init, slots + 1)),
         )
         return (state, tape), (parameters, consts, store, tape, n, stride)
 
@@ -106,11 +109,17 @@ def checkpointed_tape_loop(cond, body, plan, init, tape, *, max_steps):
             kept = jax.tree.map(lambda x: x[start % slots], store)
             k, states, state = lax.while_loop(lambda carry: carry[0] < end - 1, replay, (start, states, kept))
             states = write(states, k - start, state)
-            return start, states, *lax.while_loop(lambda carry: carry[0] >= start, transpose, (end - 1, *cts))[1:]
+            return (
+                start,
+                states,
+                *lax.while_loop(lambda carry: carry[0] >= start, transpose, (end - 1, *cts))[1:],
+            )
 
         ct_state, ct_tape = _dense(cotangents, (first_state, tape))
         carry = n, blank(first_state, longest_stride), ct_state, ct_tape, _zeros(parameters)
-        *_, ct_state, ct_tape, ct_consts = lax.while_loop(lambda carry: carry[0] > 0, segment_transposed, carry)
+        *_, ct_state, ct_tape, ct_consts = lax.while_loop(
+            lambda carry: carry[0] > 0, segment_transposed, carry
+        )
         return ct_consts, ct_state, ct_tape
 
     run.defvjp(forward, backward, symbolic_zeros=True)
@@ -130,7 +139,9 @@ def _hoist(fun, *args):
 
     def pure(tracers, *args):
         tracers = iter(tracers)
-        consts = [next(tracers) if is_traced else x for x, is_traced in zip(closed.consts, traced, strict=True)]
+        consts = [
+            next(tracers) if is_traced else x for x, is_traced in zip(closed.consts, traced, strict=True)
+        ]
         leaves = jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, consts))(*jax.tree.leaves(args))
         return jax.tree.unflatten(jax.tree.structure(out), leaves)
 

@@ -16,10 +16,11 @@ from .._core.checks import check_choice
 
 @dataclass(frozen=True)
 class Controller:
-    """Propose the next step from the margin ``power = error_norm**(-1 / order)`` of this attempt and the last two.
+    """Propose the next step from the margin ``power = error_norm**(-1 / order)`` of this attempt and the last
+    two.
 
-    The proposal is ``h * clip(safety * power**(i + p + d) * last**(-p - 2 d) * last_but_one**d)``; an attempt is
-    accepted when ``power >= 1``, and only accepted attempts are remembered.
+    The proposal is ``h * clip(safety * power**(i + p + d) * last**(-p - 2 d) * last_but_one**d)``; an attempt
+    is accepted when ``power >= 1``, and only accepted attempts are remembered.
 
     Parameters
     ----------
@@ -56,7 +57,9 @@ class Controller:
         if p or d:
             factor *= memory[0] ** (-p - 2 * d) * memory[1] ** d
         factor = jnp.where(jnp.isnan(factor), self.shortest, jnp.clip(factor, self.shortest, self.longest))
-        largest = self.longest ** (1 / max(i, 0.1))  # an error of zero must not stay in the memory as infinity
+        largest = self.longest ** (
+            1 / max(i, 0.1)
+        )  # an error of zero must not stay in the memory as infinity
         remembered = jnp.stack([jnp.minimum(power, largest), memory[0]])
         return factor, jnp.where(power >= 1, remembered, memory)
 

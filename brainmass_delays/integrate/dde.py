@@ -1,21 +1,18 @@
 """Adaptive Runge-Kutta solution of delay differential equations with constant, trainable delays."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import brainunit as u
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from .._core.checks import ArgumentError, check_choice, check_count
-from .._core.status import DELAY_ABOVE_BOUND, flag, is_traced
-from .adaptive import first_step, landing_times, report, save_times, tolerances
+from .adaptive import CAUTIOUS, first_step, landing_times, report, save_times, tolerances
 from .border import Border, check_span
-from .breakpoints import distinct, generations, propagate
 from .control import Controller, resolve_controller
 from .history import Past, tabulate
+from .reads import Reads
 from .solution import Pieces, Solution
 from .stepping import Stepper, run
 from .tableaus import METHODS
@@ -57,25 +54,25 @@ def solve_dde(
     t0, t1 : scalar or Quantity
         The time span, ``t0 < t1``. All times carry the unit of ``t0``, or none do.
     delays : array or Quantity, or a pytree of them
-        Constant delays of any shape; a leaf may be live: a ``Param`` or a zero-argument callable that returns the delay.
-        Exactly 0 reads the current state.
+        Constant delays of any shape; a leaf may be live: a ``Param`` or a zero-argument callable that returns
+        the delay. Exactly 0 reads the current state.
     max_delay : scalar or Quantity, optional
         Largest delay allowed. Needed if ``coupled`` edges read a ``history`` that is a function.
     u0 : pytree, optional
         The state at ``t0`` if it differs from ``history(t0)``.
     coupled : callable, optional
-        Without it every delay reads the whole state: ``delayed`` has the structure of ``delays``, each leaf replaced by
-        a state with the axes of the delay leading. With it delays belong to edges: ``coupled(u)`` selects an array
-        ``(..., source)`` of the state (or a pytree of them in the structure of ``delays``), and a matrix
-        ``delays[target, source]`` reads ``delayed[i, j] = coupled(u(t - delays[i, j]))[j]``.
+        Without it every delay reads the whole state: ``delayed`` has the structure of ``delays``, each leaf
+        replaced by a state with the axes of the delay leading. With it delays belong to edges: ``coupled(u)``
+        selects an array ``(..., source)`` of the state (or a pytree of them in the structure of ``delays``),
+        and a matrix ``delays[target, source]`` reads ``delayed[i, j] = coupled(u(t - delays[i, j]))[j]``.
     args, method, rtol, atol, controller, dt0, max_steps, while_loop, save_at, dense
         As in `solve_ode`.
     breakpoints : array or Quantity, shape (breakpoint,), optional
         Times where ``f`` or ``history`` jumps. Their kinks are carried on by the delays as that of ``t0`` is.
     kinks : int, optional
-        Generations of kinks that steps land on: sums of up to that many delays after ``t0`` and each breakpoint. By
-        default the order of the method, or as many as make at most 1000 targets (none, for a large connectome); 0 where
-        the history continues smoothly into the solution.
+        Generations of kinks that steps land on: sums of up to that many delays after ``t0`` and each
+        breakpoint. By default the order of the method, or as many as make at most 1000 targets (none, for a
+        large connectome); 0 where the history continues smoothly into the solution.
 
     Returns
     -------
@@ -91,15 +88,15 @@ def solve_dde(
 
     Notes
     -----
-    Steps are never longer than the shortest positive delay, so that every read lies in the recorded past: a delay far
-    shorter than the time scale of the solution costs steps, never accuracy. The past is the continuous extension of the
-    method (order 4 for 'dopri5' and 'tsit5'), kept for ``max_steps`` attempts.
+    Steps are never longer than the shortest positive delay, so that every read lies in the recorded past: a
+    delay far shorter than the time scale of the solution costs steps, never accuracy. The past is the
+    continuous extension of the method (order 4 for 'dopri5' and 'tsit5'), kept for ``max_steps`` attempts.
 
-    The gradient reaches ``history``, ``u0``, ``args``, what ``f`` closes over, and ``delays``. It is the exact derivative
-    of the steps taken; steps that land on a kink move with the delays, so that a jump of the slope at ``t0 + delay``
-    enters the derivative in the delay. A delay of exactly 0 is a constant, its gradient is 0. With
-    ``while_loop='checkpointed'`` neither the stored states nor a backward step copy the past; other loops with a
-    reverse mode do.
+    The gradient reaches ``history``, ``u0``, ``args``, what ``f`` closes over, and ``delays``. It is the
+    exact derivative of the steps taken; steps that land on a kink move with the delays, so that a jump of the
+    slope at ``t0 + delay`` enters the derivative in the delay. A delay of exactly 0 is a constant, its
+    gradient is 0. With ``while_loop='checkpointed'`` neither the stored states nor a backward step copy the
+    past; other loops with a reverse mode do.
 
     References
     ----------
@@ -124,39 +121,48 @@ def solve_dde(
     start, end = border.time("t0", t0), border.time("t1", t1)
     check_span(where, start, end)
     max_steps = check_count(f"{where}.max_steps", max_steps)
-    times = save_times(border, save_at, start, end)
     tableau = METHODS[check_choice(f"{where}.method", method, METHODS)]
+    controller = resolve_controller(controller, f"{where}.controller", **CAUTIOUS)
+    tolerance = tolerances(border, rtol, atol)
+    first = first_step(border, dt0)
+    times = save_times(border, save_at, start, end)
+    jumps = None if breakpoints is None else border.time("breakpoints", breakpoints)
     bound = None if max_delay is None else border.time("max_delay", max_delay)
-    reads = Reads.of(border, delays, bound, coupled, keep_all=dense or save_at is not None)
-    restart = u0 is not None or breakpoints is not None
-    past, tape = _past_and_tape(border, reads, history, start, bound, max_steps, tableau, restart)
-    roots = start[None] if breakpoints is None else jnp.append(border.time("breakpoints", breakpoints), start)
+    reads = Reads.of(border, delays, bound, coupled, keep_all=dense or times is not None)
+    restart = u0 is not None or jumps is not None
     slope = border.slopes(f)
-    stepper = Stepper(
-        rhs=lambda t, y, values: slope(t, y, reads.assemble(past.with_current(values, y)), args),
-        tableau=tableau,
-        controller=resolve_controller(controller, f"{where}.controller"),
-        **tolerances(border, rtol, atol),
-        targets=landing_times(reads.kinks(roots, kinks, tableau.order), start, end),
-        longest=jnp.min(jnp.where(reads.delays > 0, reads.delays, jnp.inf)),
-        restart=restart,
-        span=end - start,
-    )
-    state, spent = stepper.start(start, y0, past.at_start(tape), first_step(border, dt0))
-    state, tape = run(
-        stepper,
-        state._replace(status=reads.status(bound)),
-        max_steps=max_steps,
-        loop=while_loop,
-        tape=tape,
-        plan=past.plan,
-        delayed=past.delayed,
-        rows=lambda piece: piece._replace(coefficients=piece.coefficients[reads.kept]),
-        first_row=past.tabulated,
-    )
-    evaluations = spent + len(stepper.nodes) * (state.accepted + state.rejected)
-    recorded = jax.tree.map(lambda x: x[past.tabulated :], tape)
-    return report(border, evaluations, start, state, recorded, times, dense)
+
+    @jax.jit
+    def solve():
+        past, tape = _past_and_tape(border, reads, history, start, bound, max_steps, tableau, restart)
+        roots = start[None] if jumps is None else jnp.append(jumps, start)
+        stepper = Stepper(
+            rhs=lambda t, y, values: slope(t, y, reads.assemble(past.with_current(values, y)), args),
+            tableau=tableau,
+            controller=controller,
+            **tolerance,
+            targets=landing_times(reads.kinks(roots, kinks, tableau.order), start, end),
+            longest=jnp.min(jnp.where(reads.delays > 0, reads.delays, jnp.inf)),
+            restart=restart,
+            span=end - start,
+        )
+        state, spent = stepper.start(start, y0, past.at_start(tape), first)
+        state, tape = run(
+            stepper,
+            state._replace(status=reads.status(bound)),
+            max_steps=max_steps,
+            loop=while_loop,
+            tape=tape,
+            plan=past.plan,
+            delayed=past.delayed,
+            rows=lambda piece: piece._replace(coefficients=piece.coefficients[reads.kept]),
+            first_row=past.tabulated,
+        )
+        evaluations = spent + len(stepper.nodes) * (state.accepted + state.rejected)
+        recorded = jax.tree.map(lambda x: x[past.tabulated :], tape)
+        return report(border, evaluations, start, state, recorded, times, dense)
+
+    return solve().check()
 
 
 class DelayEquation(NamedTuple):
@@ -233,78 +239,12 @@ def solve_network(network: Any, t1: Any, *, t0: Any = 0.0 * u.ms, **options: Any
     """
     if not callable(getattr(network, "equation", None)):
         cure = "Pass a Network, or any object whose equation() returns a DelayEquation"
-        raise ArgumentError("solve_network.network", "must have a method equation()", type(network).__name__, cure)
+        raise ArgumentError(
+            "solve_network.network", "must have a method equation()", type(network).__name__, cure
+        )
     equation = network.equation()._asdict()
     f, history, delays = (equation.pop(name) for name in ("f", "history", "delays"))
     return solve_dde(f, history, t0, t1, delays, **equation, **options)
-
-
-@dataclass(frozen=True)
-class Reads:
-    """Translate between the delays and delayed states of the caller and flat lists of reads."""
-
-    border: Border
-    structure: Any
-    shapes: tuple
-    delays: jax.Array  # [read]
-    units: tuple | None  # of the coupled arrays; None for snapshots
-    component: np.ndarray | None
-    kept: np.ndarray  # components of the state on the tape
-
-    @classmethod
-    def of(cls, border, delays, bound, coupled, keep_all):
-        """Resolve live delays, check them, and find what each of them reads."""
-        leaves, structure = jax.tree.flatten(delays, is_leaf=_is_delay)
-        leaves = [border.time("delays", leaf) for leaf in map(_resolve, leaves)]
-        units = component = None
-        kept = np.arange(border.size)
-        if coupled is not None:
-            indices, units = _selection(border, coupled, structure)
-            shapes = [np.broadcast_shapes(d.shape, i.shape) for d, i in zip(leaves, indices, strict=True)]
-            leaves = [jnp.broadcast_to(d, shape) for d, shape in zip(leaves, shapes, strict=True)]
-            indices = [np.broadcast_to(i, shape).ravel() for i, shape in zip(indices, shapes, strict=True)]
-            component = np.concatenate(indices)
-            kept = kept if keep_all else np.unique(component)
-        flat = jnp.concatenate([jnp.ravel(leaf) for leaf in leaves])
-        reads = cls(border, structure, tuple(leaf.shape for leaf in leaves), flat, units, component, kept)
-        reads._check(bound)
-        return reads
-
-    @property
-    def column(self):
-        """Columns of the tape that the edges read."""
-        return None if self.component is None else np.searchsorted(self.kept, self.component)
-
-    def _check(self, bound):
-        if is_traced((self.delays, bound)):
-            return
-        where = f"{self.border.where}.delays"
-        if not bool(jnp.all((self.delays >= 0) & (self.delays < jnp.inf))):
-            raise ArgumentError(where, "must be finite and not negative", self.delays.min())
-        if bound is not None and bool(jnp.any(self.delays > bound)):
-            raise ArgumentError(where, f"must not exceed max_delay = {bound}", self.delays.max(), "Raise max_delay")
-
-    def status(self, bound):
-        """Return the flag of delays outside their bounds; NaN is outside."""
-        inside = (self.delays >= 0) & (self.delays <= (jnp.inf if bound is None else bound))
-        return flag(~jnp.all(inside), DELAY_ABOVE_BOUND)
-
-    def assemble(self, values):
-        """Return the delayed states of one stage as ``f`` receives them."""
-        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])[:-1]
-        parts = zip(jnp.split(values, ends), self.shapes, strict=True)
-        if self.units is None:
-            leaves = [self.border.unravel(part.reshape(shape + part.shape[1:])) for part, shape in parts]
-        else:
-            leaves = [_with_unit(part.reshape(shape), unit) for (part, shape), unit in zip(parts, self.units, strict=True)]
-        return jax.tree.unflatten(self.structure, leaves)
-
-    def kinks(self, roots, n_generations, order):
-        """Return the kinks that follow the roots by up to ``n_generations`` delays."""
-        delays = self.delays if is_traced(self.delays) else jnp.asarray(distinct(self.delays), roots.dtype)
-        if n_generations is None:
-            n_generations = generations(len(delays), order)
-        return propagate(roots, delays, check_count(f"{self.border.where}.kinks", n_generations, 0))
 
 
 def _past_and_tape(border, reads, history, t0, bound, max_steps, tableau, restart):
@@ -322,8 +262,8 @@ def _initial_values(border, reads, history, t0, bound, degree):
     """Return the history as a function of the times of the reads, or as the first pieces of the tape."""
     if not callable(history):
         constant = _ravel_history(border, history)
-        constant = constant[reads.kept] if reads.component is None else constant[reads.component]
-        return lambda times: jnp.broadcast_to(constant, times.shape[: times.ndim - (reads.units is not None)] + constant.shape), None
+        constant = constant[reads.kept if reads.component is None else reads.component]
+        return lambda times: constant, None
 
     def state(t):
         return _ravel_history(border, history(border.with_time_unit(t)))[reads.kept]
@@ -331,45 +271,11 @@ def _initial_values(border, reads, history, t0, bound, degree):
     if reads.component is None:
         return lambda times: jax.vmap(state)(times.ravel()).reshape(*times.shape, -1), None
     if bound is None:
-        raise ArgumentError(f"{border.where}.max_delay", "is needed for edges that read a callable history", None, "Give it")
+        raise ArgumentError(
+            f"{border.where}.max_delay", "is needed for edges that read a callable history", None, "Give it"
+        )
     return None, tabulate(state, t0, bound, HISTORY_PIECES, degree)
 
 
 def _ravel_history(border, state):
     return border.like_state("history", state).astype(border.dtype)
-
-
-def _selection(border, coupled, structure):
-    """Return the flat indices that ``coupled`` selects, one array per leaf, and their units."""
-    def select(flat):
-        return jax.tree.flatten(coupled(border.unravel(flat)), is_leaf=lambda x: isinstance(x, u.Quantity))
-
-    with jax.ensure_compile_time_eval():
-        leaves, got = select(jnp.arange(border.size, dtype=border.dtype))
-        probe = jnp.asarray(np.random.default_rng(0).uniform(size=border.size), border.dtype)
-        probed, _ = select(probe)
-        if got != structure:
-            rule = f"must return one array per leaf of delays, {structure}"
-            raise ArgumentError(f"{border.where}.coupled", rule, got)
-        indices = [np.asarray(u.get_magnitude(leaf)).real.astype(int) for leaf in leaves]
-        for index, value in zip(indices, probed, strict=True):
-            if not np.array_equal(np.asarray(u.get_magnitude(value)), np.asarray(probe)[index % border.size]):
-                raise ArgumentError(
-                    f"{border.where}.coupled", "must select entries of the state", "computed values", "Compute in f"
-                )
-    return indices, tuple(u.get_unit(leaf) for leaf in leaves)
-
-
-def _with_unit(value, unit):
-    return value if unit.is_unitless else value * unit
-
-
-def _is_delay(x):
-    return isinstance(x, u.Quantity) or callable(x) or callable(getattr(x, "value", None))
-
-
-def _resolve(delay):
-    """Return the value of a live delay: a ``Param`` or a zero-argument callable."""
-    if callable(getattr(delay, "value", None)):
-        return delay.value()
-    return delay() if callable(delay) else delay

@@ -1,7 +1,7 @@
 """The past of a delay equation: what was given before the start and what the solve has recorded since.
 
-Two kinds of read share one flat form. A *snapshot* reads the whole state at ``t - delay``: values ``(read, component)``.
-An *edge* reads one component, that of its source: values ``(read,)``.
+Two kinds of read share one flat form. A *snapshot* reads the whole state at ``t - delay``: values ``(read,
+component)``. An *edge* reads one component, that of its source: values ``(read,)``.
 """
 
 from collections.abc import Callable
@@ -28,8 +28,8 @@ class Past:
     column : array of int, shape (read,), or None
         The same as a column of the tape.
     initial : callable or None
-        ``times (...) -> state``: values before ``t0``, for edges of shape (..., read), for snapshots
-        (..., read, component). None if the tape begins with the initial history.
+        ``times (..., read) -> values`` before ``t0``, broadcastable to (..., read) for edges and to
+        (..., read, component) for snapshots. None if the tape begins with the initial history.
     t0 : scalar array
         Start of the solve.
     tabulated : int
@@ -73,7 +73,7 @@ class Past:
         return tuple(dict.fromkeys(self.nodes))
 
     def _times(self, state):
-        """Return the times read, and these moved a trifle into the step: the side on which a piece is looked up."""
+        """Return the times read, and the same a trifle inside the step, where pieces are looked up."""
         c = jnp.asarray(self._distinct(), state.t.dtype)[:, None]
         h = state.end - state.t
         times = jnp.where(c == 1, state.end, state.t + c * h) - self.delays
@@ -82,7 +82,11 @@ class Past:
 
     def _index(self, located, tape, count):
         piece = tape.locate(located, count)
-        return piece, piece, piece if self.column is None else (piece, jnp.broadcast_to(self.column, piece.shape))
+        return (
+            piece,
+            piece,
+            piece if self.column is None else (piece, jnp.broadcast_to(self.column, piece.shape)),
+        )
 
     def _values(self, times, located, rows):
         start, length, coefficients = rows

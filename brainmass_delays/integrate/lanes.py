@@ -1,4 +1,4 @@
-"""Loop conditions under ``vmap``: one loop runs until its slowest lane is done, and finished lanes stand still."""
+"""Loop conditions under ``vmap``: a loop runs until its slowest lane is done, finished lanes stand still."""
 
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
@@ -17,7 +17,7 @@ def _(_size, _batched, condition):
 
 @custom_vmap
 def lane(condition):
-    """Return ``condition`` where lanes differ and plain True without vmap, so that the mask costs nothing there."""
+    """Return ``condition`` where lanes differ; without vmap plain True, a mask that costs nothing."""
     return jnp.ones((), bool)
 
 

@@ -2,7 +2,8 @@
 
 References
 ----------
-.. [1] P. Stumm, A. Walther. New algorithms for optimal online checkpointing. SIAM J. Sci. Comput. 32 (2010) 836-854.
+.. [1] P. Stumm, A. Walther. New algorithms for optimal online checkpointing. SIAM J. Sci. Comput. 32 (2010)
+836-854.
 """
 
 import functools
@@ -39,16 +40,16 @@ def while_loop(
     cond : callable
         ``state -> bool``, a scalar.
     body : callable
-        ``state -> state`` of the same structure, shapes and dtypes. Both functions may close over traced arrays, which
-        then receive gradients.
+        ``state -> state`` of the same structure, shapes and dtypes. Both functions may close over traced
+        arrays, which then receive gradients.
     init : pytree of arrays
         The first state.
     kind : {'lax', 'bounded', 'checkpointed'} or callable, default 'lax'
-        How reverse mode works (see Notes), or any function ``(cond, body, init) -> state``, which then has to know
-        its own bound.
+        How reverse mode works (see Notes), or any function ``(cond, body, init) -> state``, which then has to
+        know its own bound.
     max_steps : int, optional
-        Stop after this many steps even if ``cond`` still holds; the caller sees it by evaluating ``cond`` on the
-        result. Needed by 'bounded' and 'checkpointed'.
+        Stop after this many steps even if ``cond`` still holds; the caller sees it by evaluating ``cond`` on
+        the result. Needed by 'bounded' and 'checkpointed'.
 
     Returns
     -------
@@ -72,8 +73,8 @@ def while_loop(
     'checkpointed' yes, once    no             at most 4.3 sqrt(M)            2 n, or 3 n above 2 sqrt(M)
     ============== ============ ============== ============================== =====================
 
-    All three compute the same gradient: that of the steps taken, the number of steps being a constant. Under ``vmap``
-    the loop runs until the slowest lane is done and finished lanes stand still.
+    All three compute the same gradient: that of the steps taken, the number of steps being a constant. Under
+    ``vmap`` the loop runs until the slowest lane is done and finished lanes stand still.
 
     Examples
     --------
@@ -90,7 +91,8 @@ def while_loop(
 def resolve(
     loop: str | Callable, max_steps: int | None = None, where: str = "while_loop"
 ) -> Callable[[Callable, Callable, Any], Any]:
-    """Turn one of the names 'lax', 'bounded', 'checkpointed', or any callable, into ``loop(cond, body, init)``.
+    """Turn one of the names 'lax', 'bounded', 'checkpointed', or any callable, into ``loop(cond, body,
+    init)``.
 
     Parameters
     ----------
@@ -121,15 +123,18 @@ def resolve(
     if max_steps is not None:
         max_steps = check_count("while_loop.max_steps", max_steps)
     elif loop != "lax":
-        raise ArgumentError("while_loop.max_steps", f"is needed by kind {loop!r}", None, "Give the most steps allowed")
+        raise ArgumentError(
+            "while_loop.max_steps", f"is needed by kind {loop!r}", None, "Give the most steps allowed"
+        )
     return functools.partial(LOOPS[loop], max_steps=max_steps)
 
 
 def tape_loop(cond, body, plan, init, tape, *, loop, max_steps):
-    """Repeat ``state, rows, slot = body(state, read(tape, plan(state, tape)))`` and write ``rows`` at ``slot``.
+    """Repeat ``state, rows, slot = body(state, read(tape, plan(state, tape)))`` and write ``rows`` at
+    ``slot``.
 
-    A row that has been read must not be written again, and ``plan`` must find the same index on a tape that later
-    steps have filled further: reverse mode replays steps on the final tape.
+    A row that has been read must not be written again, and ``plan`` must find the same index on a tape that
+    later steps have filled further: reverse mode replays steps on the final tape.
     """
     if loop == "checkpointed":
         resolve(loop, max_steps)  # checks the bound
@@ -157,7 +162,7 @@ def _lax_while_loop(cond, body, init, *, max_steps):
 
 
 def _bounded_while_loop(cond, body, init, *, max_steps):
-    """Run a tree of scans of 16 steps, each level rematerialized, that skips what lies after the last step."""
+    """Run a tree of scans of 16 steps, each level rematerialized, that skips all after the last step."""
     init = jax.tree.map(lambda x: lax.convert_element_type(x, jnp.result_type(x)), init)
 
     def running(carry):

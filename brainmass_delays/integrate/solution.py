@@ -23,8 +23,8 @@ class Statistics(NamedTuple):
 class Pieces(NamedTuple):
     """Hold a piecewise polynomial: ``y(start + theta * length) = sum_j coefficients[..., j] theta**j``.
 
-    ``start`` and ``length`` have the shape ``(piece,)``, ``coefficients`` ``(piece, component, power)``. Pieces that do
-    not exist yet start at infinity.
+    ``start`` and ``length`` have the shape ``(piece,)``, ``coefficients`` ``(piece, component, power)``.
+    Pieces that do not exist yet start at infinity.
     """
 
     start: jax.Array
@@ -67,18 +67,19 @@ class Solution:
     Parameters
     ----------
     ts : array or Quantity
-        ``save_at``, or without it the time reached: ``t1``, or the time of the event or failure that ended the solve.
+        ``save_at``, or without it the time reached: ``t1``, or the time of the event or failure that ended
+        the solve.
     ys : pytree
-        The states at ``ts``, in the structure and units of the initial state; ``save_at`` leads every leaf. NaN at
-        times after the one reached.
+        The states at ``ts``, in the structure and units of the initial state; ``save_at`` leads every leaf.
+        NaN at times after the one reached.
     t : scalar array or Quantity
         The time reached.
     statistics : Statistics
         ``accepted``, ``rejected``: attempts; ``evaluations``: calls of the vector field.
     status : int32 array
-        0, or the sum of the flags ``NOT_FINITE``, ``MAX_STEPS_REACHED``, ``STEP_UNDERFLOW``, ``DELAY_ABOVE_BOUND``
-        of a solve whose result must not be used. Eager solves raise instead; inside ``jit`` and ``vmap`` look at it,
-        or call `check` on the result outside.
+        0, or the sum of the flags ``NOT_FINITE``, ``MAX_STEPS_REACHED``, ``STEP_UNDERFLOW``,
+        ``DELAY_ABOVE_BOUND`` of a solve whose result must not be used. Eager solves raise instead; inside
+        ``jit`` and ``vmap`` look at it, or call `check` on the result outside.
     t0 : scalar array
         The start.
     pieces : Pieces or None
@@ -121,8 +122,8 @@ class Solution:
 
         Notes
         -----
-        The order is 4 for 'dopri5' and 'tsit5', 3 for 'bosh3' and 'heun21'. The gradient reaches ``t`` and everything
-        that the states depend on.
+        The order is 4 for 'dopri5' and 'tsit5', 3 for 'bosh3' and 'heun21'. The gradient reaches ``t`` and
+        everything that the states depend on.
         """
         if self.pieces is None:
             raise ArgumentError("Solution.evaluate", "needs a solve with dense=True", "dense=False")
@@ -131,14 +132,16 @@ class Solution:
         return self.border.unravel(value)
 
     def check(self) -> "Solution":
-        """Return the solution if its status is 0 (in every lane); else raise `RunError` with the time reached.
+        """Return the solution if its status is 0 (in every lane); else raise `RunError` with the time
+        reached.
 
         Raises
         ------
         RunError
             If a flag is set.
         """
-        detail = f"Reached t = {self.t} after {self.statistics.accepted + self.statistics.rejected} attempts. {CURES}"
+        attempts = self.statistics.accepted + self.statistics.rejected
+        detail = f"Reached t = {jax.lax.stop_gradient(self.t)} after {attempts} attempts. {CURES}"
         raise_if_failed(self.border.where, self.status, detail)
         return self
 

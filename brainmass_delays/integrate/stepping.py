@@ -1,11 +1,13 @@
 """The one loop over attempts that every adaptive Runge-Kutta solve runs.
 
-Step sizes are constants of differentiation, except that a step which lands on a target (a breakpoint, the end) follows
-that target: the gradient is the exact derivative of the steps taken, on a grid that moves with its targets.
+Step sizes are constants of differentiation, except that a step which lands on a target (a breakpoint, the
+end) follows that target: the gradient is the exact derivative of the steps taken, on a grid that moves with
+its targets.
 
 References
 ----------
-.. [1] E. Hairer, S. P. Nørsett, G. Wanner. Solving Ordinary Differential Equations I. Springer, 1993. Section II.4.
+.. [1] E. Hairer, S. P. Nørsett, G. Wanner. Solving Ordinary Differential Equations I. Springer, 1993. Section
+II.4.
 """
 
 from collections.abc import Callable
@@ -100,7 +102,7 @@ class Stepper:
         return jnp.where(jnp.isfinite(h) & (h > 0), h, tiny)
 
     def end(self, t, h):
-        """Return the end of an attempt of length ``h``: the next target if it is near, two steps to it if they fit."""
+        """Return the end of an attempt of length ``h``: the next target, or half way there, if near."""
         after = jnp.searchsorted(self.targets, t + self.resolution(t), side="right")
         target = self.targets[jnp.minimum(after, len(self.targets) - 1)]
         h = lax.stop_gradient(jnp.minimum(h, self.longest))
@@ -150,7 +152,7 @@ class Stepper:
         return moved, Pieces(t, h, self._coefficients(h, y, slopes))
 
     def _stage_time(self, state, c):
-        """Return the time of the stage at ``c``, kept strictly inside the step where slopes may jump at its ends."""
+        """Return the time of the stage at ``c``, strictly inside the step if slopes may jump at its ends."""
         t = state.end if c == 1 else state.t + c * (state.end - state.t)
         if not self.restart:
             return t
@@ -171,11 +173,24 @@ class Stepper:
         return jnp.stack([y, *powers], axis=-1)
 
 
-def run(stepper: Stepper, state: State, *, max_steps, loop, tape=(), plan=None, delayed=None, rows=None, first_row=0, stop=None):
+def run(
+    stepper: Stepper,
+    state: State,
+    *,
+    max_steps,
+    loop,
+    tape=(),
+    plan=None,
+    delayed=None,
+    rows=None,
+    first_row=0,
+    stop=None,
+):
     """Attempt steps until the last target, a flag or ``stop(state)``; return the last state and the tape.
 
-    ``plan(state, tape)`` tells which rows of the tape an attempt needs, ``delayed(state, values)`` turns them into the
-    past of each stage, and ``rows(piece)`` says what of an accepted piece is put on the tape, from row ``first_row`` on.
+    ``plan(state, tape)`` tells which rows of the tape an attempt needs, ``delayed(state, values)`` turns them
+    into the past of each stage, and ``rows(piece)`` says what of an accepted piece is put on the tape, from
+    row ``first_row`` on.
     """
     t1 = stepper.targets[-1]
 

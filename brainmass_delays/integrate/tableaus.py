@@ -71,8 +71,12 @@ DOPRI5 = Tableau(
 
 def _tsit5_dense():
     """Expand the factored weights of [4] into powers of theta."""
-    factored = (  # constant, roots of a quadratic or its coefficients, and a factor theta^2 (theta for the first)
-        (-1.0530884977290216, np.polymul([1, -1.3299890189751412], [1, -1.4364028541716351, 0.7139816917074209]), 1),
+    factored = (  # a constant, a polynomial, and the power of theta that multiplies them
+        (
+            -1.0530884977290216,
+            np.polymul([1, -1.3299890189751412], [1, -1.4364028541716351, 0.7139816917074209]),
+            1,
+        ),
         (0.1017, [1, -2.1966568338249754, 1.2949852507374631], 2),
         (2.490627285651252793, [1, -2.38535645472061657, 1.57803468208092486], 2),
         (-16.54810288924490272, np.poly([1.21712927295533244, 0.61620406037800089]), 2),

@@ -1,7 +1,8 @@
 """A tape: arrays of static length whose rows a loop writes once and may read later.
 
-A tape is a (named) tuple of arrays, an index one NumPy-style index per array, and rows one row per array. A loop that keeps its
-tape apart from its state never copies the tape, neither for a checkpoint nor in a backward step.
+A tape is a (named) tuple of arrays, an index one NumPy-style index per array, and rows one row per array. A
+loop that keeps its tape apart from its state never copies the tape, neither for a checkpoint nor in a
+backward step.
 """
 
 import jax

@@ -1,0 +1,359 @@
+"""solve_dde: closed forms, jitcdde, order with and without kinks, gradients in the delays, edges, units."""
+
+import brainstate
+import brainunit as u
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import lambertw
+
+from brainmass_delays import ArgumentError, RunError
+from brainmass_delays._core.status import DELAY_ABOVE_BOUND
+from brainmass_delays.integrate import DelayEquation, solve_dde, solve_network
+from brainmass_delays.integrate.breakpoints import generations, propagate
+
+TIGHT = {"rtol": 1e-11, "atol": 1e-11}
+
+
+def decay(t, y, delayed, args):
+    return -delayed
+
+
+def mackey_glass(t, y, delayed, args):
+    return 0.2 * delayed / (1 + delayed**10) - 0.1 * y
+
+
+def method_of_steps(t, delay=1.0):
+    """Solve x' = -x(t - delay), history 1, by its polynomial on each interval."""
+    n = int(np.floor(t / delay)) + 1
+    from math import factorial
+
+    return sum((-1) ** k * (t - (k - 1) * delay) ** k / factorial(k) for k in range(n + 1))
+
+
+@pytest.mark.parametrize(
+    ("t1", "value"), [(1.0, 0.0), (2.0, -0.5), (5.0, 0.1583333333333333), (10.0, 0.0202411265)]
+)
+def test_method_of_steps(t1, value):
+    ys = solve_dde(decay, 1.0, 0.0, t1, 1.0, rtol=1e-10, atol=1e-10).ys
+    assert abs(ys - value) < 1e-9
+    assert abs(ys - method_of_steps(t1)) < 1e-9
+
+
+def test_linear_equation_decays_at_its_characteristic_root():
+    """y' = a y + b y(t - 1) has solutions exp(s t) with s = a + W(b exp(-a)); take the real root."""
+    a, b = -0.5, 0.7
+    s = (a + lambertw(b * np.exp(-a))).real
+    solution = solve_dde(
+        lambda t, y, d, args: a * y + b * d, lambda t: jnp.exp(s * t), 0.0, 10.0, 1.0, kinks=0, **TIGHT
+    )  # fmt: skip
+    assert abs(solution.ys - np.exp(10 * s)) < 1e-10
+
+
+def error_and_steps(history, exact, method, tolerances, **options):
+    @jax.jit
+    def solve(tolerance):
+        return solve_dde(
+            lambda t, y, d, args: -jnp.pi / 2 * d, history, 0.0, 6.3, 1.0,
+            method=method, rtol=tolerance, atol=tolerance, max_steps=20_000, **options,
+        )  # fmt: skip
+
+    solutions = [solve(tolerance) for tolerance in tolerances]
+    return [abs(s.ys - exact) for s in solutions], [int(s.statistics.accepted) for s in solutions]
+
+
+def slope(errors, steps):
+    return -np.polyfit(np.log(steps), np.log(errors), 1)[0]
+
+
+@pytest.mark.parametrize(("method", "order"), [("dopri5", 4), ("tsit5", 4), ("bosh3", 3), ("heun21", 2)])
+@pytest.mark.parametrize("history", ["smooth", "constant"])
+def test_order_with_smooth_and_with_constant_history(history, method, order):
+    tolerances = np.logspace(-5, -10, 6) if order == 4 else np.logspace(-3, -7, 5)
+    if history == "smooth":
+        errors, steps = error_and_steps(
+            lambda t: jnp.sin(jnp.pi / 2 * t), np.sin(np.pi / 2 * 6.3), method, tolerances, kinks=0
+        )
+    else:
+        exact = method_of_steps(6.3 * np.pi / 2, np.pi / 2)
+        errors, steps = error_and_steps(1.0, exact, method, tolerances)
+    assert slope(errors, steps) > order - 0.3, (errors, steps)
+
+
+def test_kinks_pay():
+    exact = method_of_steps(6.3 * np.pi / 2, np.pi / 2)
+    landed, steps = error_and_steps(1.0, exact, "dopri5", [1e-9])
+    missed, blind_steps = error_and_steps(1.0, exact, "dopri5", [1e-9], kinks=0)
+    assert steps[0] < blind_steps[0] and landed[0] < 1e-7
+
+
+def test_mackey_glass_and_its_gradient_in_the_delay():
+    @jax.jit
+    def end(delay, tolerance=1e-10):
+        return solve_dde(
+            mackey_glass, 1.2, 0.0, 60.0, delay, rtol=tolerance, atol=tolerance, while_loop="checkpointed",
+            max_steps=1500
+        ).ys  # fmt: skip
+
+    assert abs(end(17.0) - 0.82906727588) < 1e-9  # jitcdde 1.8.3 at 1e-12 agrees, see the slow test
+    assert abs(end(17.0, 1e-6) - end(17.0)) < 1e-5
+    difference = (end(17.0 + 1e-3) - end(17.0 - 1e-3)) / 2e-3
+    np.testing.assert_allclose(jax.jit(jax.grad(end))(17.0), difference, rtol=1e-6)
+
+
+def test_gradient_in_the_delay_of_the_method_of_steps():
+    """x(t) = 1 - t + (t - delay)^2 / 2 on [delay, 2 delay]."""
+    for loop in ("bounded", "checkpointed"):
+        grad = jax.jit(jax.grad(lambda delay, loop=loop: solve_dde(
+            decay, 1.0, 0.0, 1.7, delay, while_loop=loop, max_steps=100, **TIGHT).ys))(1.0)  # fmt: skip
+        np.testing.assert_allclose(grad, -0.7, rtol=1e-10)
+
+
+def test_a_jump_at_the_start_enters_the_derivative_in_the_delay():
+    """History 0, u0 = 1: x = 1 - (t - d) + (t - 2d)^2 / 2 on [2d, 3d]; the slope jumps at d."""
+
+    def end(delay):
+        options = {"u0": 1.0, "while_loop": "checkpointed", "max_steps": 100}
+        return solve_dde(decay, 0.0, 0.0, 2.2, delay, **options, **TIGHT).ys
+
+    value, grad = jax.jit(jax.value_and_grad(end))(1.0)
+    np.testing.assert_allclose([value, grad], [1 - 1.2 + 0.02, 1 - 2 * 0.2], rtol=1e-10)
+
+
+def test_gradient_in_history_arguments_and_two_delays_against_differences():
+    def loss(amplitude, p, delays):
+        solution = solve_dde(
+            lambda t, y, d, p: p * jnp.tanh(d["fast"]) - y * d["slow"][0], lambda t: 1 + amplitude *
+            jnp.sin(t), 0.0, 4.0, {"fast": delays[0], "slow": delays[1:]}, args=p, while_loop="checkpointed",
+            max_steps=600, **TIGHT,
+        )  # fmt: skip
+        return solution.ys**2
+
+    at = [jnp.asarray(0.3), jnp.asarray(0.8), jnp.array([0.7, 1.1])]
+    value, grads = jax.jit(loss), jax.jit(jax.grad(loss, (0, 1, 2)))(*at)
+    for i, direction in ((0, 1.0), (1, 1.0), (2, jnp.array([1.0, 0.0])), (2, jnp.array([0.0, 1.0]))):
+        ahead, behind = (
+            [x + s * 1e-4 * direction if i == j else x for j, x in enumerate(at)] for s in (1, -1)
+        )
+        difference = (value(*ahead) - value(*behind)) / 2e-4
+        np.testing.assert_allclose(jnp.sum(grads[i] * direction), difference, rtol=1e-6)
+
+
+def logistic_history(p):
+    return lambda t: 0.5 + 0.1 * jnp.cos(p * t)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["mackey_glass", "delayed_logistic", "network"])
+def test_agreement_with_jitcdde(case):
+    jitcdde = pytest.importorskip("jitcdde")
+    from symengine import cos
+
+    y, t = jitcdde.y, jitcdde.t
+    if case == "network":
+        weights, delays = directed_graph()
+        f = [
+            -y(i) + sum(weights[i, j] * jitcdde.y(j, t - delays[i, j]) for j in range(4)) + cos(t + i)
+            for i in range(4)
+        ]
+        past, t1 = [0.1 * (i + 1) for i in range(4)], 12.0
+        ours = solve_dde(
+            network_slope, jnp.array(past), 0.0, t1, jnp.asarray(delays), coupled=lambda x: x, **TIGHT
+        ).ys
+    elif case == "mackey_glass":
+        f, past, t1 = [0.2 * y(0, t - 17) / (1 + y(0, t - 17) ** 10) - 0.1 * y(0)], [1.2], 60.0
+        ours = solve_dde(mackey_glass, 1.2, 0.0, t1, 17.0, **TIGHT).ys
+    else:
+        f, past, t1 = [1.4 * y(0) * (1 - y(0, t - 1))], [0.5], 20.0
+        ours = solve_dde(lambda t, y, d, a: 1.4 * y * (1 - d), 0.5, 0.0, t1, 1.0, **TIGHT).ys
+    judge = jitcdde.jitcdde(f, verbose=False)
+    judge.constant_past(past)
+    judge.set_integration_parameters(rtol=1e-10, atol=1e-10, first_step=1e-3, max_step=0.05)
+    judge.step_on_discontinuities(propagations=2)
+    theirs = judge.integrate(t1)
+    np.testing.assert_allclose(np.atleast_1d(ours), theirs, atol=2e-8)
+
+
+def directed_graph():
+    """A weighted, directed graph of four nodes, a delay on each edge; weights[i, j] is from j to i."""
+    rng = np.random.default_rng(3)
+    return rng.normal(size=(4, 4)) * (1 - np.eye(4)), rng.uniform(0.4, 1.9, size=(4, 4)) * (1 - np.eye(4))
+
+
+def network_slope(t, x, delayed, args):
+    weights, _ = directed_graph()
+    return -x + (weights * delayed).sum(1) + jnp.cos(t + jnp.arange(4))
+
+
+@pytest.mark.parametrize("history", ["constant", "function"])
+def test_edges_equal_snapshots(history):
+    """Reading one component per edge is reading the whole state at every delay and picking that component."""
+    past = jnp.array([0.1, 0.2, 0.3, 0.4])
+    if history == "function":
+        past = lambda t: jnp.cos(t * jnp.array([0.1, 0.2, 0.3, 0.4]))  # noqa: E731
+    _, delays = directed_graph()
+
+    def end(delays, coupled):
+        def f(t, x, delayed, args):
+            edges = delayed if coupled else delayed[jnp.arange(4)[:, None], jnp.arange(4), jnp.arange(4)]
+            return network_slope(t, x, edges, args)
+
+        return solve_dde(
+            f, past, 0.0, 3.0, delays, max_delay=2.0, coupled=(lambda x: x) if coupled else None,
+            kinks=1, while_loop="checkpointed", max_steps=600, rtol=1e-9, atol=1e-9,
+        ).ys  # fmt: skip
+
+    (edges, d_edges), (snapshots, d_snapshots) = (
+        jax.jit(jax.value_and_grad(lambda d, c=c: end(d, c)[0]))(jnp.asarray(delays)) for c in (True, False)
+    )
+    np.testing.assert_allclose(edges, snapshots, rtol=1e-9)
+    np.testing.assert_allclose(d_edges, d_snapshots, rtol=1e-6, atol=1e-9)
+
+
+def test_gradient_in_every_edge_against_differences():
+    _, delays = directed_graph()
+
+    @jax.jit
+    def end(delays):
+        return solve_dde(
+            network_slope, jnp.array([0.1, 0.2, 0.3, 0.4]), 0.0, 5.0, delays, coupled=lambda x: x,
+            max_delay=2.0, while_loop="checkpointed", max_steps=1000, rtol=1e-12, atol=1e-12,
+        ).ys[2]  # fmt: skip
+
+    grad = jax.jit(jax.grad(end))(jnp.asarray(delays))
+    for edge in ((2, 0), (0, 1), (1, 3)):
+        step = 1e-4 * np.eye(16)[4 * edge[0] + edge[1]].reshape(4, 4)
+        difference = (end(delays + step) - end(delays - step)) / 2e-4
+        np.testing.assert_allclose(grad[edge], difference, rtol=1e-5)
+    np.testing.assert_allclose(np.diag(grad), 0.0)  # exactly zero delays are constants
+
+
+def test_zero_delay_reads_the_current_state():
+    solution = solve_dde(decay, 1.0, 0.0, 1.0, 0.0, **TIGHT)
+    np.testing.assert_allclose(solution.ys, np.exp(-1.0), rtol=1e-9)
+
+
+def test_a_delay_shorter_than_the_step_shortens_the_step():
+    solution = solve_dde(decay, lambda t: jnp.exp(-t), 0.0, 1.0, 0.01, rtol=1e-6, atol=1e-6)
+    assert solution.statistics.accepted >= 100
+    s = (
+        lambertw(-0.01) / 0.01
+    ).real  # y' = -y(t - d): exp(s t), s = W(-d) / d; the history differs by a transient
+    longer = solve_dde(decay, lambda t: jnp.exp(s * t), 0.0, 1.0, 0.01, kinks=0, **TIGHT)
+    np.testing.assert_allclose(longer.ys, np.exp(s), rtol=1e-9)
+
+
+def test_units_and_live_delays():
+    delay = brainstate.nn.Param(5.0 * u.ms)
+
+    def f(t, x, delayed, args):
+        return {"v": -delayed["v"] / (10.0 * u.ms)}
+
+    solution = solve_dde(
+        f, {"v": 2.0 * u.mV}, 0.0 * u.ms, 0.012 * u.second, delay, max_delay=6.0 * u.ms,
+        save_at=jnp.array([5.0, 12.0]) * u.ms, **TIGHT,
+    )  # fmt: skip
+    exact = [2 * method_of_steps(t / 10, 0.5) for t in (5.0, 12.0)]
+    np.testing.assert_allclose(solution.ys["v"] / u.mV, exact, rtol=1e-9)
+    again = solve_dde(f, {"v": 2.0 * u.mV}, 0.0 * u.ms, 12.0 * u.ms, lambda: 5000.0 * u.us, **TIGHT)
+    np.testing.assert_allclose(again.ys["v"] / u.mV, exact[1], rtol=1e-9)
+
+
+def test_dense_evaluation_and_the_saved_states_agree():
+    times = jnp.linspace(0.0, 5.0, 11)
+    solution = solve_dde(decay, 1.0, 0.0, 5.0, 1.0, save_at=times, dense=True, **TIGHT)
+    np.testing.assert_allclose(solution.ys, [method_of_steps(t) for t in times], atol=1e-9)
+    np.testing.assert_allclose(solution.evaluate(times), solution.ys, rtol=1e-14)
+    # a solution is a history: continuing equals solving on
+    onward = solve_dde(decay, solution.evaluate, 5.0, 7.0, 1.0, **TIGHT)
+    np.testing.assert_allclose(onward.ys, method_of_steps(7.0), atol=1e-9)
+
+
+def test_vmap_over_delays_equals_a_loop():
+    delays = jnp.array([0.3, 1.0, 1.7])
+
+    def end(delay):
+        return solve_dde(decay, 1.0, 0.0, 3.0, delay, max_delay=2.0, rtol=1e-9, atol=1e-9).ys
+
+    one = jax.jit(end)
+    np.testing.assert_allclose(jax.jit(jax.vmap(end))(delays), [one(d) for d in delays], rtol=1e-9)
+
+
+def test_single_precision(single_precision):
+    ys = solve_dde(decay, 1.0, 0.0, 5.0, 1.0, rtol=1e-5, atol=1e-5).ys
+    assert ys.dtype == jnp.float32
+    np.testing.assert_allclose(ys, method_of_steps(5.0), atol=2e-5)
+
+
+def test_traced_delay_above_its_bound_is_a_flag():
+    def solve(delay):
+        return solve_dde(decay, 1.0, 0.0, 1.0, delay, max_delay=2.0)
+
+    assert jax.jit(lambda d: solve(d).status)(3.0) == DELAY_ABOVE_BOUND
+    assert jax.jit(lambda d: solve(d).status)(-1.0) == DELAY_ABOVE_BOUND
+    assert jax.jit(lambda d: solve(d).status)(2.0) == 0
+    with pytest.raises((RunError, ArgumentError), match="delay"):
+        jax.jvp(lambda d: solve(d).ys, (3.0,), (1.0,))
+
+
+BAD = [
+    ({"delays": -1.0}, "solve_dde.delays: must be finite and not negative; got -1"),
+    ({"delays": jnp.nan}, "solve_dde.delays: must be finite"),
+    ({"delays": 3.0}, "solve_dde.delays: must not exceed max_delay = 2"),
+    ({"delays": 1.0 * u.ms}, "solve_dde.delays: must have the dimension"),
+    (
+        {"coupled": lambda x: 2 * x},
+        "solve_dde.coupled: must select entries of the state; got computed values",
+    ),
+    ({"coupled": lambda x: [x, x]}, "solve_dde.coupled: must return one array per leaf of delays"),
+    ({"kinks": -1}, "solve_dde.kinks: must be a whole number"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD)
+def test_arguments_are_checked(arguments, message):
+    defaults = {"f": decay, "history": jnp.ones(2), "t0": 0.0, "t1": 1.0, "delays": 1.0, "max_delay": 2.0}
+    with pytest.raises(ArgumentError, match=message):
+        solve_dde(**defaults | arguments)
+
+
+def test_kinks_are_sums_of_delays():
+    kinks = propagate(jnp.array([0.0, 10.0]), jnp.array([1.0, 0.3]), 2)
+    np.testing.assert_allclose(jnp.sort(kinks), sorted(
+        [0.0, 1.0, 0.3, 2.0, 1.3, 0.6, 10.0, 11.0, 10.3, 12.0, 11.3, 10.6]))  # fmt: skip
+    assert generations(1, 5) == 5 and generations(16, 5) == 3 and generations(7056, 5) == 0
+
+
+class FakeNetwork:
+    """Offer the protocol of a network: two variables, one of them coupled, a trainable speed."""
+
+    def __init__(self, speed):
+        self.speed = speed
+
+    def equation(self):
+        weights, lengths = directed_graph()
+
+        def f(t, x, delayed, args):
+            drive = (weights * delayed["x"]).sum(1)
+            return {"x": (x["y"] - x["x"] + drive) / u.ms, "y": -x["x"] / u.ms}
+
+        history = {"x": jnp.array([0.1, 0.2, 0.3, 0.4]), "y": jnp.zeros(4)}
+        delays = {"x": lengths * u.mm / self.speed}
+        return DelayEquation(f, history, delays, coupled=lambda x: {"x": x["x"]}, max_delay=4.0 * u.ms)
+
+
+def test_solve_network_reaches_the_parameters_of_the_network():
+    @jax.jit
+    def end(speed):
+        network = FakeNetwork(speed * u.mm / u.ms)
+        return solve_network(
+            network, 4.0 * u.ms, while_loop="checkpointed", max_steps=1000, rtol=1e-11, atol=1e-11
+        ).ys["x"][0]
+
+    difference = (end(1.0001) - end(0.9999)) / 2e-4
+    np.testing.assert_allclose(jax.jit(jax.grad(end))(1.0), difference, rtol=1e-6)
+    with pytest.raises(
+        ArgumentError, match=r"solve_network.network: must have a method equation\(\); got int"
+    ):
+        solve_network(3, 1.0 * u.ms)
