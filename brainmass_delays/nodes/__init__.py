@@ -27,6 +27,7 @@ NODES: dict[str, type[NeuralMass]] = {
 
 __all__ = [
     "NODES",
+    "NODES",
     "FitzHughNagumoStep",
     "Generic2dOscillatorStep",
     "HopfStep",

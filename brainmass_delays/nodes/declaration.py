@@ -114,22 +114,22 @@ def documentation(model: type, doc: str, method: inspect.Parameter) -> str:
     entries += [
         _entry(
             p.name,
-            f"float, array_like, Quantity or Param, default {_shown(p.default)}",
-            f":math:`{p.symbol}`, {p.meaning}. Unit: {_unit_name(p.plain_unit)}. Scalar or per region.",
+            f"float, array_like, Quantity or Param, default {shown(p.default)}",
+            f":math:`{p.symbol}`, {p.meaning}. Unit: {unit_name(p.plain_unit)}. Scalar or per region.",
         )
         for p in model.PARAMETERS
     ]
     entries += [
         _entry(
             s.argument,
-            f"float, array_like, Quantity, Param or Callable, default {_shown(s.default)}",
-            f"Initial value of ``{s.name}``, or an initializer of the shape. Unit: {_unit_name(s.unit)}.",
+            f"float, array_like, Quantity, Param or Callable, default {shown(s.default)}",
+            f"Initial value of ``{s.name}``, or an initializer of the shape. Unit: {unit_name(s.unit)}.",
         )
         for s in model.STATES
     ]
     entries += [
         _entry(
-            i.noise, "Module, optional", f"Noise added to the input ``{i.name}``. Unit: {_unit_name(i.unit)}."
+            i.noise, "Module, optional", f"Noise added to the input ``{i.name}``. Unit: {unit_name(i.unit)}."
         )
         for i in model.INPUTS
         if i.noise
@@ -150,7 +150,7 @@ def _entry(name: str, kind: str, text: str) -> str:
     return f"{name} : {kind}\n" + textwrap.indent(text, "    ")
 
 
-def _shown(default: Any) -> str:
+def shown(default: Any) -> str:
     """Write a default value as users would."""
     if isinstance(default, Callable) and not isinstance(default, u.Quantity):
         return str(default).splitlines()[0]
@@ -159,7 +159,7 @@ def _shown(default: Any) -> str:
     return f"{default:g}"
 
 
-def _unit_name(unit: u.Unit) -> str:
+def unit_name(unit: u.Unit) -> str:
     """Write a unit as users would."""
     if unit.is_unitless:
         return "dimensionless"
