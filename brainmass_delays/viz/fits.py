@@ -10,12 +10,11 @@ from matplotlib.axes import Axes
 
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
-from ..fit import FitResult
 from .timeseries import with_unit
 
 
 def plot_fit(
-    result: FitResult, parameter: str | None = None, *, true: Any = None, ax: Axes | None = None, **kwargs
+    result: Any, parameter: str | None = None, *, true: Any = None, ax: Axes | None = None, **kwargs
 ) -> Axes:
     """Draw the loss of every step of a fit, or the way of one parameter; one line per start.
 
