@@ -1,0 +1,119 @@
+"""Plots for spiking networks: rasters, learned delays, confusion of classes."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from .._core.checks import ArgumentError
+
+
+def plot_raster(spikes: np.ndarray, dt: float = 1.0, *, ax: Axes | None = None, color: str = "k",
+                groups: Sequence[str] = ()) -> Axes:
+    """Draw one trial of spikes ``(time, channel)`` as dots.
+
+    Parameters
+    ----------
+    spikes : array, shape (time, channel)
+        Nonzero where a channel spikes.
+    dt : float, default 1
+        Step in ms.
+    ax : Axes, optional
+        Where to draw; the current axes by default.
+    color : str, default black
+    groups : sequence of str, optional
+        Names of equal blocks of channels, e.g. ``('left', 'right')``.
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainmass_delays.viz.spikes import plot_raster
+    >>> ax = plot_raster(np.eye(20), groups=('left', 'right'))
+    >>> ax.get_xlabel()
+    'time (ms)'
+    """
+    spikes = np.asarray(spikes)
+    if spikes.ndim != 2:
+        raise ArgumentError("plot_raster.spikes", "must have the shape (time, channel)", spikes.shape, "Choose one trial")
+    ax = plt.gca() if ax is None else ax
+    n_steps, n_channels = spikes.shape
+    step, channel = np.nonzero(spikes)
+    size = np.clip(2000 / max(n_channels, 1), 1.5, 60)
+    ax.scatter(step * dt, channel, s=size, marker="|", color=color, linewidths=0.8)
+    ax.set(xlim=(-dt / 2, (n_steps - 0.5) * dt), ylim=(-0.5, n_channels - 0.5), xlabel="time (ms)", ylabel="channel")
+    if groups:
+        width = n_channels / len(groups)
+        ax.set_yticks([width * (i + 0.5) - 0.5 for i in range(len(groups))], groups)
+        for i in range(1, len(groups)):
+            ax.axhline(width * i - 0.5, color="0.6", lw=0.8)
+        ax.set_ylabel("")
+    return ax
+
+
+def plot_delays(before: np.ndarray, after: np.ndarray, max_delay: float, *, ax: Axes | None = None) -> Axes:
+    """Draw delays in ms before and after training as two histograms between 0 and ``max_delay``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainmass_delays.viz.spikes import plot_delays
+    >>> ax = plot_delays(np.arange(10.), np.arange(10.) + 1, 12.)
+    >>> ax.get_xlabel()
+    'delay (ms)'
+    """
+    ax = plt.gca() if ax is None else ax
+    bins = np.linspace(0, max_delay, 26)
+    ax.hist(np.ravel(before), bins, color="0.8", label="before")
+    ax.hist(np.ravel(after), bins, histtype="step", color="tab:red", lw=1.5, label="after")
+    ax.set(xlabel="delay (ms)", ylabel="connections", xlim=(0, max_delay))
+    ax.legend(frameon=False)
+    return ax
+
+
+def plot_delay_changes(before: np.ndarray, after: np.ndarray, max_delay: float, *, ax: Axes | None = None) -> Axes:
+    """Draw every delay in ms after training against its start; the diagonal means no change.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainmass_delays.viz.spikes import plot_delay_changes
+    >>> ax = plot_delay_changes(np.arange(10.), np.arange(10.) + 1, 12.)
+    >>> ax.get_ylabel()
+    'delay after (ms)'
+    """
+    ax = plt.gca() if ax is None else ax
+    ax.plot([0, max_delay], [0, max_delay], color="0.7", lw=0.8)
+    ax.plot(np.ravel(before), np.ravel(after), ".", ms=4, color="tab:red")
+    margin = max_delay / 50
+    ax.set(xlabel="delay before (ms)", ylabel="delay after (ms)", xlim=(-margin, max_delay + margin),
+           ylim=(-margin, max_delay + margin), aspect="equal")
+    return ax
+
+
+def plot_confusion(confusion: np.ndarray, centers: np.ndarray, *, ax: Axes | None = None) -> Axes:
+    """Draw counts ``(true class, predicted class)`` as shares of each true class; ``centers`` names classes in degrees.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainmass_delays.viz.spikes import plot_confusion
+    >>> ax = plot_confusion(np.eye(3), np.array([-60., 0., 60.]))
+    >>> ax.get_xlabel()
+    'predicted angle (deg)'
+    """
+    confusion = np.asarray(confusion, float)
+    if confusion.ndim != 2 or confusion.shape != (len(centers), len(centers)):
+        raise ArgumentError("plot_confusion.confusion", f"must have the shape {(len(centers), len(centers))}", confusion.shape)
+    ax = plt.gca() if ax is None else ax
+    image = ax.imshow(confusion / np.maximum(confusion.sum(1, keepdims=True), 1), vmin=0, vmax=1, cmap="magma", origin="lower")
+    ticks = range(0, len(centers), max(len(centers) // 4, 1))
+    ax.set_xticks(ticks, [f"{centers[i]:.0f}" for i in ticks])
+    ax.set_yticks(ticks, [f"{centers[i]:.0f}" for i in ticks])
+    ax.set(xlabel="predicted angle (deg)", ylabel="true angle (deg)")
+    ax.figure.colorbar(image, ax=ax, label="share of true class", shrink=0.8)
+    return ax
