@@ -12,7 +12,7 @@ from .adaptive import CAUTIOUS, first_step, landing_times, report, save_times, t
 from .border import Border, check_span
 from .control import Controller, resolve_controller
 from .history import Past, tabulate
-from .reads import Reads
+from .lookup import Reads
 from .solution import Pieces, Solution
 from .stepping import Stepper, run
 from .tableaus import METHODS
