@@ -1,7 +1,8 @@
 """Is a step accurate enough, and how long is the next one?
 
-A step is judged by its ``power = norm**(-1 / q)``, where ``norm`` is the error over the tolerance and ``q`` the number of
-coefficients: the factor by which the step could have been longer. It is accepted if the power is at least one.
+A step is judged by its ``power = norm**(-1 / q)``, where ``norm`` is the error over the tolerance and ``q``
+the number of coefficients: the factor by which the step could have been longer. It is accepted if the power
+is at least one.
 """
 
 import math
@@ -9,55 +10,40 @@ import math
 import jax
 import jax.numpy as jnp
 
+from ..control import scaled_norm
 from .coordinates import Equation
 
-SHORTEST, LONGEST, SAFETY = 0.2, 10.0, 0.95
-
-
-def _scale_then_rms(error, reference, rtol, atol):
-    """Compare the error with the tolerance of each entry, and average."""
-    return jnp.sqrt(jnp.mean((error / (atol + rtol * reference)) ** 2))
-
-
-def _rms_then_scale(error, reference, rtol, atol):
-    """Compare the error with the tolerance of the average entry."""
-    return error / (atol + rtol * jnp.sqrt(jnp.mean(reference**2)))
-
-
-ERROR_NORMS = {"scale_then_rms": _scale_then_rms, "rms_then_scale": _rms_then_scale}
-
-
-def error_power(residual, before, after, step, *, order, n_coefficients, tolerance_norm, rtol, atol, per_unit_step):
-    """Return the power of a step; 0 if the error is not finite.
-
-    The estimate is the root mean square of the residual of the extrapolated mean, carried to the state by
-    ``h**order / order!`` (Schober et al. 2019); no covariance enters. It steers only, so nothing is differentiated.
-    """
-    residual, before, after, step = jax.lax.stop_gradient((residual, before, after, step))
-    exponent = order + per_unit_step
-    error = jnp.sqrt(jnp.mean(residual**2)) * step**exponent / math.factorial(exponent)
-    norm = tolerance_norm(error, jnp.maximum(jnp.abs(before), jnp.abs(after)), rtol, atol)
-    usable = jnp.isfinite(norm)
-    safe = jnp.where(usable, jnp.maximum(norm, jnp.finfo(norm.dtype).tiny), 1.0)
-    return jnp.where(usable, safe ** (-1.0 / n_coefficients), 0.0)
-
-
-def integral_control(power, memory):
-    """Return the factor of the next step, from this step alone; ``memory`` is passed on."""
-    return jnp.clip(SAFETY * power, SHORTEST, LONGEST), memory
-
-
-def proportional_integral_control(power, memory):
-    """Return the factor of the next step from this power and the last accepted one, ``memory``; smoother steps."""
-    factor = SAFETY * power**0.3 * (power / memory) ** 0.4
-    return jnp.clip(factor, SHORTEST, LONGEST), jnp.where(power >= 1.0, power, memory)
-
-
-CONTROLLERS = {"integral": integral_control, "pi": proportional_integral_control}
+SAFETY = 0.95
 
 
 def _rms(values):
     return jnp.sqrt(jnp.mean(values**2))
+
+
+def _rms_then_scale(error, before, after, rtol, atol):
+    """Compare the error with the tolerance of the average entry."""
+    return error / (atol + rtol * _rms(jnp.maximum(jnp.abs(before), jnp.abs(after))))
+
+
+ERROR_NORMS = {"scale_then_rms": scaled_norm, "rms_then_scale": _rms_then_scale}
+
+
+def error_power(
+    residual, before, after, step, *, order, n_coefficients, tolerance_norm, rtol, atol, per_unit_step
+):
+    """Return the power of a step; 0 if the error is not finite.
+
+    The estimate is the root mean square of the residual of the extrapolated mean, carried to the state by
+    ``h**order / order!`` (Schober et al. 2019); no covariance enters. It steers only, so nothing is
+    differentiated.
+    """
+    residual, before, after, step = jax.lax.stop_gradient((residual, before, after, step))
+    exponent = order + per_unit_step
+    error = _rms(residual) * step**exponent / math.factorial(exponent)
+    norm = tolerance_norm(error, before, after, rtol, atol)
+    usable = jnp.isfinite(norm)
+    safe = jnp.where(usable, jnp.maximum(norm, jnp.finfo(norm.dtype).tiny), 1.0)
+    return jnp.where(usable, safe ** (-1.0 / n_coefficients), 0.0)
 
 
 def _ratio_rule(equation: Equation, rtol, atol, order: int):
@@ -81,8 +67,8 @@ def _hairer_rule(equation: Equation, rtol, atol, order: int):
     bend = _rms((flow(t0 + trial, state + trial * slope) - slope) / scale) / trial
     largest = jnp.maximum(speed, bend)
     flat = largest <= 1e-15
-    step = jnp.where(flat, jnp.maximum(1e-6, 1e-3 * trial), (0.01 / jnp.where(flat, 1.0, largest)) ** (1.0 / (order + 1)))
-    return jnp.minimum(100.0 * trial, step)
+    steep = (0.01 / jnp.where(flat, 1.0, largest)) ** (1.0 / (order + 1))
+    return jnp.minimum(100.0 * trial, jnp.where(flat, jnp.maximum(1e-6, 1e-3 * trial), steep))
 
 
 INITIAL_STEPS = {"ratio": _ratio_rule, "hairer": _hairer_rule}

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ..._core.status import MAX_STEPS_REACHED, NOT_FINITE, OK, STEP_UNDERFLOW, flag
+from ..control import Controller
 from .acceptance import error_power
 from .gaussian import Gaussian, Kernel, compose, identity_kernel, predict, predict_and_reverse, push
 from .step import Filter
@@ -24,7 +25,7 @@ class Node(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold everything between two attempts; ``before`` is where the last accepted step, or its rest, started."""
+    """Hold what passes between attempts; ``before`` is where the last accepted step, or its rest, began."""
 
     now: Node
     before: Node
@@ -45,7 +46,7 @@ class AdaptiveFilter:
     filter: Filter
     rtol: jax.Array
     atol: jax.Array
-    controller: Callable
+    controller: Controller
     tolerance_norm: Callable
     per_unit_step: bool
     clip: bool
@@ -60,7 +61,8 @@ class AdaptiveFilter:
         gaussian, t0 = self.filter.initial, self.filter.equation.t0
         node = Node(t0, gaussian, identity_kernel(gaussian) if self.smoothing else None)
         one, zero, none = jnp.ones_like(t0), jnp.zeros_like(t0), jnp.int32(0)
-        return State(node, node, first_step, one, one, zero, none, none, none, jnp.int32(OK))
+        memory = self.controller.start(t0.dtype)
+        return State(node, node, first_step, one, memory, zero, none, none, none, jnp.int32(OK))
 
     def unfinished(self, state: State, target: jax.Array) -> jax.Array:
         """Tell whether ``target`` is still ahead."""
@@ -84,9 +86,9 @@ class AdaptiveFilter:
         step = jnp.where(last, target - t, step)
         tried = self.filter.step(gaussian, t, step, smoothing=self.smoothing)
         power = error_power(
-            tried.residual, gaussian.mean[0], tried.gaussian.mean[0], step,
-            order=self.filter.equation.order, n_coefficients=self.filter.n_coefficients,
-            tolerance_norm=self.tolerance_norm, rtol=self.rtol, atol=self.atol, per_unit_step=self.per_unit_step,
+            tried.residual, gaussian.mean[0], tried.gaussian.mean[0], step, order=self.filter.equation.order,
+            n_coefficients=self.filter.n_coefficients, tolerance_norm=self.tolerance_norm, rtol=self.rtol,
+            atol=self.atol, per_unit_step=self.per_unit_step,
         )  # fmt: skip
         factor, memory = self.controller(power, state.memory)
         accept = power >= 1.0
@@ -114,8 +116,8 @@ class AdaptiveFilter:
     def checkpoint(self, state: State, target: jax.Array) -> tuple[State, Node]:
         """Return the node at a checkpoint that was reached or passed, and the state to continue from.
 
-        The step that passed the checkpoint is cut in two without another look at the equation: the part before it is
-        recorded, the part after it is the first link of the way back to this checkpoint.
+        The step that passed the checkpoint is cut in two without another look at the equation: the part
+        before it is recorded, the part after it is the first link of the way back to this checkpoint.
         """
         passed = state.now.t > target + self.slack
         before, now = state.before, state.now

@@ -17,7 +17,7 @@ def _is_quantity(leaf) -> bool:
 
 def unit_of(*values) -> u.Unit | None:
     """Return the unit of the first quantity among ``values``, or None."""
-    return next((u.get_unit(value) for value in values if _is_quantity(value) and not value.is_unitless), None)
+    return next((u.get_unit(x) for x in values if _is_quantity(x) and not x.is_unitless), None)
 
 
 class Coordinates:
@@ -45,14 +45,16 @@ class Coordinates:
     def to_vector(self, where: str, tree, derivative: int) -> jax.Array:
         """Ravel a state or one of its derivatives, shape (d,)."""
         unit = self._unit(derivative)
-        plain = jax.tree.map(lambda leaf: jnp.asarray(magnitude(where, leaf, unit)), tree, is_leaf=_is_quantity)
+        plain = jax.tree.map(
+            lambda leaf: jnp.asarray(magnitude(where, leaf, unit)), tree, is_leaf=_is_quantity
+        )
         expected, got = jax.tree.map(jnp.shape, self._example), jax.tree.map(jnp.shape, plain)
         if expected != got:
             raise ArgumentError(where, f"must have the structure and shapes of the state, {expected}", got)
         return ravel_pytree(plain)[0].astype(self.dtype)
 
     def to_tree(self, vectors: jax.Array, derivative: int):
-        """Give vectors, shape (..., d), the structure and unit of the state, with the leading axes in each leaf."""
+        """Give vectors, shape (..., d), the structure and unit of the state; leading axes lead each leaf."""
         unravel = self._unravel
         for _ in range(vectors.ndim - 1):
             unravel = jax.vmap(unravel)
@@ -73,14 +75,14 @@ def _all_floats(tree) -> bool:
 
 
 class Equation:
-    """Hold an initial value problem in vector form: ``field(t, coefficients) -> (d,)``, coefficients (order, d)."""
+    """Hold an initial value problem in vector form; ``field`` maps coefficients (order, d) to (d,)."""
 
     def __init__(self, where: str, f: Callable, u0, t0, *others, order: int, args):
         self.order = check_count(f"{where}.order", order)
         initial = (u0,) if self.order == 1 else tuple(u0)
         if len(initial) != self.order:
-            raise ArgumentError(f"{where}.u0", f"must be a tuple of {self.order} states for order={self.order}",
-                                f"{len(initial)}")  # fmt: skip
+            rule = f"must be a tuple of {self.order} states for order={self.order}"
+            raise ArgumentError(f"{where}.u0", rule, len(initial))
         self.time_unit = unit_of(t0, *others)
         self.state = Coordinates(where, initial[0], self.time_unit)
         self.where, self._f, self._args = where, f, args
@@ -89,7 +91,11 @@ class Equation:
 
     def time(self, where: str, value) -> jax.Array:
         """Return a time as a plain number of the filter's precision."""
-        return jnp.asarray(magnitude(where, value, self.time_unit or u.UNITLESS), self.state.dtype)
+        return jnp.asarray(self.plain_time(where, value), self.state.dtype)
+
+    def plain_time(self, where: str, value):
+        """Return a time without its unit; a concrete one stays concrete in a trace, so it can be checked."""
+        return magnitude(where, value, self.time_unit or u.UNITLESS)
 
     def with_time_unit(self, value: jax.Array):
         """Attach the unit of time, if there is one."""

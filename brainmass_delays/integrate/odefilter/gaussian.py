@@ -1,8 +1,9 @@
 """Gaussians and affine Gaussian kernels whose covariances are kept as square roots.
 
-A state of ``d`` entries and its derivatives share one covariance over the ``q`` coefficients: ``P = R.T @ R``, the same
-for every entry. All functions use plain coordinates. The usual rescaling by powers of the step size is not needed:
-QR decompositions and triangular solves do not change under a scaling of columns, only sums of covariances would.
+A state of ``d`` entries and its derivatives share one covariance over the ``q`` coefficients: ``P = R.T @
+R``, the same for every entry. All functions use plain coordinates. The usual rescaling by powers of the step
+size is not needed: QR decompositions and triangular solves do not change under a scaling of columns, only
+sums of covariances would.
 """
 
 from typing import NamedTuple
@@ -42,7 +43,7 @@ class Kernel(NamedTuple):
 
 
 def column_norms(matrix: jax.Array) -> jax.Array:
-    """Return the Euclidean norm of each column; the gradient of a zero column is zero, and squares never underflow."""
+    """Return the norm of each column; a zero column has gradient zero, and squares never underflow."""
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(matrix), axis=-2, keepdims=True))
     positive = largest > 0
     scale = jnp.where(positive, largest, 1.0)
@@ -64,7 +65,7 @@ def predict(gaussian: Gaussian, transition: Transition) -> Gaussian:
 
 
 def predict_and_reverse(gaussian: Gaussian, transition: Transition) -> tuple[Gaussian, Kernel]:
-    """Carry a Gaussian over one step, and return the kernel that leads back from the end of the step to its start."""
+    """Carry a Gaussian over one step; also return the kernel that leads from its end back to its start."""
     matrix, noise = transition
     size = len(matrix)
     joint = triangularize(
@@ -86,7 +87,7 @@ def _solve(factor: jax.Array, right: jax.Array) -> jax.Array:
 def observe(
     gaussian: Gaussian, row: int, residual: jax.Array, noise_std: jax.Array
 ) -> tuple[Gaussian, jax.Array]:
-    """Condition on "coefficient ``row``, less its data, is ``residual``"; also return the std of that residual.
+    """Condition on "coefficient ``row`` less its data is ``residual``"; also return the std of that.
 
     The root is updated without a decomposition: with ``v`` the column of the root and ``S = v.v + noise^2``,
     ``R - c v (v.R) / S`` is the exact root of the posterior (Potter's formula; a projection without noise).
@@ -128,7 +129,7 @@ def rescale(distribution: Gaussian | Kernel, scale: jax.Array) -> Gaussian | Ker
 
 
 def backward_marginals(terminal: Gaussian, kernels: Kernel) -> Gaussian:
-    """Push ``terminal`` back through ``n`` stacked kernels; return the ``n + 1`` marginals in order of time."""
+    """Push ``terminal`` back through n stacked kernels; return the n + 1 marginals in order of time."""
 
     def body(gaussian, kernel):
         gaussian = push(kernel, gaussian)

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+import brainunit as u
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..._core.checks import ArgumentError, check_choice
 from ..._core.status import OK, is_traced
@@ -53,28 +55,32 @@ def solve_filter_on_grid(
 
     Notes
     -----
-    Cost and memory of K steps; reverse mode as well. No step size is controlled: the error is unknown, its order is
-    ``num``. Gradients are exact, also in the times of the grid.
+    Cost and memory of K steps; reverse mode as well. No step size is controlled: the error is unknown, its
+    order is ``num``. Gradients are exact, also in the times of the grid.
 
     Examples
     --------
     >>> import jax.numpy as jnp
     >>> from brainmass_delays.integrate import solve_filter_on_grid
-    >>> solution = solve_filter_on_grid(lambda t, y, args: -y, jnp.array([1.0]), jnp.linspace(0.0, 1.0, 21), num=2)
+    >>> grid = jnp.linspace(0.0, 1.0, 21)
+    >>> solution = solve_filter_on_grid(lambda t, y, args: -y, jnp.array([1.0]), grid, num=2)
     >>> print(solution.u.shape, round(float(solution.u[-1, 0]), 3))
     (21, 1) 0.368
     """
     where = "solve_filter_on_grid"
     check_choice(f"{where}.strategy", strategy, GRID_STRATEGIES)
-    if jnp.ndim(getattr(grid, "mantissa", grid)) != 1 or len(grid) < 2:
-        raise ArgumentError(f"{where}.grid", "must have shape (K,) with K > 1", jnp.shape(grid))
+    if np.ndim(u.get_magnitude(grid)) != 1 or len(grid) < 2:
+        raise ArgumentError(
+            f"{where}.grid", "must have shape (K,) with K > 1", np.shape(u.get_magnitude(grid))
+        )
     filter = Filter(
         where, f, u0, grid[0], num=num, order=order, args=args, output_scale=output_scale,
         calibration=calibration, damp=damp,
     )  # fmt: skip
-    times = filter.equation.time(f"{where}.grid", grid)
-    if not is_traced(times) and jnp.any(jnp.diff(times) <= 0):
+    times = filter.equation.plain_time(f"{where}.grid", grid)
+    if not is_traced(times) and np.any(np.diff(np.asarray(times)) <= 0):
         raise ArgumentError(f"{where}.grid", "must increase", times)
+    times = filter.equation.time(f"{where}.grid", grid)
     run = march(filter, times, smoothing=strategy == "fixed-interval")
     return finish(where, filter, run, correct_underconfidence)
 

@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from ..._core.checks import ArgumentError, check_positive
-from ..._core.status import is_traced
+from ..._core.checks import ArgumentError
 from .coordinates import Coordinates
 from .gaussian import Gaussian, observe, push, residual_std
 from .solution import FilterSolution
+from .step import checked_positive
 
 
 def log_likelihood_terminal(solution: FilterSolution, data, *, obs_std) -> jax.Array:
@@ -34,12 +34,13 @@ def log_likelihood_terminal(solution: FilterSolution, data, *, obs_std) -> jax.A
 
     Notes
     -----
-    A large ``output_scale`` of the prior flattens the likelihood, a small one sharpens it: lowering it during a fit
-    ("tempering") leads past local optima [1]_. Use ``calibration='none'`` for it. Gradients are exact.
+    A large ``output_scale`` of the prior flattens the likelihood, a small one sharpens it: lowering it during
+    a fit ("tempering") leads past local optima [1]_. Use ``calibration='none'`` for it. Gradients are exact.
 
     References
     ----------
-    .. [1] J. Beck, N. Bosch, M. Deistler, K. Kadhim, J. Macke, P. Hennig, P. Berens. Diffusion tempering improves
+    .. [1] J. Beck, N. Bosch, M. Deistler, K. Kadhim, J. Macke, P. Hennig, P. Berens. Diffusion tempering
+    improves
        parameter estimation with probabilistic integrators for ordinary differential equations. ICML 2024.
 
     Examples
@@ -63,14 +64,15 @@ def log_likelihood_series(solution: FilterSolution, data, *, obs_std, average: b
     Parameters
     ----------
     solution : FilterSolution
-        From a smoother, reported at the K times of the data: `solve_filter` with ``save_at`` and 'fixed-point', or
-        `solve_filter_on_grid` with 'fixed-interval'.
+        From a smoother, reported at the K times of the data: `solve_filter` with ``save_at`` and
+        'fixed-point', or `solve_filter_on_grid` with 'fixed-interval'.
     data : pytree like the state, leaves of shape (K, ...)
         Observed values, of every entry of the state.
     obs_std : float, quantity, or array of shape (K,)
         Standard deviation of the observation noise, positive.
     average : bool, default True
-        Divide by K, which keeps losses of series of different lengths comparable. False: the log-likelihood itself.
+        Divide by K, which keeps losses of series of different lengths comparable. False: the log-likelihood
+        itself.
 
     Returns
     -------
@@ -116,8 +118,9 @@ def log_likelihood_series(solution: FilterSolution, data, *, obs_std, average: b
         kernel, vector, noise = row
         return observed(push(kernel, gaussian), vector, noise)
 
-    last, density = observed(solution.posterior.terminal, vectors[-1], noises[-1])
-    _, densities = jax.lax.scan(body, last, (solution.posterior.kernels, vectors[:-1], noises[:-1]), reverse=True)
+    terminal, kernels = solution.posterior
+    last, density = observed(terminal, vectors[-1], noises[-1])
+    _, densities = jax.lax.scan(body, last, (kernels, vectors[:-1], noises[:-1]), reverse=True)
     total = density + jnp.sum(densities)
     return total / n_times if average else total
 
@@ -128,12 +131,11 @@ def _border(where: str, solution: FilterSolution, obs_std) -> tuple[Coordinates,
     if jnp.ndim(solution.accepted):
         example = jax.tree.map(lambda rows: rows[0], example)
     coordinates = Coordinates(where, example, None)
-    noise = coordinates.magnitude(f"{where}.obs_std", obs_std)
-    if not is_traced(noise):
-        check_positive(f"{where}.obs_std", noise)
-    return coordinates, noise
+    where = f"{where}.obs_std"
+    return coordinates, coordinates.magnitude(where, checked_positive(where, obs_std))
 
 
 def _log_density(residual: jax.Array, std: jax.Array) -> jax.Array:
     """Evaluate the normal log-density of independent entries with one standard deviation."""
-    return -0.5 * jnp.sum((residual / std) ** 2) - residual.size * (jnp.log(std) + 0.5 * jnp.log(2.0 * jnp.pi))
+    normalization = residual.size * (jnp.log(std) + 0.5 * jnp.log(2.0 * jnp.pi))
+    return -0.5 * jnp.sum((residual / std) ** 2) - normalization

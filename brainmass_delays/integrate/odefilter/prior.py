@@ -15,7 +15,7 @@ from .gaussian import Transition
 
 
 class WienerPrior(NamedTuple):
-    """Describe a solution before the equation is looked at: initial coefficients, their covariance, the diffusion.
+    """Describe a solution before its equation is used: initial coefficients, their covariance, the diffusion.
 
     A pytree: differentiate with respect to all of it, or to one field. `wiener_prior` builds one.
 
@@ -24,7 +24,8 @@ class WienerPrior(NamedTuple):
     mean : tuple of ``q`` pytrees like the state
         The solution and its first ``q - 1`` derivatives at the initial time (not divided by factorials).
     cholesky : array, shape (q, q)
-        A factor ``L`` of the initial covariance ``L @ L.T``, shared by all entries of the state. Zero: exactly known.
+        A factor ``L`` of the initial covariance ``L @ L.T``, shared by all entries of the state. Zero:
+        exactly known.
     output_scale : float
         The diffusion ``sigma`` of the process, in units of the state and of time.
     """
@@ -95,20 +96,19 @@ def _derivative_like(zero):
 
 def _coefficient_stds(initial_std, known: int, diffuse: int, diffuse_std) -> jax.Array:
     """Return one standard deviation per coefficient, the diffuse ones last."""
-    std = jnp.stack([jnp.asarray(s, float) for s in initial_std]) if isinstance(initial_std, (list, tuple)) else (
-        jnp.asarray(initial_std, float)
-    )  # fmt: skip
+    for value in (*jax.tree.leaves(initial_std), diffuse_std):
+        if not is_traced(value) and not np.all(np.asarray(value) >= 0):
+            raise ArgumentError("wiener_prior.initial_std", "must not be negative, nor diffuse_std", value)
+    std = jnp.asarray(initial_std, float)
     if std.shape not in ((), (known,)):
         raise ArgumentError("wiener_prior.initial_std", f"must be one number or one per coefficient, {known}",
                             f"shape {std.shape}")  # fmt: skip
-    if not is_traced((std, diffuse_std)) and (jnp.any(~(std >= 0)) or not diffuse_std >= 0):
-        raise ArgumentError("wiener_prior.initial_std", "must not be negative, nor diffuse_std", std)
     return jnp.concatenate([jnp.broadcast_to(std, (known,)), jnp.full(diffuse, diffuse_std, std.dtype)])
 
 
 @functools.lru_cache
 def _unit_process(order: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return ``1 / (j - i)!`` above the diagonal, the root of the scaled noise, and its scales ``1 / (order - i)!``."""
+    """Return ``1 / (j - i)!`` for j >= i, a root of the scaled noise, and its scales ``1 / (order - i)!``."""
     row, column = np.indices((order + 1, order + 1))
     factorial = np.vectorize(math.factorial, otypes=[float])
     taylor = np.triu(1.0 / factorial(np.abs(column - row)))
@@ -117,7 +117,7 @@ def _unit_process(order: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def transition(order: int, step: jax.Array, scale: jax.Array) -> Transition:
-    """Discretize the ``order``-times integrated Wiener process of diffusion ``scale`` over a positive step."""
+    """Discretize the integrated Wiener process of some order and diffusion over a positive step."""
     taylor, noise, scales = _unit_process(order)
     powers = jnp.stack([step**k for k in range(order + 1)])
     row, column = np.indices(taylor.shape)

@@ -12,7 +12,7 @@ from .step import Filter
 
 
 class Posterior(NamedTuple):
-    """Hold a smoothed path: its last state, and the kernels that lead from each reported time to the one before.
+    """Hold a smoothed path: its last state, and the kernels from each reported time to the one before.
 
     Attributes
     ----------
@@ -40,11 +40,11 @@ class FilterSolution:
     mean : tuple of q pytrees
         The solution and its derivatives, each like the state.
     std : tuple of q arrays or quantities
-        Standard deviation of each derivative, **one number for all entries of the state**. It measures what the model
-        of the solver has not resolved, in units of its diffusion: without calibration it says nothing about the size
-        of the error (400 times too large and 35 times too small both occur), with ``calibration='mle'`` or
-        ``'dynamic'`` it has the order of magnitude of the local error, averaged over the entries. It is never a bound,
-        and it does not contain the uncertainty of parameters or data.
+        Standard deviation of each derivative, **one number for all entries of the state**. It measures what
+        the model of the solver has not resolved, in units of its diffusion: without calibration it says
+        nothing about the size of the error (400 times too large and 35 times too small both occur), with
+        ``calibration='mle'`` or ``'dynamic'`` it has the order of magnitude of the local error, averaged over
+        the entries. It is never a bound, and it does not contain the uncertainty of parameters or data.
     output_scale : array
         The diffusion behind ``std``: the prior's, times the calibrated factor for ``calibration='mle'``.
     accepted : array of int

@@ -4,16 +4,18 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from ..._core.checks import ArgumentError, check_choice, check_count, check_positive
+from ..._core.checks import ArgumentError, check_choice, check_count
 from ..._core.status import MAX_STEPS_REACHED, OK, flag, is_traced
+from ..control import Controller, resolve_controller
 from ..loops import resolve
-from .acceptance import CONTROLLERS, ERROR_NORMS, INITIAL_STEPS
+from .acceptance import ERROR_NORMS, INITIAL_STEPS, SAFETY
 from .adaptive import AdaptiveFilter, Node, State
 from .coordinates import Equation
 from .grid import march
 from .solution import FilterSolution, Run, finish
-from .step import Filter
+from .step import Filter, checked_positive
 
 STRATEGIES = ("filter", "fixed-point", "fixed-interval")
 
@@ -31,7 +33,7 @@ def solve_filter(
     rtol=1e-3,
     atol=1e-3,
     dt0=0.1,
-    controller: str | Callable = "integral",
+    controller: str | Controller = "integral",
     strategy: str | None = None,
     calibration: str = "none",
     correct_underconfidence: bool = True,
@@ -46,16 +48,19 @@ def solve_filter(
 ) -> FilterSolution:
     """Solve an initial value problem to tolerance by Bayesian filtering, with an uncertainty and derivatives.
 
-    The prior is an integrated Wiener process; each step conditions it on the equation, linearized to order zero
-    ("EK0"), with one covariance for all entries of the state. No Jacobian is needed; the method is explicit.
+    The prior is an integrated Wiener process; each step conditions it on the equation, linearized to order
+    zero ("EK0"), with one covariance for all entries of the state. No Jacobian is needed; the method is
+    explicit.
 
     Parameters
     ----------
     f : callable
-        ``f(t, u, args)``, the derivative of ``u``; for ``order=2`` ``f(t, u, du, args)``, its second derivative.
+        ``f(t, u, args)``, the derivative of ``u``; for ``order=2`` ``f(t, u, du, args)``, its second
+        derivative.
     u0 : pytree of arrays or quantities, or WienerPrior
-        Initial value, for ``order=2`` the tuple ``(u, du)``. All leaves have one unit, as they share one variance.
-        A `WienerPrior` instead fixes all initial coefficients (to train them, or to make them uncertain).
+        Initial value, for ``order=2`` the tuple ``(u, du)``. All leaves have one unit, as they share one
+        variance. A `WienerPrior` instead fixes all initial coefficients (to train them, or to make them
+        uncertain).
     t0, t1 : float or quantity
         First and last time, ``t1`` after ``t0``.
     args : pytree, optional
@@ -65,30 +70,34 @@ def solve_filter(
     order : int, default 1
         Order of the equation.
     output_scale : float, default 1.0
-        Diffusion of the prior. Uncalibrated, it scales ``std`` and changes nothing else, as the start is exact.
+        Diffusion of the prior. Uncalibrated, it scales ``std`` and changes nothing else, as the start is
+        exact.
     rtol, atol : float, default 1e-3
         Relative and absolute tolerance of the error of one step; ``atol`` may have the unit of the state.
     dt0 : float, quantity or {'ratio', 'hairer'}, default 0.1
-        First step, or the rule that finds it: one percent of ``|u| / |u'|``, or the rule of Hairer, Nørsett and Wanner.
-    controller : {'integral', 'pi'} or callable, default 'integral'
-        Step-size control. A callable maps ``(power, memory)`` to the factor of the next step and the new memory (which
-        starts at 1); a power of at least 1 is an accepted step.
+        First step, or the rule that finds it: one percent of ``|u| / |u'|``, or the rule of Hairer, Nørsett
+        and Wanner.
+    controller : {'integral', 'pi', 'pid'} or Controller, default 'integral'
+        Step-size control; the named ones with safety factor 0.95.
     strategy : {'filter', 'fixed-point', 'fixed-interval'}, optional
-        ``'filter'``: a state knows its past only. ``'fixed-point'``: the states at ``save_at`` know the whole interval,
-        memory is one state per checkpoint however many steps there are. ``'fixed-interval'``: so does every accepted
-        step; all are returned, padded to ``max_steps + 1`` rows by repeating the end. Default: 'fixed-point' with
-        ``save_at``, else 'filter'; at the end time all three agree.
+        ``'filter'``: a state knows its past only. ``'fixed-point'``: the states at ``save_at`` know the whole
+        interval, memory is one state per checkpoint however many steps there are. ``'fixed-interval'``: so
+        does every accepted step; all are returned, padded to ``max_steps + 1`` rows by repeating the end.
+        Default: 'fixed-point' with ``save_at``, else 'filter'; at the end time all three agree.
     calibration : {'none', 'mle', 'dynamic'}, default 'none'
-        What ``std`` is measured by. ``'none'``: the diffusion of the prior (right for likelihoods with a tempered
-        ``output_scale``; otherwise no error bar). ``'mle'``: all of it rescaled once by the residuals seen (choose this
-        to report ``std``). ``'dynamic'``: one diffusion per step; changes the steps too.
+        What ``std`` is measured by. ``'none'``: the diffusion of the prior (right for likelihoods with a
+        tempered ``output_scale``; otherwise no error bar). ``'mle'``: all of it rescaled once by the
+        residuals seen (choose this to report ``std``). ``'dynamic'``: one diffusion per step; changes the
+        steps too.
     correct_underconfidence : bool, default True
-        For 'mle': divide the scale by the square root of the number of steps, as solutions are smoother than the prior.
+        For 'mle': divide the scale by the square root of the number of steps, as solutions are smoother than
+        the prior.
     save_at : array or quantity, shape (K,), optional
-        Checkpoints, increasing, in ``[t0, t1]``. The solver stops at the last one. Default: ``t1`` alone is reported.
+        Checkpoints, increasing, in ``[t0, t1]``. The solver stops at the last one. Default: ``t1`` alone is
+        reported.
     clip : bool, optional
-        Shorten steps to end on the checkpoints, instead of stepping over them and interpolating (then ``f`` is
-        evaluated beyond the last one). Default: True without ``save_at``, else False.
+        Shorten steps to end on the checkpoints, instead of stepping over them and interpolating (then ``f``
+        is evaluated beyond the last one). Default: True without ``save_at``, else False.
     damp : float, default 0.0
         Standard deviation of noise added to the observation "the residual is zero".
     error_norm : {'scale_then_rms', 'rms_then_scale'}, default 'scale_then_rms'
@@ -100,9 +109,9 @@ def solve_filter(
     max_steps : int, default 4096
         Most attempts, rejected ones included, up to the last checkpoint.
     while_loop : {'lax', 'bounded', 'checkpointed'} or callable, default 'lax'
-        The loop over attempts. 'lax' has no reverse mode; see `while_loop`. A callable gets ``(cond, body, init)``;
-        with ``save_at`` it runs once per checkpoint. 'fixed-interval' replays the accepted steps by a scan, which has
-        a reverse mode with every loop.
+        The loop over attempts. 'lax' has no reverse mode; see `while_loop`. A callable gets ``(cond, body,
+        init)``; with ``save_at`` it runs once per checkpoint. 'fixed-interval' replays the accepted steps by
+        a scan, which has a reverse mode with every loop.
 
     Returns
     -------
@@ -113,22 +122,25 @@ def solve_filter(
     ArgumentError
         For unusable arguments.
     RunError
-        Eagerly, if ``max_steps`` is reached, a value is not finite ten attempts in a row, or the step underflows; the
-        message has the time reached. Under ``jit``, ``vmap`` and ``grad`` look at ``status`` and ``t`` instead.
+        Eagerly, if ``max_steps`` is reached, a value is not finite ten attempts in a row, or the step
+        underflows; the message has the time reached. Under ``jit``, ``vmap`` and ``grad`` look at ``status``
+        and ``t`` instead.
 
     Notes
     -----
-    Cost: one evaluation of ``f`` and one QR decomposition of shape (2 q, q), q = ``num + order``, per attempt (twice
-    that size for smoothers), whatever the size of the state.
+    Cost: one evaluation of ``f`` and one QR decomposition of shape (2 q, q), q = ``num + order``, per attempt
+    (twice that size for smoothers), whatever the size of the state.
 
-    The gradient is the exact derivative of the discrete recursion with the accepted steps held constant: in ``u0``,
-    ``args``, ``t0``, ``t1``, the prior, ``output_scale`` and ``damp``, of means, standard deviations and likelihoods.
-    Two things are constants by choice, the step lengths and the local scales of 'dynamic'. For an exactly known start
-    the mean does not depend on ``output_scale``: that gradient is zero up to rounding.
+    The gradient is the exact derivative of the discrete recursion with the accepted steps held constant: in
+    ``u0``, ``args``, ``t0``, ``t1``, the prior, ``output_scale`` and ``damp``, of means, standard deviations
+    and likelihoods. Two things are constants by choice, the step lengths and the local scales of 'dynamic'.
+    For an exactly known start the mean does not depend on ``output_scale``: that gradient is zero up to
+    rounding.
 
     References
     ----------
-    .. [1] M. Schober, S. Särkkä, P. Hennig. A probabilistic model for the numerical solution of initial value problems.
+    .. [1] M. Schober, S. Särkkä, P. Hennig. A probabilistic model for the numerical solution of initial value
+    problems.
        Statistics and Computing 29 (2019) 99-122.
     .. [2] N. Bosch, P. Hennig, F. Tronarp. Calibrated adaptive probabilistic ODE solvers. AISTATS 2021.
     .. [3] N. Krämer. Adaptive probabilistic ODE solvers without adaptive memory requirements. ProbNum 2025.
@@ -153,17 +165,15 @@ def solve_filter(
     )  # fmt: skip
     equation = filter.equation
     strategy = _check_strategy(strategy, save_at)
-    targets = _check_times(where, equation, t1, save_at)
-    atol = equation.state.magnitude(f"{where}.atol", atol)
-    for name, value in (("rtol", rtol), ("atol", atol)):
-        if not is_traced(value):
-            check_positive(f"{where}.{name}", value)
+    targets = _check_times(where, equation, t0, t1, save_at)
+    rtol = checked_positive(f"{where}.rtol", rtol)
+    atol = equation.state.magnitude(f"{where}.atol", checked_positive(f"{where}.atol", atol))
     max_steps = check_count(f"{where}.max_steps", max_steps)
     adaptive = AdaptiveFilter(
         filter,
         rtol=rtol,
         atol=atol,
-        controller=_lookup(f"{where}.controller", controller, CONTROLLERS),
+        controller=resolve_controller(controller, f"{where}.controller", safety=SAFETY),
         tolerance_norm=ERROR_NORMS[error_norm],
         per_unit_step=error_per_unit_step,
         clip=save_at is None if clip is None else clip,
@@ -206,7 +216,7 @@ def _stop_at(adaptive: AdaptiveFilter, state: State, targets: jax.Array) -> Run:
 
 
 def _replay(adaptive: AdaptiveFilter, state: State, target: jax.Array) -> Run:
-    """Find the accepted steps first, then smooth over them as over a grid; step lengths are constants anyway."""
+    """Find the accepted steps, then smooth over them as over a grid; step lengths are constants anyway."""
 
     def body(carry):
         state, times = carry
@@ -222,11 +232,6 @@ def _replay(adaptive: AdaptiveFilter, state: State, target: jax.Array) -> Run:
     return run._replace(rejected=state.attempts - state.accepted, status=state.status)
 
 
-def _lookup(where: str, choice, table):
-    """Return a callable as it is, and the entry of a table for a name."""
-    return choice if callable(choice) else table[check_choice(where, choice, table)]
-
-
 def _check_strategy(strategy: str | None, save_at) -> str:
     """Return the strategy, by default the one that fits the output asked for."""
     if strategy is None:
@@ -238,21 +243,22 @@ def _check_strategy(strategy: str | None, save_at) -> str:
     return strategy
 
 
-def _check_times(where: str, equation: Equation, t1, save_at) -> jax.Array:
+def _check_times(where: str, equation: Equation, t0, t1, save_at) -> jax.Array:
     """Return the times to stop at, in order."""
-    end = equation.time(f"{where}.t1", t1)
-    if not is_traced((equation.t0, end)) and not end > equation.t0:
-        raise ArgumentError(f"{where}.t1", f"must be after t0={equation.t0}", end)
-    if save_at is None:
-        return end[None]
-    times = equation.time(f"{where}.save_at", save_at)
-    if times.ndim != 1 or len(times) == 0:
-        raise ArgumentError(f"{where}.save_at", "must have shape (K,) with K > 0", times.shape)
-    if not is_traced((times, equation.t0, end)) and (
-        jnp.any(jnp.diff(times) <= 0) or times[0] < equation.t0 or times[-1] > end
-    ):
-        raise ArgumentError(f"{where}.save_at", f"must increase within [{equation.t0}, {end}]", times)
-    return times
+    targets = t1 if save_at is None else save_at
+    start, end, times = (
+        equation.plain_time(f"{where}.{name}", value)
+        for name, value in (("t0", t0), ("t1", t1), ("save_at", targets))
+    )
+    if not is_traced((start, end)) and not np.asarray(end) > np.asarray(start):
+        raise ArgumentError(f"{where}.t1", f"must be after t0={start}", end)
+    if save_at is not None and (np.ndim(times) != 1 or len(times) == 0):
+        raise ArgumentError(f"{where}.save_at", "must have shape (K,) with K > 0", np.shape(times))
+    if save_at is not None and not is_traced((start, end, times)):
+        times = np.asarray(times)
+        if np.any(np.diff(times) <= 0) or times[0] < start or times[-1] > end:
+            raise ArgumentError(f"{where}.save_at", f"must increase within [{start}, {end}]", times)
+    return jnp.atleast_1d(equation.time(f"{where}.t1", targets))
 
 
 def _first_step(where: str, filter: Filter, dt0, rtol, atol) -> jax.Array:
@@ -260,7 +266,4 @@ def _first_step(where: str, filter: Filter, dt0, rtol, atol) -> jax.Array:
     if isinstance(dt0, str):
         rule = INITIAL_STEPS[check_choice(where, dt0, INITIAL_STEPS)]
         return rule(filter.equation, rtol, atol, filter.n_coefficients - 1)
-    step = filter.equation.time(where, dt0)
-    if not is_traced(step):
-        check_positive(where, step)
-    return step
+    return filter.equation.time(where, checked_positive(where, dt0))

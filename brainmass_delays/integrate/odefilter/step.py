@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import brainunit as u
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..._core.checks import ArgumentError, check_choice, check_count, check_positive
 from ..._core.status import is_traced
@@ -18,7 +20,7 @@ DEFAULT_NUM = 3
 
 
 class Step(NamedTuple):
-    """Hold the corrected state at the end of a step, the way back, and what calibration and step control need."""
+    """Hold the state at the end of a step, the way back, and what calibration and control need."""
 
     gaussian: Gaussian
     kernel: Kernel | None
@@ -34,6 +36,8 @@ class Filter:
         self, where: str, f: Callable, u0, t0, *others, num, order, args, output_scale, calibration, damp
     ):
         check_choice(f"{where}.calibration", calibration, CALIBRATIONS)
+        if not is_traced(damp) and not np.all(np.asarray(damp) >= 0):
+            raise ArgumentError(f"{where}.damp", "must not be negative", damp)
         self.calibration, self.damp = calibration, damp
         prior = u0 if isinstance(u0, WienerPrior) else None
         if prior is not None:
@@ -64,7 +68,7 @@ class Filter:
         return transition(self.n_coefficients - 1, step, scale * self.output_scale)
 
     def step(self, gaussian: Gaussian, t: jax.Array, step: jax.Array, *, smoothing: bool) -> Step:
-        """Step from ``t`` to ``t + step`` with the equation linearized to order zero at the extrapolated mean."""
+        """Step from ``t`` to ``t + step``, the equation linearized to order zero at the extrapolated mean."""
         order, damp = self.equation.order, jnp.asarray(self.damp, gaussian.mean.dtype)
         extrapolation = self.transition(step, 1.0)
         mean = extrapolation.matrix @ gaussian.mean
@@ -75,7 +79,9 @@ class Filter:
             scale = jax.lax.stop_gradient(rms / residual_std(extrapolation.noise, order, damp))
             extrapolation = self.transition(step, scale)
         predicted, kernel = (
-            predict_and_reverse(gaussian, extrapolation) if smoothing else (predict(gaussian, extrapolation), None)
+            predict_and_reverse(gaussian, extrapolation)
+            if smoothing
+            else (predict(gaussian, extrapolation), None)
         )
         corrected, std = observe(predicted, order, residual, damp)
         surprise = jnp.mean((residual / jnp.where(std > 0, std, 1.0)) ** 2)
@@ -86,13 +92,17 @@ def _check_prior(where: str, prior: WienerPrior, num, order: int, output_scale) 
     """Refuse options that a ready-made prior already fixes, and priors too short for the equation."""
     for name, value in (("num", num), ("output_scale", output_scale)):
         if value is not None:
-            raise ArgumentError(f"{where}.{name}", "must be left out if u0 is a prior", value, "Put it into the prior")
+            raise ArgumentError(
+                f"{where}.{name}", "must be left out if u0 is a prior", value, "Put it into the prior"
+            )
     if len(prior.mean) <= order:
         raise ArgumentError(f"{where}.u0", f"must have at least {order + 1} coefficients for order={order}",
                             len(prior.mean))  # fmt: skip
 
 
-def check_nonnegative(where: str, value) -> None:
-    """Refuse a concrete number below zero."""
-    if not is_traced(value) and value != 0:
-        check_positive(where, value)
+def checked_positive(where: str, value):
+    """Return ``value`` unless it is concrete and not positive."""
+    plain = u.get_magnitude(value)
+    if not is_traced(plain):
+        check_positive(where, plain)
+    return value

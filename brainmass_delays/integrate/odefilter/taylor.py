@@ -9,7 +9,7 @@ from jax.experimental.jet import jet
 from ..._core.checks import check_choice, check_count
 from .coordinates import Equation
 
-# Raised by Taylor mode for operations without a rule (loops, `arctan`, functions with a derivative of their own).
+# Raised by Taylor mode for operations without a rule: loops, `arctan`, functions with a rule of their own.
 _NO_RULE = (NotImplementedError, KeyError, jax.errors.UnexpectedTracerError)
 
 
@@ -21,7 +21,8 @@ def taylor_coefficients(
     Parameters
     ----------
     f : callable
-        ``f(t, u, args)``, the derivative of ``u``; for ``order=2`` ``f(t, u, du, args)``, its second derivative.
+        ``f(t, u, args)``, the derivative of ``u``; for ``order=2`` ``f(t, u, du, args)``, its second
+        derivative.
     u0 : pytree of arrays or quantities
         Initial value; for ``order=2`` the tuple ``(u, du)``.
     t0 : float or quantity
@@ -33,8 +34,9 @@ def taylor_coefficients(
     args : pytree, optional
         Passed to ``f``.
     method : {'auto', 'jet', 'jvp'}, default 'auto'
-        ``'jet'``: Taylor mode, cost ``num**2`` evaluations; knows no loops and no function with a rule of its own.
-        ``'jvp'``: nested forward mode, cost ``2**num``, any function. ``'auto'``: the first if it can, else the second.
+        ``'jet'``: Taylor mode, cost ``num**2`` evaluations; knows no loops and no function with a rule of its
+        own. ``'jvp'``: nested forward mode, cost ``2**num``, any function. ``'auto'``: the first if it can,
+        else the second.
 
     Returns
     -------
@@ -43,8 +45,8 @@ def taylor_coefficients(
 
     Notes
     -----
-    The explicit time dependence of ``f`` is differentiated too: ``y' = sin(3 t)`` has the coefficients 0, 0, 3, 0.
-    Gradients in ``u0``, ``args`` and ``t0`` are exact.
+    The explicit time dependence of ``f`` is differentiated too: ``y' = sin(3 t)`` has the coefficients 0, 0,
+    3, 0. Gradients in ``u0``, ``args`` and ``t0`` are exact.
 
     References
     ----------
@@ -54,7 +56,8 @@ def taylor_coefficients(
     --------
     >>> import jax.numpy as jnp
     >>> from brainmass_delays.integrate import taylor_coefficients
-    >>> [float(c[0]) for c in taylor_coefficients(lambda t, y, args: jnp.sin(3 * t), jnp.zeros(1), 0.0, num=3)]
+    >>> rows = taylor_coefficients(lambda t, y, args: jnp.sin(3 * t), jnp.zeros(1), 0.0, num=3)
+    >>> [float(row[0]) for row in rows]
     [0.0, 0.0, 3.0, 0.0]
     """
     check_choice("taylor_coefficients.method", method, ("auto", "jet", "jvp"))

@@ -21,11 +21,11 @@ def triangularize(matrix: jax.Array) -> jax.Array:
 
     Notes
     -----
-    With ``M = Q R``, ``X = Q.T dM`` and ``Y = X R^-1`` the derivative is ``dR = X - W R``,
-    ``W = tril(Y, -1) - tril(Y, -1).T``. Without ``W`` (the factor ``Q`` held constant) ``R.T @ R`` still has the
-    right derivative, but single blocks of ``R`` have not, and a gain read from a block is wrong.
-    Where ``M`` is rank deficient a pivot of ``R`` vanishes; its column of ``W`` is then left out, which ``R.T @ R``
-    does not notice. Forward and reverse mode, first derivatives; second ones need full rank.
+    With ``M = Q R``, ``X = Q.T dM`` and ``Y = X R^-1`` the derivative is ``dR = X - W R``, ``W = tril(Y, -1)
+    - tril(Y, -1).T``. Without ``W`` (the factor ``Q`` held constant) ``R.T @ R`` still has the right
+    derivative, but single blocks of ``R`` have not, and a gain read from a block is wrong. Where ``M`` is
+    rank deficient a pivot of ``R`` vanishes; its column of ``W`` is then left out, which ``R.T @ R`` does not
+    notice. Forward and reverse mode, first derivatives; second ones need full rank.
 
     Examples
     --------
