@@ -332,7 +332,7 @@ def _make_coupling(coupling, source, target, weights, k):
     if not callable(coupling):
         raise ArgumentError("Network.coupling", "must be a name, a Module class or a callable", repr(coupling),
                             f"Names are {', '.join(COUPLINGS)}")
-    takes_k = "k" in inspect.signature(coupling).parameters
+    takes_k = "k" in inspect.signature(coupling.__init__ if inspect.isclass(coupling) else coupling).parameters
     if not takes_k and not (np.isscalar(k) and k == 1.0):
         raise ArgumentError("Network.k", "is not an argument of the coupling given", k, "Let the coupling take k")
     module = coupling(source, target, weights, **({"k": k} if takes_k else {}))

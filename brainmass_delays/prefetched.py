@@ -12,9 +12,12 @@ import numpy as np
 from .delays import buffer as ring_buffer
 from .delays.edges import ReadPlan
 from .delays.interpolation import split
-from .delays.windows import blend, blend_sum, stage_weights, window_length, window_starts
+from .delays.windows import blend, stage_weights, window_length, window_starts
 from .integrate.blocks import BlockScan, block_scan
+from .integrate.block_reads import MirroredReads, ScatteredReads
 from .network import Network
+
+LATENESS = (0, 1)  # a step's value is known at its end, its slope belongs to its start
 
 
 def run_network(net: Network, n_steps: int, dt: u.Quantity, inputs_at: Callable, measure: Callable, *,
@@ -170,12 +173,10 @@ class _PrefetchedRun:
             new = tuple(jnp.moveaxis(t, 0, -1) for t in ((x, slope) if self.has_slopes else (x,)))
             return (values, kink), new, out
 
-        sizes = BlockScan(block, n_blocks, self.n_past - 1, self.plan.n_recent, window_length(self.rule, block),
-                          (0, 1)[:len(tracks)], done)
-        starts, _ = window_starts(self.rule, self.window_lag)
-        windows = (jnp.asarray(self.edges.sources), starts) if self.has_windows else None
+        reads, weights, starts = self._reads(block, len(tracks))
+        sizes = BlockScan(block, n_blocks, self.n_past - 1, self.plan.n_recent, LATENESS[:len(tracks)], reads, done)
         xs = jnp.zeros((n_blocks, 0))
-        (values, kink), tracks, outs = block_scan(sizes, body, (carry, kink), tracks, xs, windows, lean=lean)
+        (values, kink), tracks, outs = block_scan(sizes, body, (carry, kink), tracks, xs, weights, starts, lean=lean)
         for state, value in zip([s for s, w in zip(states, written, strict=True) if w], values, strict=True):
             state.value = value
         return tracks, kink, jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), outs)
@@ -191,26 +192,47 @@ class _PrefetchedRun:
         kink = tuple(jax.ShapeDtypeStruct(lead, dtype) for _ in range(2)) if self.has_slopes else ()
         return index, index, served, recent, kink
 
+    def _reads(self, block, n_tracks):
+        """Choose how blocks read: sums for a linear coupling, the values themselves for any other."""
+        if not self.has_windows:
+            return None, (), ()
+        length, origin = window_length(self.rule, block), self.n_past - 1
+        starts, fraction = window_starts(self.rule, self.window_lag)
+        if not self.net.is_linear:
+            return ScatteredReads(self.edges.sources, length, block, origin), (), starts
+        reads = MirroredReads(self.edges.sources, length, block, origin, self.net.offsets, LATENESS[:n_tracks])
+        kinds = {"half" if c == 0.5 else "grid": c for c in reversed(self.net.offsets)}
+        return reads, {kind: self._tap_weights(fraction, c) for kind, c in kinds.items()}, starts
+
+    def _tap_weights(self, fraction, c):
+        """Return the weights of every sample, the coupling's times the interpolation's, one array per track."""
+        stage = stage_weights(self.rule, fraction, c)
+        taps = (stage.values, stage.slopes) if self.has_slopes else (stage.values,)
+        return tuple(t * self._window_weights()[..., None] for t in taps)
+
+    def _window_weights(self):
+        return jnp.where(self.plan.windows, self.weights, 0.0)
+
     def _served(self, seen, kink, first, block):
-        """Interpolate the windows of a block for every stage: step axis first, summed over slots if the coupling is linear."""
+        """Return what every stage of every step of a block gets from the windows, step axis first."""
         if not self.has_windows:
             return {}
+        served = seen if self.net.is_linear else self._blended(seen, block)
+        if not self.has_slopes:
+            return served
+        return {c: value + jnp.moveaxis(self._kink_term(kink, c, first, block), -1, 0) for c, value in served.items()}
+
+    def _blended(self, seen, block):
+        """Interpolate the windows of a block for every stage."""
         _, fraction = window_starts(self.rule, self.window_lag)
         served = {}
         for c in self.net.offsets:
             stage = stage_weights(self.rule, fraction, c)
-            value = self._mix(seen[0], stage.values, stage.base, block)
+            value = blend(seen[0], stage.values, stage.base, block)
             if self.has_slopes:
-                value += self._mix(seen[1], stage.slopes, stage.base, block) + self._kink_term(kink, c, first, block)
+                value += blend(seen[1], stage.slopes, stage.base, block)
             served[c] = jnp.moveaxis(value, -1, 0)
         return served
-
-    def _mix(self, windows, weights, base, block):
-        """Apply tap weights to windows, and the coupling's weights where it is linear."""
-        if not self.net.is_linear:
-            return blend(windows, weights, base, block)
-        weights = weights * jnp.where(self.plan.windows, self.weights, 0.0)[..., None]
-        return blend_sum(windows, weights, base, block)
 
     def _kink_term(self, kink, c, first, block):
         """Correct the one interval that ends at the initial time by the slope before it."""
@@ -220,7 +242,7 @@ class _PrefetchedRun:
         term = jnp.where(ends_there, weight[..., None], 0.0)
         if not self.net.is_linear:
             return term
-        return jnp.einsum("ik,...ikm->...im", jnp.where(self.plan.windows, self.weights, 0.0), term)
+        return jnp.einsum("ik,...ikm->...im", self._window_weights(), term)
 
     # -------------------------------------------------------------------------------------------- one step
 

@@ -7,6 +7,9 @@ import jax.numpy as jnp
 
 from .interpolation import Interpolation, split
 
+# Windows worked on at once should stay in a core's second-level cache.
+CACHE_BYTES = 192 * 1024
+
 
 class StageWeights(NamedTuple):
     """Weigh the samples of a window for one stage: the value at step ``s`` is ``sum_q weights[..., q] window[s + base + q]``."""
@@ -76,10 +79,41 @@ def blend(windows: jax.Array, weights: jax.Array, base: int, n_steps: int) -> ja
     return sum(weights[..., q, None] * windows[..., base + q : base + q + n_steps] for q in range(weights.shape[-1]))
 
 
-def blend_sum(windows: jax.Array, weights: jax.Array, base: int, n_steps: int) -> jax.Array:
-    """Interpolate and sum over the slots: ``(..., target, slot, length)`` -> ``(..., target, step)``."""
-    return sum(jnp.einsum("ik,...ikm->...im", weights[..., q], windows[..., base + q : base + q + n_steps])
-               for q in range(weights.shape[-1]))
+def weigh_and_sum(windows: jax.Array, taps: jax.Array) -> jax.Array:
+    """Weigh and sum windows over the slots: ``(..., target, slot, length)``, ``(target, slot, tap)`` -> ``(..., target, step)``.
+
+    One product of small matrices per target reads every window once; the taps are added afterwards.
+    """
+    per_tap = jnp.einsum("ikq,...ikl->...iql", taps, windows)
+    n_taps, n_steps = taps.shape[-1], windows.shape[-1] - taps.shape[-1] + 1
+    return sum(per_tap[..., q, q : q + n_steps] for q in range(n_taps))
+
+
+def correlate(windows: jax.Array, values: jax.Array) -> jax.Array:
+    """Correlate windows ``(..., node, slot, length)`` with values ``(..., node, step)`` at every shift, ``(node, slot, tap)``."""
+    n_taps = windows.shape[-1] - values.shape[-1] + 1
+    shifted = [jnp.pad(values, [(0, 0)] * (values.ndim - 1) + [(q, n_taps - 1 - q)]) for q in range(n_taps)]
+    return jnp.einsum("...jkl,...jlq->jkq", windows, jnp.stack(shifted, -1))
+
+
+def map_rows(function, rows, n_bytes: int):
+    """Apply ``function`` to ``rows``, arrays with a leading axis of nodes, a few at a time so that windows stay in the cache.
+
+    ``n_bytes`` is what one row needs; results have the axis of nodes in front.
+    """
+    n = jax.tree.leaves(rows)[0].shape[0]
+    size = max(1, CACHE_BYTES // n_bytes)
+    if size >= n:
+        return function(rows)
+    n_chunks = -(-n // size)
+    size = -(-n // n_chunks)
+
+    def chunk(leaf):
+        padding = [(0, n_chunks * size - n)] + [(0, 0)] * (leaf.ndim - 1)
+        return jnp.pad(leaf, padding).reshape(n_chunks, size, *leaf.shape[1:])
+
+    results = jax.lax.map(function, jax.tree.map(chunk, rows))
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:n], results)
 
 
 def window_length(rule: Interpolation, block: int) -> int:
