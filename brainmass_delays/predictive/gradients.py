@@ -132,9 +132,7 @@ def compute_pc_param_grads(params, activities, y, x=None, loss_id="MSE", **energ
     ((2, 5), None)
     """
     check_labels("compute_pc_param_grads", y, loss_id)
-    params = as_params(params)
-    _check_trainable("compute_pc_param_grads.params", params)
-    return _param_grads(params, list(activities), y, x, loss_id, **energy_options)
+    return _param_grads(as_params(params), list(activities), y, x, loss_id, **energy_options)
 
 
 def compute_hpc_param_grads(model, equilib_activities, amort_activities, x, y=None):
@@ -171,7 +169,6 @@ def compute_hpc_param_grads(model, equilib_activities, amort_activities, x, y=No
     (4, 3)
     """
     model = as_params((model, None), "model")[0]
-    _check_trainable("compute_hpc_param_grads.model", model)
     return _hybrid_param_grads(model, list(equilib_activities), list(amort_activities), x, y)
 
 
@@ -190,19 +187,21 @@ def _flow(params, activities, y, x, loss_id, **options):
 @compile_over_arrays
 def _param_grads(params, activities, y, x, loss_id, **options):
     """Return ``dF/dtheta``."""
-    trainable, rest = split(params)
+    trainable, rest = _split_to_train("compute_pc_param_grads.params", params)
     return jax.grad(lambda t: energy_of_batch(join(t, rest), activities, y, x, loss_id, **options))(trainable)
 
 
 @compile_over_arrays
 def _hybrid_param_grads(model, equilib_activities, amort_activities, x, y):
     """Return the gradient of the hybrid energy."""
-    trainable, rest = split(model)
+    trainable, rest = _split_to_train("compute_hpc_param_grads.model", model)
     return jax.grad(lambda t: hybrid_energy_of_batch(join(t, rest), equilib_activities, amort_activities, x, y))(trainable)
 
 
-def _check_trainable(where, layers):
-    """Refuse layers without a single array to train."""
-    if not jax.tree.leaves(split(layers)[0]):
+def _split_to_train(where, layers):
+    """Split the layers into what is trained and the rest; refuse layers without a single array to train."""
+    trainable, rest = split(layers)
+    if not jax.tree.leaves(trainable):
         raise ArgumentError(where, "must hold at least one floating-point array", "none",
                             "Hand over plain functions as jax.tree_util.Partial(function, weight)")
+    return trainable, rest

@@ -281,7 +281,7 @@ class PCNetwork(brainstate.nn.Module):
     @brainstate.nn.call_order(2)
     def init_state(self, *args, **kwargs):
         """Compute the errors at the initial time and let their history be constant."""
-        self._compare()
+        brainstate.transform.jit(self._compare)()
         for layer in self.layers:
             for buffer in (layer.errors.after_updates or {}).values():
                 buffer.init_state()

@@ -46,12 +46,13 @@ def compile_over_arrays(function):
     @functools.wraps(function)
     def call(*args, **kwargs):
         leaves, treedef = jax.tree.flatten((args, kwargs))
-        static = treedef, tuple(_ARRAY if is_array(leaf) else leaf for leaf in leaves)
+        found = [is_array(leaf) for leaf in leaves]
+        static = treedef, tuple(_ARRAY if array else leaf for leaf, array in zip(leaves, found, strict=True))
         try:
             hash(static)
         except TypeError:
             return function(*args, **kwargs)
-        return compiled(static, [leaf for leaf in leaves if is_array(leaf)])
+        return compiled(static, [leaf for leaf, array in zip(leaves, found, strict=True) if array])
 
     return call
 

@@ -1,0 +1,297 @@
+"""Predictive coding with conduction delays: zero delays, stability, local and global learning of delays."""
+
+import brainstate
+import brainunit as u
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from brainmass_delays import ArgumentError, HopfStep, Network, Param, Simulator, prefetch, prefetch_delay
+from brainmass_delays.predictive import (
+    Dense,
+    PCNetwork,
+    PredictiveCoupling,
+    compute_pc_param_grads,
+    critical_delay,
+    make_mlp,
+    neg_activity_grad,
+    pc_energy,
+)
+
+SIZES = [3, 4, 2]
+MODEL = make_mlp(jax.random.key(0), SIZES, "tanh")
+DT = 0.05 * u.ms
+
+
+def data():
+    return jax.random.normal(jax.random.key(1), (4, 2)), jax.random.normal(jax.random.key(2), (4, 3))
+
+
+def matrices(sizes, value=0.0):
+    """Return one delay per connection of every layer, forward and backward."""
+    pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+    return {"forward_delay": [np.full((m, n), value) * u.ms for n, m in pairs],
+            "backward_delay": [np.full((n, m), value) * u.ms for n, m in pairs]}
+
+
+def run(net, duration, dt=DT):
+    """Return the activities over time; the simulator raises if a delay leaves its bound or a value is not finite."""
+    return Simulator(net, dt=dt).run(duration, monitors=lambda net: net.activities)["output"]
+
+
+def heun_flow(params, z, y, x, n_steps, h):
+    """Integrate the per-sample gradient flow by Heun's method, without delays and without PCNetwork."""
+    def slope(z):
+        return [len(y) * s for s in neg_activity_grad(0.0, z, (params, y, x, "MSE", None))]
+
+    def step(z):
+        first = slope(z)
+        second = slope([a + h * s for a, s in zip(z, first, strict=True)])
+        return [a + h / 2 * (s + r) for a, s, r in zip(z, first, second, strict=True)]
+
+    return jax.lax.fori_loop(0, n_steps, lambda _, z: step(z), z)
+
+
+@pytest.mark.parametrize("prior", [True, False])
+def test_zero_delays_are_the_gradient_flow(prior):
+    y, x = data()
+    start = [jax.random.normal(jax.random.key(l), (4, n)) for l, n in enumerate(SIZES if not prior else SIZES[1:])]
+    x = x if prior else None
+    expected = heun_flow((MODEL, None), start, y, x, 20, 0.05)[:-1]
+    for delays in ({}, {"forward_delay": 0.0 * u.ms, "backward_delay": 0.0 * u.ms}, matrices(SIZES)):
+        found = run(PCNetwork((MODEL, None), y, x, activities=start, **delays), 20 * DT)
+        for a, b in zip(found[:-1], expected, strict=True):
+            np.testing.assert_allclose(a[-1], b, rtol=0, atol=1e-10)
+
+
+def test_cross_entropy_and_scalings_are_the_gradient_flow():
+    _, x = data()
+    y = jnp.eye(2)[jnp.array([0, 1, 1, 0])]
+    options = {"loss_id": "CE", "param_type": "mupc", "gamma": 0.5}
+    net = PCNetwork((MODEL, [None, Dense(jnp.ones((2, 4)))]), y, x, **options)
+    with brainstate.environ.context(dt=DT):
+        brainstate.nn.init_all_states(net)
+        net.update()
+        args = net.params, y, x, "CE", None
+        flow = neg_activity_grad(0.0, net.activities, args, param_type="mupc", gamma=0.5)
+        for rate, slope in zip(net._rates()[1:], flow[:-1], strict=True):
+            np.testing.assert_allclose(rate, 4 * slope, atol=1e-12)
+        energy = pc_energy(net.params, net.activities, y, x, "CE", param_type="mupc", gamma=0.5)
+        np.testing.assert_allclose(net.energy(), energy, rtol=1e-12)
+
+
+def test_one_delay_for_all_is_the_same_delay_for_each():
+    y, x = data()
+    start = [jax.random.normal(jax.random.key(l), (4, n)) for l, n in enumerate(SIZES[1:])]
+    one = PCNetwork((MODEL, None), y, x, activities=start, forward_delay=0.33 * u.ms, backward_delay=0.21 * u.ms)
+    each = matrices(SIZES, 0.33)
+    each["backward_delay"] = matrices(SIZES, 0.21)["backward_delay"]
+    each = PCNetwork((MODEL, None), y, x, activities=start, **each)
+    for a, b in zip(run(one, 2 * u.ms), run(each, 2 * u.ms), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-12)
+
+
+def test_fixed_point_does_not_depend_on_the_delays():
+    model = [Dense(0.4 * layer.weight, layer.bias, layer.activation) for layer in MODEL]
+    y, x = data()
+    net = PCNetwork((model, None), y, x, forward_delay=0.5 * u.ms, backward_delay=0.3 * u.ms)
+    activities = [z[-1] for z in run(net, 60 * u.ms, dt=0.1 * u.ms)]
+    flow = neg_activity_grad(0.0, activities, ((model, None), y, x, "MSE", None))
+    assert max(float(jnp.abs(s).max()) for s in flow[:-1]) < 1e-9
+
+
+def scalar_network(w, delay, **options):
+    """Return ``z' = -z - w^2 z(t - 2 d)``: one hidden unit between a prior of 0 and an observation of 0."""
+    model = [Dense(jnp.ones((1, 1))), Dense(jnp.full((1, 1), w))]
+    return PCNetwork((model, None), jnp.zeros(1), jnp.zeros(1), activities=[jnp.ones(1), jnp.zeros(1)], tau=1.0 * u.ms,
+                     forward_delay=delay, backward_delay=delay, **options)
+
+
+@pytest.mark.parametrize("w", [1.5, 2.0])
+def test_critical_delay_separates_decay_from_growth(w):
+    threshold = float(critical_delay(w))
+    grown = []
+    for factor in (0.9, 1.1):
+        z = run(scalar_network(w, factor * threshold * u.ms), 40 * u.ms, dt=0.01 * u.ms)[0][:, 0]
+        amplitude = [float(jnp.abs(part).max()) for part in jnp.split(z, 4)]
+        grown.append(amplitude[3] / amplitude[1])
+    assert grown[0] < 0.5
+    assert grown[1] > 2
+
+
+def test_weak_feedback_is_stable_at_any_delay():
+    z = run(scalar_network(0.9, 5.0 * u.ms), 200 * u.ms, dt=0.05 * u.ms)[0][:, 0]
+    assert float(jnp.abs(z[-1000:]).max()) < 0.1
+
+
+def test_order_of_the_step():
+    """Error against a fine solution falls like dt^2 for Heun and dt for Euler, with delays a third off the grid."""
+    def at_3(method, dt):
+        return float(run(scalar_network(1.3, (1 / 3) * u.ms, method=method), 3 * u.ms, dt=dt * u.ms)[0][-1, 0])
+
+    steps = 3.0 / np.array([24, 48, 96])
+    reference = at_3("heun", 3.0 / 3072)
+    for method, order in (("heun", 2), ("euler", 1)):
+        errors = [abs(at_3(method, dt) - reference) for dt in steps]
+        slope = np.polyfit(np.log(steps), np.log(errors), 1)[0]
+        assert abs(slope - order) < 0.3, (method, slope, errors)
+
+
+def test_gradient_of_a_run_reaches_both_delays_and_the_weights():
+    model = [Dense(jnp.ones((1, 1))), Dense(jnp.full((1, 1), 1.2))]
+
+    def final(forward, backward, weight=1.2):
+        forward, backward = Param(forward * u.ms, fit=True), Param(backward * u.ms, fit=True)
+        net = PCNetwork(([model[0], Dense(jnp.full((1, 1), weight))], None), jnp.ones(1), jnp.zeros(1),
+                        activities=[jnp.ones(1), jnp.zeros(1)], forward_delay=forward, backward_delay=backward,
+                        max_delay=1.0 * u.ms, interpolation="cubic")
+        return run(net, 2 * u.ms)[0][-1, 0]
+
+    def total(p):
+        return final(*p)
+
+    point = np.array([0.33, 0.21, 1.2])
+    grads = jax.jit(jax.grad(total))(point)
+    h = 1e-5
+    value = jax.jit(total)
+    for i in range(3):
+        shift = h * np.eye(3)[i]
+        np.testing.assert_allclose(grads[i], (value(point + shift) - value(point - shift)) / (2 * h), rtol=1e-6)
+
+
+def test_local_gradients_without_delays_are_those_of_the_energy():
+    y, x = data()
+    net = PCNetwork((MODEL, None), y, x)
+    run(net, 1 * u.ms)
+    with brainstate.environ.context(dt=DT):
+        local = net.local_grads()
+    expected, _ = compute_pc_param_grads(net.params, net.activities, y, x)
+    for l, layer in enumerate(expected):
+        found = jax.tree.leaves(local[f"layers.{l}.parameters"])
+        for a, b in zip(found, jax.tree.leaves(layer), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-13)
+
+
+def test_local_delay_gradient_of_a_network_is_the_formula():
+    """``dF/dd_ij = e_i W_ij z_j'(t - d_ij)``, with the slope from two neighbouring reads."""
+    model = make_mlp(jax.random.key(0), [2, 3, 2], "identity")
+    delay = Param(np.random.default_rng(0).uniform(0.2, 0.8, (2, 3)) * u.ms, fit=True)
+    net = PCNetwork((model, None), jnp.ones(2), jnp.ones(2), activities=[2 * jnp.ones(3), jnp.zeros(2)],
+                    forward_delay=[None, delay], max_delay=1.0 * u.ms)
+    z = np.asarray(run(net, 2 * u.ms)[0])
+    with brainstate.environ.context(dt=DT):
+        found = net.local_grads()["layers.1.forward_value"]
+    error = np.asarray(net.layers[1].errors.e.value)
+    steps = delay.value().to_decimal(u.ms) / 0.05
+    for i in range(2):
+        for j in range(3):
+            newer = len(z) - 1 - int(np.floor(steps[i, j]))
+            slope = (z[newer, j] - z[newer - 1, j]) / 0.05
+            expected = error[i] * float(model[1].weight[i, j]) * slope
+            np.testing.assert_allclose(u.get_magnitude(found)[i, j], expected, rtol=1e-9)
+
+
+class Stream(brainstate.nn.Dynamics):
+    """Noise smoothed by three first-order filters, one stream per source."""
+
+    def __init__(self, n, tau):
+        super().__init__(n)
+        self.rate = 1 / tau
+
+    def init_state(self, *args, **kwargs):
+        self.x = brainstate.HiddenState(jnp.zeros(self.varshape))
+        self.inner = brainstate.HiddenState(jnp.zeros((2, *self.varshape)))
+
+    def update(self, noise):
+        first, second = self.inner.value
+        third = self.x.value
+        r = self.rate
+        self.inner.value = jnp.stack([first + r * (noise - first), second + r * (first - second)])
+        self.x.value = third + r * (second - third)
+
+
+def recover(seed, n_steps=60_000):
+    """Learn six delays and weights from a stream by the local rule; return their errors."""
+    rng = np.random.default_rng(seed)
+    true_delay, sign = rng.uniform(5, 25, (1, 6)), rng.choice([-1.0, 1.0], (1, 6))
+    true_weights = jnp.asarray(sign * rng.uniform(0.5, 1.0, (1, 6)))
+    source, index = Stream(6, tau=8.0), np.arange(6)[None]
+    truth = prefetch_delay(source, "x", (true_delay * u.ms, index))
+    delay = Param(np.full((1, 6), 15.0) * u.ms, fit=True)
+    read = prefetch_delay(source, "x", (delay, index), max_delay=40 * u.ms)
+    coupling = PredictiveCoupling(read, lambda: jnp.sum(true_weights * truth(), -1), Param(jnp.asarray(0.1 * sign), fit=True))
+
+    def step(noise):
+        source(noise)
+        grads = coupling.local_grads()
+        coupling.conn.val.value = coupling.conn.val.value - 0.02 * grads.weights
+        delay.val.value = delay.val.value - 6.0 * grads.delay * u.ms**2
+
+    with brainstate.environ.context(dt=1.0 * u.ms):
+        brainstate.nn.init_all_states(source)
+        brainstate.transform.for_loop(step, jnp.asarray(4 * rng.normal(size=(n_steps, 6))))
+    return (np.abs(delay.value().to_decimal(u.ms) - true_delay).max(),
+            np.abs(coupling.conn.value() - true_weights).max())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_local_rule_recovers_delays_and_weights(seed):
+    delay_error, weight_error = recover(seed)
+    assert delay_error < 0.1
+    assert weight_error < 0.01
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "cubic", "hermite"])
+def test_local_rule_is_autodiff_through_the_buffer(interpolation):
+    node = HopfStep(3, a=0.1, w=0.5, init_x=jnp.array([0.3, -0.2, 0.1]), init_y=0.2)
+    delay = Param(np.random.default_rng(1).uniform(1, 5, (3, 3)) * u.ms, fit=True)
+    read = prefetch_delay(node, "x", (delay, np.tile(np.arange(3), (3, 1))), interpolation=interpolation, max_delay=6 * u.ms)
+    weights = Param(jnp.asarray(np.random.default_rng(2).normal(size=(3, 3))), fit=True)
+    coupling = PredictiveCoupling(read, prefetch(node, "x"), weights)
+    with brainstate.environ.context(dt=0.1 * u.ms):
+        brainstate.nn.init_all_states(node)
+        brainstate.transform.for_loop(lambda _: node(), jnp.arange(100))
+        local = coupling.local_grads()
+        auto = brainstate.transform.grad(coupling.energy, {"w": weights.val, "d": delay.val})()
+    np.testing.assert_allclose(local.weights, auto["w"], atol=1e-14)
+    np.testing.assert_allclose(local.delay.to_decimal(1 / u.ms), u.get_magnitude(auto["d"]), atol=1e-13)
+    assert float(jnp.abs(local.delay.to_decimal(1 / u.ms)).min()) > 0
+
+
+def test_predictive_coupling_drives_a_network_and_trains_by_the_global_gradient():
+    def loss(delay):
+        net = Network(HopfStep(3, a=-0.1, init_x=jnp.array([0.3, -0.2, 0.1])), conn=np.full((3, 3), 0.5),
+                      delay=Param(delay * u.ms, fit=True), max_delay=8 * u.ms, coupled_var="x",
+                      coupling=PredictiveCoupling, k=0.3)
+        result = Simulator(net, dt=0.5 * u.ms).run(20 * u.ms, monitors=lambda net: net.coupling.energy())
+        return jnp.sum(result["output"])
+
+    value = jax.jit(loss)
+    slope = jax.jit(jax.grad(loss))(5.2)
+    np.testing.assert_allclose(slope, (value(5.2 + 1e-5) - value(5.2 - 1e-5)) / 2e-5, rtol=1e-6)
+    assert abs(slope) > 1e-6
+
+
+def test_bad_delays_are_refused():
+    y, x = data()
+
+    def refused(text, **delays):
+        with pytest.raises(ArgumentError) as error:
+            PCNetwork((MODEL, None), y, x, **delays)
+        assert text in str(error.value)
+
+    refused("PCNetwork.forward_delay: must be one delay or a list of 2; got 3 entries", forward_delay=[None] * 3)
+    refused("PCLayer.forward_delay: must be a scalar or a matrix [target, source], (4, 3); got (3, 4)",
+            forward_delay=[np.ones((3, 4)) * u.ms, None])
+    refused("max_delay: is required for a delay that can change", forward_delay=Param(1.0 * u.ms, fit=True))
+    refused("PCNetwork.method: must be one of 'euler', 'heun'; got 'rk4'", method="rk4")
+    refused("PCNetwork.tau: needs a unit", tau=1.0)
+    refused("activities: must hold 2 entries", activities=[x])
+    with pytest.raises(ArgumentError, match="PCLayer.layer: must be a Dense without skip"):
+        PCNetwork(([jnp.tanh, Dense(jnp.ones((2, 3)))], None), y, x, forward_delay=[np.ones((3, 3)) * u.ms, None])
+    with pytest.raises(ArgumentError, match="PCNetwork.activities: must be given for a free input"):
+        PCNetwork((MODEL, None), y)
+    with pytest.raises(ArgumentError, match="PredictiveCoupling.x: must be a delayed read for local_grads"):
+        PredictiveCoupling(lambda: jnp.ones((2, 2)), lambda: jnp.ones(2), jnp.ones((2, 2))).local_grads()
