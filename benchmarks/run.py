@@ -1,0 +1,56 @@
+"""Run all benchmarks and write their tables into README.md.
+
+    python benchmarks/run.py [--quick]
+
+Every script runs in a process of its own; what it prints replaces the text between its markers. A script that
+fails leaves its old table, and this one ends with an error.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SCRIPTS = ("accuracy", "memory", "speed", "solvers", "spiking", "predictive")
+
+
+def section(text: str, name: str, body: str) -> str:
+    """Replace what stands between the markers of ``name``, which are added at the end if they are missing."""
+    start, end = f"<!-- {name}: start -->", f"<!-- {name}: end -->"
+    if start not in text:
+        return f"{text.rstrip()}\n\n## {name.capitalize()}\n\n{start}\n{body}\n{end}\n"
+    before, rest = text.split(start, 1)
+    return f"{before}{start}\n{body}\n{end}{rest.split(end, 1)[1]}"
+
+
+def output(name: str, quick: bool) -> str | None:
+    """Run one script; return what it printed, or None if it failed."""
+    script = HERE / f"{name}.py"
+    options = ["--quick"] if quick and "--quick" in script.read_text() else []
+    done = subprocess.run([sys.executable, str(script), *options], stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def main():
+    """Run the scripts that are there and rewrite the page after each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="short runs, printed and not written")
+    quick, failed = parser.parse_args().quick, []
+    page = HERE / "README.md"
+    for name in SCRIPTS:
+        if not (HERE / f"{name}.py").exists():
+            continue
+        body = output(name, quick)
+        if body is None:
+            failed.append(name)
+            print(f"{name} failed", file=sys.stderr)
+            continue
+        print(f"## {name}\n\n{body}\n", flush=True)
+        if not quick:
+            page.write_text(section(page.read_text(), name, body))
+    sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
