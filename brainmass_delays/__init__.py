@@ -1,5 +1,7 @@
 """Neural-mass networks whose conduction delays are exact, unit-aware and trainable."""
 
+import importlib
+
 from brainstate.nn import Param
 
 from . import integrate
@@ -9,24 +11,44 @@ from .connectome import Connectome
 from .couplings import *  # noqa: F403
 from .couplings import __all__ as _couplings
 from .delays.prefetch import delay_index, prefetch, prefetch_delay
+from .fit import Fitter, FitResult, objectives
 from .network import Network
 from .nodes import *  # noqa: F403
 from .nodes import __all__ as _nodes
+from .noise import OUNoise, WhiteNoise
 from .simulator import Simulator
 
 __version__ = "0.1.0"
 
+_LAZY = ("predictive", "spiking", "viz")  # imported when first used: they are large, and viz brings matplotlib
+
 __all__ = [
     "ArgumentError",
     "Connectome",
+    "FitResult",
+    "Fitter",
     "Network",
+    "OUNoise",
     "Param",
     "RunError",
     "Simulator",
+    "WhiteNoise",
     "delay_index",
     "integrate",
+    "objectives",
     "prefetch",
     "prefetch_delay",
+    *_LAZY,
     *_couplings,
     *_nodes,
 ]
+
+
+def __getattr__(name: str):
+    if name in _LAZY:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

@@ -17,11 +17,13 @@ from ._core.units import magnitude
 from .connectome import Connectome
 from .couplings import COUPLINGS
 from .delays.edges import Edges, ReadPlan, full_edges, packed_edges, plan_reads
+from .delays.history import INITIALIZERS
 from .delays.interpolation import interpolation as find_interpolation
 from .delays.prefetch import CurrentRead, DelayedRead, served_values
 from .delays.source import depends_on_time, params_of, refuse_untrainable
 from .delays.tracts import TractDelays, delay_bounds, network_delays
-from .integrate.steps import STEPS
+from .integrate import DelayEquation
+from .integrate.steps import STEPS, per_ms
 
 STAGES = ("each", "frozen")
 
@@ -113,7 +115,7 @@ class Network(brainstate.nn.Module):
         super().__init__()
         if not isinstance(node, brainstate.nn.Dynamics):
             raise ArgumentError("Network.node", "must be a brainstate.nn.Dynamics", type(node).__name__)
-        self.node, self.noise, self.coupled_var = node, noise, coupled_var
+        self.node, self.noise, self.coupled_var, self.delay_init = node, noise, coupled_var, delay_init
         self.n_nodes = int(np.prod(node.varshape))
         self._check_coupled_var()
         self.stages = self._choose_stages(stages)
@@ -213,6 +215,46 @@ class Network(brainstate.nn.Module):
         """Raise if a parameter marked ``fit=True`` could only have a gradient of zero."""
         source = self.delay_source
         refuse_untrainable("Network", getattr(source, "speed", source), "linear" if self.rule.differentiable else "nearest")
+
+    def equation(self) -> DelayEquation:
+        """Return this network as a delay differential equation in all states of its nodes, for `integrate.solve_network`.
+
+        The states must be initialized; they are the initial values, and constant history unless ``delay_init`` is a function
+        of time. Noise has no place in an equation that is solved to tolerance.
+
+        Raises
+        ------
+        ArgumentError
+            For nodes of another library, for noise, and for a history that is an array or drawn at random.
+        """
+        node, names = self.node, getattr(self.node, "STATE_NAMES", ())
+        if not self.is_own_node:
+            raise ArgumentError("Network.equation", "needs a node that shows its derivative", type(node).__name__)
+        if self.noise is not None or any(noise is not None for noise in node.noises.values()):
+            raise ArgumentError("Network.equation", "cannot hold noise", "a noisy network", "Run it in a Simulator")
+        which = names.index(self.coupled_var)
+
+        def rates(t, state, delayed, args):
+            values = tuple(state[name] for name in names)
+            with self._serving(dict(zip(names, values, strict=True))):
+                current = self.drive(self._with_instant(self.edges.pack(delayed)))
+            first, *rest = node.step_inputs(())
+            found = node.derivative(values, t, (first + self._in_unit(current), *rest))
+            return {state.name: per_ms(rate, state.unit, "Network.equation") * (state.unit / u.ms)
+                    for state, rate in zip(node.STATES, found, strict=True)}
+
+        return DelayEquation(rates, self._initial_history(names), self.delay(), coupled=lambda state: state[names[which]],
+                             max_delay=self.max_delay)
+
+    def _initial_history(self, names):
+        """Return the initial values, or the history of the coupled variable as a function of time."""
+        initial = {name: getattr(self.node, name).value for name in names}
+        init = self.delay_init
+        if init is None:
+            return initial
+        if not callable(init) or isinstance(init, INITIALIZERS):
+            raise ArgumentError("Network.delay_init", "must be None or a function of time for an equation", type(init).__name__)
+        return lambda t: initial | {self.coupled_var: init(t)}
 
     # ------------------------------------------------------------------------------------------------ one step
 
