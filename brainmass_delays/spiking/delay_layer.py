@@ -264,7 +264,9 @@ class DelayLayer(brainstate.nn.Module):
         spikes = jnp.asarray(spikes)
         if spikes.ndim != rank or spikes.shape[-1] != self.n_in:
             raise ArgumentError("DelayLayer.spikes", f"must have the shape {axes} with {self.n_in} channels", spikes.shape)
-        return spikes if jnp.issubdtype(spikes.dtype, jnp.floating) else spikes.astype(brainstate.environ.dftype())
+        # Whole numbers are gathered as they are, a quarter of the memory; full kernels and buffers hold floats.
+        keep = jnp.issubdtype(spikes.dtype, jnp.floating) or (rank == 3 and self._is_short)
+        return spikes if keep else spikes.astype(brainstate.environ.dftype())
 
     def _checked_lag(self, lower, upper):
         """Return the lags; raise if concrete ones leave the bounds, flag traced ones."""
