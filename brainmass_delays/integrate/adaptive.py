@@ -35,6 +35,7 @@ def solve_ode(
     save_at: Any = None,
     dense: bool = False,
     breakpoints: Any = None,
+    event: Callable[[Any, Any, Any], Any] | None = None,
 ) -> Solution:
     """Solve ``du/dt = f(t, u, args)`` from ``t0`` to ``t1`` with steps chosen by tolerance.
 
@@ -69,6 +70,10 @@ def solve_ode(
     breakpoints : array or Quantity, shape (breakpoint,), optional
         Times where ``f`` jumps, such as the onset of a stimulus. Steps land on them, and ``f`` is evaluated
         strictly on the side of the step.
+
+    event : callable, optional
+        ``(t, u, args) ->`` a real number. The solve ends where it changes sign; ``Solution.t`` is that time,
+        with a gradient.
 
     Returns
     -------
@@ -123,6 +128,7 @@ def solve_ode(
     times = save_times(border, save_at, start, end)
     jumps = None if breakpoints is None else border.time("breakpoints", breakpoints)
     slope = border.slopes(f)
+    watched = border.event(event, args)
 
     @jax.jit
     def solve():
@@ -141,7 +147,9 @@ def solve_ode(
             tape = Pieces.blank(max_steps, y0.size, tableau.degree, border.time_dtype, border.dtype)
             rows = _whole
         state, spent = stepper.start(start, y0, None, first)
-        state, tape = run(stepper, state, max_steps=max_steps, loop=while_loop, tape=tape, rows=rows)
+        state, tape = run(
+            stepper, state, max_steps=max_steps, loop=while_loop, tape=tape, rows=rows, event=watched
+        )
         evaluations = spent + len(stepper.nodes) * (state.accepted + state.rejected)
         return report(border, evaluations, start, state, tape, times, dense)
 

@@ -102,6 +102,12 @@ class Border:
 
         return flat
 
+    def event(self, event, args):
+        """Return ``(t, y) -> value`` on magnitudes for an event function of the caller, or None."""
+        if event is None:
+            return None
+        return lambda t, y: u.get_mantissa(event(self.with_time_unit(t), self.unravel(y), args))
+
     def _ravel_slope(self, slope, state):
         expected, got = (jax.tree.structure(x, is_leaf=_is_quantity) for x in (state, slope))
         if expected != got:

@@ -16,7 +16,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
-from .lanes import any_lane, lane
+from .lanes import any_lane, lane, select
 from .tape import add, blank, read, write
 
 
@@ -42,7 +42,7 @@ def checkpointed_tape_loop(cond, body, plan, init, tape, *, max_steps):
     def step(consts, state, tape):
         active = lane(cond(consts[0], state))
         new, rows, slot = body(consts[2], state, read(tape, plan(consts[1], state, tape)))
-        return _where(active, new, state), write(tape, slot, rows, active)
+        return select(active, new, state), write(tape, slot, rows, active)
 
     def step_transposed(parameters, consts, state, tape, ct_state, ct_tape, ct_parameters):
         active = lane(cond(consts[0], state))
@@ -58,9 +58,9 @@ def checkpointed_tape_loop(cond, body, plan, init, tape, *, max_steps):
         ct_rows = jax.tree.map(lambda x: x[slot], ct_tape)
         d_parameters, d_state, d_values = pull((ct_state, ct_rows))
         ct_tape = write(ct_tape, slot, _zeros(ct_rows), active)  # what stood there before was overwritten
-        ct_tape = add(ct_tape, index, _where(active, d_values, _zeros(d_values)))
-        d_parameters = _where(active, d_parameters, _zeros(d_parameters))
-        return _where(active, d_state, ct_state), ct_tape, jax.tree.map(jnp.add, ct_parameters, d_parameters)
+        ct_tape = add(ct_tape, index, select(active, d_values, _zeros(d_values)))
+        d_parameters = select(active, d_parameters, _zeros(d_parameters))
+        return select(active, d_state, ct_state), ct_tape, jax.tree.map(jnp.add, ct_parameters, d_parameters)
 
     @jax.custom_vjp
     def run(consts, init, tape):
@@ -156,10 +156,6 @@ def _inexact(tree):
 def _merge(part, whole):
     """Fill the None leaves of ``part`` from ``whole``."""
     return jax.tree.map(lambda p, w: w if p is None else p, part, whole, is_leaf=lambda x: x is None)
-
-
-def _where(active, new, old):
-    return jax.tree.map(lambda n, o: jnp.where(active, n, o), new, old)
 
 
 def _zeros(tree):

@@ -41,6 +41,7 @@ def solve_dde(
     save_at: Any = None,
     dense: bool = False,
     breakpoints: Any = None,
+    event: Callable[[Any, Any, Any], Any] | None = None,
     kinks: int | None = None,
 ) -> Solution:
     """Solve ``du/dt = f(t, u(t), u(t - delays), args)`` from ``t0`` to ``t1`` with steps chosen by tolerance.
@@ -69,6 +70,8 @@ def solve_dde(
         As in `solve_ode`.
     breakpoints : array or Quantity, shape (breakpoint,), optional
         Times where ``f`` or ``history`` jumps. Their kinks are carried on by the delays as that of ``t0`` is.
+    event : callable, optional
+        As in `solve_ode`.
     kinks : int, optional
         Generations of kinks that steps land on: sums of up to that many delays after ``t0`` and each
         breakpoint. By default the order of the method, or as many as make at most 1000 targets (none, for a
@@ -131,6 +134,7 @@ def solve_dde(
     reads = Reads.of(border, delays, bound, coupled, keep_all=dense or times is not None)
     restart = u0 is not None or jumps is not None
     slope = border.slopes(f)
+    watched = border.event(event, args)
 
     @jax.jit
     def solve():
@@ -157,6 +161,7 @@ def solve_dde(
             delayed=past.delayed,
             rows=lambda piece: piece._replace(coefficients=piece.coefficients[reads.kept]),
             first_row=past.tabulated,
+            event=watched,
         )
         evaluations = spent + len(stepper.nodes) * (state.accepted + state.rejected)
         recorded = jax.tree.map(lambda x: x[past.tabulated :], tape)

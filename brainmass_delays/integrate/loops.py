@@ -19,7 +19,7 @@ from jax.interpreters import ad, batching, mlir
 
 from .._core.checks import ArgumentError, check_choice, check_count
 from .checkpointing import checkpointed_tape_loop, checkpointed_while_loop
-from .lanes import any_lane
+from .lanes import any_lane, lane, select
 from .tape import read, write
 
 BASE = 16  # steps per level of the bounded loop
@@ -140,12 +140,17 @@ def tape_loop(cond, body, plan, init, tape, *, loop, max_steps):
         resolve(loop, max_steps)  # checks the bound
         return checkpointed_tape_loop(cond, body, plan, init, tape, max_steps=max_steps)
 
+    def running(carry):
+        # one condition for all lanes: a batched one would copy the whole tape in every step
+        return any_lane(cond(carry[0])) if loop == "lax" else cond(carry[0])
+
     def step(carry):
         state, tape = carry
-        state, rows, slot = body(state, read(tape, plan(state, tape)))
-        return state, write(tape, slot, rows)
+        active = lane(cond(state))
+        new, rows, slot = body(state, read(tape, plan(state, tape)))
+        return select(active, new, state), write(tape, slot, rows, active)
 
-    return resolve(loop, max_steps)(lambda carry: cond(carry[0]), step, (init, tape))
+    return resolve(loop, max_steps)(running, step, (init, tape))
 
 
 def _lax_while_loop(cond, body, init, *, max_steps):
@@ -173,8 +178,8 @@ def _bounded_while_loop(cond, body, init, *, max_steps):
         state, n = carry
         active = running(carry)
         # a finished state is not fed to body, whose derivative there may be infinite
-        new = body(jax.tree.map(lambda x, x0: jnp.where(active, x, x0), state, init))
-        return (jax.tree.map(lambda x, old: jnp.where(active, x, old), new, state), n + 1), None
+        new = body(select(active, state, init))
+        return (select(active, new, state), n + 1), None
 
     for _ in range(max(1, math.ceil(math.log(max_steps, BASE) - 1e-9))):
         step = functools.partial(_scan_if, any_running=lambda carry: any_lane(running(carry)), step=step)

@@ -148,7 +148,7 @@ def test_units_and_pytrees():
     u0 = {"v": jnp.array([-50.0, -60.0]) * u.mV, "w": jnp.zeros(2)}
     solution = solve_ode(
         f, u0, 0.0 * u.second, 20.0 * u.ms, args=10.0 * u.ms, rtol=1e-9,
-        atol={"v": 1e-6 * u.uV, "w": 1e-9}, save_at=jnp.array([0.0, 20.0]) * u.ms,
+        atol={"v": 1e-9 * u.volt, "w": 1e-9}, save_at=jnp.array([0.0, 20.0]) * u.ms,
     )  # fmt: skip
     exact = -65 + np.array([15.0, 5.0]) * np.exp(-2.0)
     np.testing.assert_allclose(solution.ys["v"][1] / u.mV, exact, rtol=1e-7)
@@ -172,6 +172,31 @@ def test_breakpoints_recover_the_order_at_a_stimulus():
     blind = solve_ode(f, 0.0, 0.0, 2.0, dt0=0.3, **options)
     assert abs(told.ys - exact) < 1e-9
     assert told.statistics.rejected < 3 < blind.statistics.rejected
+
+
+def test_an_event_ends_the_solve_and_has_a_gradient():
+    """A leaky neuron reaches threshold at tau ln(drive / (drive - threshold))."""
+
+    def spike(drive, loop="checkpointed"):
+        return solve_ode(
+            lambda t, v, a: (drive - v) / (10.0 * u.ms),
+            0.0 * u.mV,
+            0.0 * u.ms,
+            100.0 * u.ms,
+            event=lambda t, v, a: v - 15.0 * u.mV,
+            while_loop=loop,
+            max_steps=200,
+            rtol=1e-9,
+            atol=1e-9,
+        )
+
+    time, slope = jax.jit(jax.value_and_grad(lambda drive: spike(drive * u.mV).t / u.ms))(20.0)
+    np.testing.assert_allclose(time, 10 * np.log(20 / 5), rtol=1e-7)
+    np.testing.assert_allclose(slope, 10 * (1 / 20 - 1 / 5), rtol=1e-6)
+    solution = jax.jit(lambda: spike(20.0 * u.mV, "lax"))()
+    assert solution.status == 0 and np.isclose(solution.ys / u.mV, 15.0)
+    never = jax.jit(lambda: spike(10.0 * u.mV, "lax"))()
+    assert never.status == 0 and np.isclose(never.t / u.ms, 100.0)
 
 
 def test_vmap_equals_a_loop():
