@@ -2,9 +2,10 @@
 
     python benchmarks/spiking.py [--epochs 3] [--batches 64]
 
-Both run on one thread, on the same spikes, in turn. The published delay layer is written anew from its description: it
-pads, resamples every channel with `affine_grid` and `grid_sample`, and scales the gradient by its own rule; membrane and
-readout are Python loops over time. PyTorch is needed for this comparison only.
+Both run on one thread, on the same spikes, in turn. The published delay layer is written anew from its
+description: it pads, resamples every channel with `affine_grid` and `grid_sample`, and scales the gradient
+by its own rule; membrane and readout are Python loops over time. PyTorch is needed for this comparison
+only.
 """
 
 import argparse
@@ -13,7 +14,8 @@ import statistics
 import time
 
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + (
-    " --xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+    " --xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import brainstate
@@ -75,7 +77,9 @@ def published_epoch(trials):
             return BETA * grad * ctx.saved_tensors[0] / 1e-3
 
     def delayed(x, delay):
-        signal = functional.pad(x, (0, 0, MAX_DELAY, 0)).permute(2, 0, 1)[..., None]  # [channel, batch, time, 1]
+        signal = functional.pad(x, (0, 0, MAX_DELAY, 0)).permute(2, 0, 1)[
+            ..., None
+        ]  # [channel, batch, time, 1]
         theta = torch.zeros(N_IN, 2, 3)
         theta[:, 0, 0] = theta[:, 1, 1] = 1.0
         theta = theta.clone()
@@ -118,7 +122,7 @@ def published_epoch(trials):
 
 
 def main():
-    """Print a table of seconds per epoch and ratios; the programs take turns, so that load falls on all alike."""
+    """Print seconds per epoch and ratios; the programs take turns, so that load falls on all alike."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batches", type=int, default=64)
@@ -139,7 +143,7 @@ def main():
             seconds[name].append(time.process_time() - start)
     median = {name: statistics.median(times) for name, times in seconds.items()}
     slowest = max(median.values())
-    print(f"\n| program | CPU s per epoch of {options.batches} batches (median of {options.epochs}) | times faster |")
+    print(f"\n| program | CPU s per epoch of {options.batches} batches | times faster |")
     print("|---|---|---|")
     for name, value in median.items():
         print(f"| {name} | {value:.2f} | {slowest / value:.1f} |")

@@ -1,7 +1,8 @@
 """Localize sound with learned delays, and see where learning them helps.
 
-Two ears hear a tone with a phase difference; a small spiking network tells the direction. The same network is trained with
-random delays that stay, and with delays that learn, once with its input weights fixed and once with everything trained.
+Two ears hear a tone with a phase difference; a small spiking network tells the direction. The same network
+is trained with random delays that stay, and with delays that learn, once with its input weights fixed and
+once with everything trained.
 """
 
 import argparse
@@ -26,25 +27,35 @@ SHOWN = "weights fixed, learned delays"
 
 
 def activity(network, spikes, dt):
-    """Return what one trial becomes: delayed input, hidden spikes and class potentials, each (time, channel)."""
+    """Return a trial's input sorted by delay, hidden spikes, class potentials, each (time, channel)."""
     with brainstate.environ.context(dt=dt), freeze_delays(network):
         delayed = network.delays(spikes[None])
-        return (np.asarray(delayed[0]), *(np.asarray(x[0]) for x in network.activity(spikes[None])))
+        order = np.lexsort(
+            (network.delays.steps(), np.arange(network.delays.n_in) >= network.delays.n_in // 2)
+        )
+        return (np.asarray(delayed[0])[:, order], *(np.asarray(x[0]) for x in network.activity(spikes[None])))
 
 
 def draw_activity(before, after, angle, centers):
     """Draw one trial before and after training."""
-    figure, axes = plt.subplots(2, 3, figsize=(13, 7), layout="constrained", sharex=True, width_ratios=(1.4, 1, 1))
-    for row, (name, (delayed, hidden, potential)) in zip(axes, {"before": before, "after": after}.items(), strict=True):
-        plot_raster(delayed, ax=row[0], groups=("left ear", "right ear")).set_title(f"input after its delays, {name} training")
+    figure, axes = plt.subplots(
+        2, 3, figsize=(13, 7), layout="constrained", sharex=True, width_ratios=(1.4, 1, 1)
+    )
+    for row, (name, (delayed, hidden, potential)) in zip(
+        axes, {"before": before, "after": after}.items(), strict=True
+    ):
+        plot_raster(delayed, ax=row[0], groups=("left ear", "right ear")).set_title(
+            f"delayed input, sorted by delay, {name} training"
+        )
         plot_raster(hidden, ax=row[1]).set(title=f"hidden spikes, {name}", ylabel="neuron")
         lines = row[2].plot(potential, color="0.8", lw=1)
         nearest, chosen = np.argmin(np.abs(centers - angle)), potential.mean(0).argmax()
         lines[chosen].set(color="tab:red", lw=2, label=f"chosen, {centers[chosen]:.0f} deg", zorder=3)
         if nearest != chosen:
-            lines[nearest].set(color="k", lw=1.5, label=f"right one, {centers[nearest]:.0f} deg", zorder=3)
+            lines[nearest].set(color="k", lw=1.5, label=f"true class, {centers[nearest]:.0f} deg", zorder=3)
         row[2].set(title=f"readout, {name}", ylabel="potential")
-        row[2].legend(frameon=False, loc="upper left")
+        row[2].margins(y=0.2)
+        row[2].legend(loc="upper left", fontsize="small", framealpha=1)
     for ax in axes[0]:
         ax.set_xlabel("")
     axes[1, 2].set_xlabel("time (ms)")
@@ -64,11 +75,22 @@ def draw_scores(results, bound, centers):
     """Draw the loss of every condition, and the confusion of the best."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     for name, result in results.items():
-        axes[0].plot(np.arange(1, len(result.record.loss) + 1), result.record.loss, color=COMPARED[name],
-                     label=f"{name}: {result.evaluation.accuracy:.0%}")
-    axes[0].set(xlabel="epoch", ylabel="cross-entropy", ylim=(0, None), title=f"accuracy of the ideal observer: {bound:.0%}")
+        axes[0].plot(
+            np.arange(1, len(result.record.loss) + 1),
+            result.record.loss,
+            color=COMPARED[name],
+            label=f"{name}: {result.evaluation.accuracy:.0%}",
+        )
+    axes[0].set(
+        xlabel="epoch",
+        ylabel="cross-entropy",
+        ylim=(0, None),
+        title=f"accuracy of the ideal observer: {bound:.0%}",
+    )
     axes[0].legend(frameon=False, title="accuracy on new trials")
-    plot_confusion(results["learned delays"].evaluation.confusion, centers, ax=axes[1]).set_title("learned delays")
+    plot_confusion(results["learned delays"].evaluation.confusion, centers, ax=axes[1]).set_title(
+        "learned delays"
+    )
     return figure
 
 

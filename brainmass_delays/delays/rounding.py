@@ -1,7 +1,8 @@
 """Gradients for delays that are whole steps in the forward pass.
 
-A delay of a whole number of steps shifts a signal exactly, but its derivative is zero almost everywhere. The rules here
-keep the exact forward value and put a finite difference of the signal in the backward pass. All functions are pure.
+A delay of a whole number of steps shifts a signal exactly, but its derivative is zero almost everywhere.
+The rules here keep the exact forward value and put a finite difference of the signal in the backward pass.
+All functions are pure.
 """
 
 from typing import NamedTuple
@@ -82,8 +83,8 @@ def round_stencil(lag: jax.Array, lower: int, upper: int) -> Stencil:
     lag : array
         Delay in steps.
     lower, upper : int
-        Bounds of the lag; the stencil never reaches past them, so that nothing outside the history is read and the slope
-        at a bound is the one-sided difference that points inward.
+        Bounds of the lag; the stencil never reaches past them, so that nothing outside the history is read
+        and the slope at a bound is the one-sided difference that points inward.
 
     Returns
     -------
@@ -98,8 +99,8 @@ def round_stencil(lag: jax.Array, lower: int, upper: int) -> Stencil:
 def linear_stencil(lag: jax.Array, lower: int, upper: int) -> Stencil:
     """Read between the two samples around ``lag``; differentiate exactly.
 
-    At a whole lag, where the slope jumps, it is the mean of both sides; at a bound it is the side that points inward.
-    Arguments are those of `round_stencil`.
+    At a whole lag, where the slope jumps, it is the mean of both sides; at a bound it is the side that
+    points inward. Arguments are those of `round_stencil`.
     """
     inside = jnp.clip(jax.lax.stop_gradient(lag), lower, upper)
     nearest = jnp.floor(inside)

@@ -1,6 +1,7 @@
 """A layer of trainable conduction delays for spike trains."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import brainstate
 import brainunit as u
@@ -14,30 +15,12 @@ from .._core.status import DELAY_ABOVE_BOUND, OK, flag, raise_if_failed
 from .._core.units import magnitude
 from ..delays.buffer import fill, push, sample, unroll
 from ..delays.rounding import STENCIL_AGES, STENCILS
+from .grid import time_step, whole_steps
 from .kernels import INTERPOLATIONS, METHODS, WIDE_KERNELS, combine, convolve, lag_weights, shift
 
 MODES = ("same", "valid")
 # Rounding of a time divided by dt moves a lag by less than this many steps.
 LAG_TOLERANCE = 1e-4
-
-
-def time_step(where: str) -> u.Quantity:
-    """Return the ``dt`` of brainstate's environment, or say how to set it."""
-    dt = brainstate.environ.get("dt", None)
-    if dt is None:
-        raise ArgumentError(where, "needs the time step", "none",
-                            "Set it: brainstate.environ.set(dt=1 * u.ms), or use brainstate.environ.context(dt=...)")
-    return dt
-
-
-def whole_steps(where: str, duration: u.Quantity, dt: u.Quantity, minimum: int) -> int:
-    """Return ``duration / dt`` if it is a whole number of at least ``minimum``, to a relative error of 1e-6."""
-    ratio = float(magnitude(where, duration / dt, u.UNITLESS))
-    steps = round(ratio)
-    if abs(ratio - steps) > 1e-6 * max(steps, 1) or steps < minimum:
-        raise ArgumentError(where, f"must be a whole number of time steps, at least {minimum}",
-                            f"{duration} with dt = {dt}", f"Take {max(steps, minimum) * dt}")
-    return steps
 
 
 class DelayLayer(brainstate.nn.Module):
@@ -48,8 +31,8 @@ class DelayLayer(brainstate.nn.Module):
     n_in : int
         Number of input channels.
     n_out : int, optional
-        Number of targets. Without it the layer only delays, ``n_in`` channels to ``n_in``; with it every synapse has a
-        weight and a delay, and the layer sums the delayed, weighted inputs of each target.
+        Number of targets. Without it the layer only delays, ``n_in`` channels to ``n_in``; with it every
+        synapse has a weight and a delay, and the layer sums the delayed, weighted inputs of each target.
     max_delay : Quantity[time]
         Largest delay, inclusive; a whole number of time steps. It fixes the size of the buffer.
     min_delay : Quantity[time], default 0 ms
@@ -57,16 +40,17 @@ class DelayLayer(brainstate.nn.Module):
     interpolation : {'round', 'linear', 'gaussian', 'triangular'}, default 'round'
         How a delay between two steps reads. ``round`` is an exact shift by the nearest whole step.
     delay : Param, Quantity[time], or callable ``shape -> Quantity``, optional
-        Delays, broadcastable to ``(n_in,)`` or ``(n_out, n_in)`` = [target, source]; uniform between the bounds by
-        default. ``Param(..., fit=False)`` is not trained.
+        Delays, broadcastable to ``(n_in,)`` or ``(n_out, n_in)`` = [target, source]; uniform between the
+        bounds by default. ``Param(..., fit=False)`` is not trained.
     weight : Param, array, or callable ``shape -> array``, optional
-        Weights ``(n_out, n_in)``, dimensionless; uniform within ``1 / sqrt(n_in)`` by default. Only with ``n_out``.
+        Weights ``(n_out, n_in)``, dimensionless; uniform within ``1 / sqrt(n_in)`` by default. Only with
+        ``n_out``.
     width : Quantity[time], optional
-        Start of the kernel width, a quarter of ``max_delay`` by default: standard deviation of the Gaussian, or half the
-        base of the triangle. Only with these two.
+        Start of the kernel width, a quarter of ``max_delay`` by default: standard deviation of the
+        Gaussian, or half the base of the triangle. Only with these two.
     mode : {'same', 'valid'}, default 'same'
-        ``same`` keeps the length and starts from a history. ``valid`` drops the first ``max_delay`` of the output, so that
-        every channel holds real input only.
+        ``same`` keeps the length and starts from a history. ``valid`` drops the first ``max_delay`` of the
+        output, so that every channel holds real input only.
     method : {'auto', 'fft', 'direct'}, default 'auto'
         How full kernels are applied, see `brainmass_delays.spiking.kernels.convolve`.
 
@@ -82,23 +66,24 @@ class DelayLayer(brainstate.nn.Module):
     Raises
     ------
     ArgumentError
-        For a delay outside the bounds, bounds off the grid of ``dt`` or below it, and spikes of the wrong shape.
+        For a delay outside the bounds, bounds off the grid of ``dt`` or below it, and spikes of the wrong
+        shape.
 
     Notes
     -----
-    *Gradient.* ``round``: the derivative in a delay is the central difference of the shifted input (straight-through);
-    ``linear``: exact, at whole steps the mean of both sides; both are one-sided, inward, at a bound. ``gaussian`` and
-    ``triangular``: exact, normalized over the lags between the bounds. It is never zero because of a bound: keep the
-    delays inside with `project_delays`.
+    *Gradient.* ``round``: the derivative in a delay is the central difference of the shifted input
+    (straight-through); ``linear``: exact, at whole steps the mean of both sides; both are one-sided,
+    inward, at a bound. ``gaussian`` and ``triangular``: exact, normalized over the lags between the bounds.
+    It is never zero because of a bound: keep the delays inside with `project_delays`.
 
-    *Cost.* ``round`` and ``linear`` without ``n_out``: one gather, whatever ``max_delay`` is. Else a convolution with
-    ``max_delay / dt`` lags. ``dt`` is read from ``brainstate.environ`` at each call.
+    *Cost.* ``round`` and ``linear`` without ``n_out``: one gather, whatever ``max_delay`` is. Else a
+    convolution with ``max_delay / dt`` lags. ``dt`` is read from ``brainstate.environ`` at each call.
 
     References
     ----------
-    Hammouamri, Khalfaoui-Hassani, Masquelier (2024): Learning delays in spiking neural networks using dilated
-    convolutions with learnable spacings. ICLR. Ghosh et al. (2025): Spiking neural network models of interaural time
-    difference extraction via a massively collaborative process. eNeuro 12(7).
+    Hammouamri, Khalfaoui-Hassani, Masquelier (2024): Learning delays in spiking neural networks using
+    dilated convolutions with learnable spacings. ICLR. Ghosh et al. (2025): Spiking neural network models
+    of interaural time difference extraction via a massively collaborative process. eNeuro 12(7).
 
     Examples
     --------
@@ -112,10 +97,20 @@ class DelayLayer(brainstate.nn.Module):
      [0. 0. 1. 0. 0.]]
     """
 
-    def __init__(self, n_in: int, n_out: int | None = None, *, max_delay: u.Quantity, min_delay: u.Quantity = 0 * u.ms,
-                 interpolation: str = "round", delay: Param | u.Quantity | Callable | None = None,
-                 weight: Param | jax.Array | Callable | None = None, width: u.Quantity | None = None,
-                 mode: str = "same", method: str = "auto"):
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int | None = None,
+        *,
+        max_delay: u.Quantity,
+        min_delay: u.Quantity = 0 * u.ms,
+        interpolation: str = "round",
+        delay: Param | u.Quantity | Callable | None = None,
+        weight: Param | jax.Array | Callable | None = None,
+        width: u.Quantity | None = None,
+        mode: str = "same",
+        method: str = "auto",
+    ):
         super().__init__()
         self.n_in = check_count("DelayLayer.n_in", n_in)
         self.n_out = None if n_out is None else check_count("DelayLayer.n_out", n_out)
@@ -139,8 +134,10 @@ class DelayLayer(brainstate.nn.Module):
     def bounds_in_steps(self) -> tuple[int, int]:
         """Return ``min_delay`` and ``max_delay`` in steps of the current ``dt``."""
         dt = time_step("DelayLayer")
-        return (whole_steps("DelayLayer.min_delay", self.min_delay, dt, 0),
-                whole_steps("DelayLayer.max_delay", self.max_delay, dt, 1))
+        return (
+            whole_steps("DelayLayer.min_delay", self.min_delay, dt, 0),
+            whole_steps("DelayLayer.max_delay", self.max_delay, dt, 1),
+        )
 
     def lag(self) -> jax.Array:
         """Return the delays in steps, as stored: fractional, of the stored shape."""
@@ -182,7 +179,7 @@ class DelayLayer(brainstate.nn.Module):
     reset_state = init_state
 
     def step(self, spikes: jax.Array) -> jax.Array:
-        """Take the spikes of one step, ``(batch, n_in)`` or ``(n_in,)``, and return what arrives at this step.
+        """Take the spikes of one step, ``(batch, n_in)`` or ``(n_in,)``, and return what arrives now.
 
         Equal to the same row of the whole-sequence call in mode ``same``, in value and in gradient.
         """
@@ -190,10 +187,14 @@ class DelayLayer(brainstate.nn.Module):
         return self._arrivals(newest=0)
 
     def read(self) -> jax.Array:
-        """Return what arrives at the coming step from spikes already pushed; needs ``min_delay`` of a step or more."""
+        """Return what arrives at the coming step; ``min_delay`` must be a step or more."""
         if self.bounds_in_steps()[0] < 1:
-            raise ArgumentError("DelayLayer.read", "needs a min_delay of at least one step", self.min_delay,
-                                "Give the layer min_delay=dt, or use step(spikes)")
+            raise ArgumentError(
+                "DelayLayer.read",
+                "needs a min_delay of at least one step",
+                self.min_delay,
+                "Give the layer min_delay=dt, or use step(spikes)",
+            )
         return self._arrivals(newest=1)
 
     def push(self, spikes: jax.Array) -> None:
@@ -204,8 +205,11 @@ class DelayLayer(brainstate.nn.Module):
 
     def check(self) -> None:
         """Raise `RunError` if a delay left its bounds in any compiled call so far."""
-        raise_if_failed("DelayLayer.delay", self.status.value,
-                        f"Bounds: {self.min_delay} to {self.max_delay}. Add project_delays(lower, upper) to the optimizer.")
+        raise_if_failed(
+            "DelayLayer.delay",
+            self.status.value,
+            f"Bounds: {self.min_delay} to {self.max_delay}. Add project_delays to the optimizer.",
+        )
 
     @property
     def _is_short(self) -> bool:
@@ -230,41 +234,60 @@ class DelayLayer(brainstate.nn.Module):
             stencil = STENCILS[self.interpolation](lag, lower, upper)
             ages = jnp.clip(stencil.nearest[:, None] + jnp.array(STENCIL_AGES), lower, upper) - newest
             samples = sample(past, jnp.arange(self.n_in)[:, None], ages)
-            return combine(tuple(jnp.moveaxis(samples, -1, 0)), stencil, lag, exact=self.interpolation == "round")
-        window = unroll(past)[..., ::-1][..., lower - newest:upper + 1 - newest]
+            return combine(
+                tuple(jnp.moveaxis(samples, -1, 0)), stencil, lag, exact=self.interpolation == "round"
+            )
+        window = unroll(past)[..., ::-1][..., lower - newest : upper + 1 - newest]
         subscripts = "...il,il->...i" if self.n_out is None else "...il,oil->...o"
         return jnp.einsum(subscripts, window, self._kernel(lag, lower, upper))
 
     def _past(self):
         past, n_slots = self.past.value, self.bounds_in_steps()[1] + 1
         if past.n_slots != n_slots:
-            raise ArgumentError("DelayLayer.step", "needs a buffer made for the current dt",
-                                f"{past.n_slots} slots instead of {n_slots}" if past.n_slots else "none",
-                                "Call init_state(batch_size) first")
+            raise ArgumentError(
+                "DelayLayer.step",
+                "needs a buffer made for the current dt",
+                f"{past.n_slots} slots instead of {n_slots}" if past.n_slots else "none",
+                "Call init_state(batch_size) first",
+            )
         return past
 
     def _with_history(self, spikes, history, upper):
         batch, n_steps, _ = spikes.shape
         if self.mode == "valid":
             if history is not None:
-                raise ArgumentError("DelayLayer.history", "has no place in mode 'valid'", f"shape {history.shape}",
-                                    "Use mode='same', or prepend it to the spikes")
+                raise ArgumentError(
+                    "DelayLayer.history",
+                    "has no place in mode 'valid'",
+                    f"shape {history.shape}",
+                    "Use mode='same', or prepend it to the spikes",
+                )
             if n_steps <= upper:
-                raise ArgumentError("DelayLayer.spikes", f"must be longer than max_delay, {upper} steps, in mode 'valid'",
-                                    f"{n_steps} steps", "Use longer trials or mode='same'")
+                raise ArgumentError(
+                    "DelayLayer.spikes",
+                    f"must be longer than max_delay, {upper} steps, in mode 'valid'",
+                    f"{n_steps} steps",
+                    "Use longer trials or mode='same'",
+                )
             return spikes
         shape = (batch, upper, self.n_in)
         history = jnp.zeros(shape, spikes.dtype) if history is None else jnp.asarray(history, spikes.dtype)
         if history.shape != shape:
-            raise ArgumentError("DelayLayer.history", f"must have the shape (batch, max_delay / dt, n_in) = {shape}",
-                                history.shape)
+            raise ArgumentError(
+                "DelayLayer.history",
+                f"must have the shape (batch, max_delay / dt, n_in) = {shape}",
+                history.shape,
+            )
         return jnp.concatenate([history, spikes], axis=1)
 
     def _check_spikes(self, spikes, rank, axes):
         spikes = jnp.asarray(spikes)
         if spikes.ndim != rank or spikes.shape[-1] != self.n_in:
-            raise ArgumentError("DelayLayer.spikes", f"must have the shape {axes} with {self.n_in} channels", spikes.shape)
-        # Whole numbers are gathered as they are, a quarter of the memory; full kernels and buffers hold floats.
+            raise ArgumentError(
+                "DelayLayer.spikes", f"must have the shape {axes} with {self.n_in} channels", spikes.shape
+            )
+        # Whole numbers are gathered as they are, a quarter of the memory; full kernels and buffers
+        # hold floats.
         keep = jnp.issubdtype(spikes.dtype, jnp.floating) or (rank == 3 and self._is_short)
         return spikes if keep else spikes.astype(brainstate.environ.dftype())
 
@@ -274,10 +297,9 @@ class DelayLayer(brainstate.nn.Module):
         inside = (lag >= lower - LAG_TOLERANCE) & (lag <= upper + LAG_TOLERANCE)
         outside = flag(~jnp.all(inside), DELAY_ABOVE_BOUND)
         raise_if_failed("DelayLayer.delay", outside, f"Bounds: {self.min_delay} to {self.max_delay}.")
-        try:
+        # A bare JAX transformation cannot carry a flag out; brainstate's can.
+        with suppress(brainstate.TraceContextError):
             self.status.value = self.status.value | outside
-        except brainstate.TraceContextError:
-            pass  # A bare JAX transformation cannot carry a flag out; brainstate's can.
         return lag
 
     def _make_delay(self, delay):
@@ -285,12 +307,17 @@ class DelayLayer(brainstate.nn.Module):
             low, high = (magnitude("DelayLayer.max_delay", x, u.ms) for x in (self.min_delay, self.max_delay))
             delay = brainstate.random.uniform(low, high, self.shape) * u.ms
         delay = _as_param("DelayLayer.delay", delay, self.shape)
-        low, high, values = (np.asarray(magnitude("DelayLayer.delay", x, u.ms, plain=False))
-                             for x in (self.min_delay, self.max_delay, delay.value()))
+        low, high, values = (
+            np.asarray(magnitude("DelayLayer.delay", x, u.ms, plain=False))
+            for x in (self.min_delay, self.max_delay, delay.value())
+        )
         check_finite("DelayLayer.delay", values)
         if np.any(values < low * (1 - 1e-6)) or np.any(values > high * (1 + 1e-6)):
-            raise ArgumentError("DelayLayer.delay", f"must lie between {self.min_delay} and {self.max_delay}",
-                                f"{values.min():g} to {values.max():g} ms")
+            raise ArgumentError(
+                "DelayLayer.delay",
+                f"must lie between {self.min_delay} and {self.max_delay}",
+                f"{values.min():g} to {values.max():g} ms",
+            )
         return delay
 
     def _make_weight(self, weight):
@@ -306,7 +333,9 @@ class DelayLayer(brainstate.nn.Module):
     def _make_width(self, width):
         if self.interpolation not in WIDE_KERNELS:
             if width is not None:
-                raise ArgumentError("DelayLayer.width", f"needs one of {WIDE_KERNELS}", repr(self.interpolation))
+                raise ArgumentError(
+                    "DelayLayer.width", f"needs one of {WIDE_KERNELS}", repr(self.interpolation)
+                )
             return None
         width = self.max_delay / 4 if width is None else width
         check_positive("DelayLayer.width", magnitude("DelayLayer.width", width, u.ms, plain=False))
@@ -315,11 +344,15 @@ class DelayLayer(brainstate.nn.Module):
 
 def _check_bounds(min_delay, max_delay):
     """Return both bounds if they are times and in order."""
-    low, high = (float(check_finite(f"DelayLayer.{name}", magnitude(f"DelayLayer.{name}", x, u.ms, plain=False)))
-                 for name, x in (("min_delay", min_delay), ("max_delay", max_delay)))
+    low, high = (
+        float(check_finite(f"DelayLayer.{name}", magnitude(f"DelayLayer.{name}", x, u.ms, plain=False)))
+        for name, x in (("min_delay", min_delay), ("max_delay", max_delay))
+    )
     check_positive("DelayLayer.max_delay", high)
     if not 0 <= low <= high:
-        raise ArgumentError("DelayLayer.min_delay", f"must lie between 0 and max_delay, {max_delay}", min_delay)
+        raise ArgumentError(
+            "DelayLayer.min_delay", f"must lie between 0 and max_delay, {max_delay}", min_delay
+        )
     return min_delay, max_delay
 
 

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.checks import ArgumentError
-from .delay_layer import DelayLayer, time_step
+from .delay_layer import DelayLayer
+from .grid import time_step
 
 
 class FrozenDelays:
@@ -28,8 +29,10 @@ class FrozenDelays:
 
     def __init__(self, layers: dict[str, DelayLayer], loss: Callable | None):
         self._layers = layers
-        self._masters = {name: (layer.delay.value(), None if layer.width is None else layer.width.value)
-                         for name, layer in layers.items()}
+        self._masters = {
+            name: (layer.delay.value(), None if layer.width is None else layer.width.value)
+            for name, layer in layers.items()
+        }
         self.loss_before = None if loss is None else float(loss())
         lags = {name: np.asarray(layer.lag()) for name, layer in layers.items()}
         for layer in layers.values():
@@ -89,9 +92,9 @@ def freeze_delays(module: brainstate.nn.Module, loss: Callable[[], float] | None
     --------
     >>> import brainstate, brainunit as u, jax.numpy as jnp
     >>> from brainmass_delays.spiking import DelayLayer, freeze_delays
-    >>> brainstate.environ.set(dt=1 * u.ms)
-    >>> layer = DelayLayer(2, max_delay=9 * u.ms, interpolation='linear', delay=jnp.array([1.25, 2.75]) * u.ms)
-    >>> with freeze_delays(layer) as frozen:
+    >>> delay = jnp.array([1.25, 2.75]) * u.ms
+    >>> layer = DelayLayer(2, max_delay=9 * u.ms, interpolation='linear', delay=delay)
+    >>> with brainstate.environ.context(dt=1 * u.ms), freeze_delays(layer) as frozen:
     ...     print(layer.delay.value(), round(frozen.largest_move, 2))
     [1. 3.] ms 0.25
     >>> print(layer.delay.value())
@@ -120,8 +123,9 @@ def saturation(module: brainstate.nn.Module) -> Saturation:
     --------
     >>> import brainstate, brainunit as u, jax.numpy as jnp
     >>> from brainmass_delays.spiking import DelayLayer, saturation
-    >>> brainstate.environ.set(dt=1 * u.ms)
-    >>> saturation(DelayLayer(4, max_delay=9 * u.ms, delay=jnp.array([0.2, 3., 5., 9.]) * u.ms))
+    >>> layer = DelayLayer(4, max_delay=9 * u.ms, delay=jnp.array([0.2, 3., 5., 9.]) * u.ms)
+    >>> with brainstate.environ.context(dt=1 * u.ms):
+    ...     saturation(layer)
     Saturation(at_min=0.25, at_max=0.25, n_delays=4)
     """
     at_min = at_max = total = 0

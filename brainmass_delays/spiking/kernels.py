@@ -1,7 +1,7 @@
 """Weights over the lags and their application to whole sequences.
 
-A delay of ``lag`` steps is a causal filter: the output is a weighted sum of the input ``lower``, ..., ``upper`` steps
-ago. Short stencils are gathered, full kernels are convolved. All functions are pure.
+A delay of ``lag`` steps is a causal filter: the output is a weighted sum of the input ``lower``, ...,
+``upper`` steps ago. Short stencils are gathered, full kernels are convolved. All functions are pure.
 """
 
 from functools import partial
@@ -30,8 +30,8 @@ def lag_weights(interpolation: str, lag: jax.Array, width: jax.Array, lower: int
     lag : array, shape (...,)
         Delay in steps.
     width : array, scalar
-        Standard deviation of the Gaussian, or half the base of the triangle (at least 1), in steps. A width of 0 means
-        the whole step nearest to the delay.
+        Standard deviation of the Gaussian, or half the base of the triangle (at least 1), in steps. A width
+        of 0 means the whole step nearest to the delay.
     lower, upper : int
         First and last lag.
 
@@ -41,8 +41,9 @@ def lag_weights(interpolation: str, lag: jax.Array, width: jax.Array, lower: int
 
     Notes
     -----
-    Kernels are normalized over the lags that exist, so a kernel cut at a bound loses no input. The gradient in ``lag`` is
-    the kernel's own, except for ``round`` and for width 0: there it is that of `brainmass_delays.delays.rounding`.
+    Kernels are normalized over the lags that exist, so a kernel cut at a bound loses no input. The gradient
+    in ``lag`` is the kernel's own, except for ``round`` and for width 0: there it is that of
+    `brainmass_delays.delays.rounding`.
 
     Examples
     --------
@@ -74,28 +75,32 @@ def _spread(stencil: Stencil, lag, lower, upper):
 
 
 def combine(samples: tuple[jax.Array, ...], stencil: Stencil, lag: jax.Array, *, exact: bool) -> jax.Array:
-    """Weigh the three ``samples`` ``(..., channel)`` of a stencil; ``exact`` returns the middle one untouched."""
+    """Weigh three ``samples`` ``(..., channel)``; ``exact`` returns the middle one untouched."""
     slope = sum(jax.lax.stop_gradient(x) * stencil.slopes[..., i] for i, x in enumerate(samples))
     value = samples[1] if exact else samples[0] * stencil.values[..., 0] + samples[1] * stencil.values[..., 1]
-    # The transpose of this outer product is a matrix product: twice as fast on CPU as the sum a broadcast turns into.
+    # The transpose of this outer product is a matrix product: twice as fast on CPU as the sum a
+    # broadcast turns into.
     lag = (jnp.ones((value.size // lag.size, 1), lag.dtype) @ lag[None]).reshape(value.shape)
     return with_slope(value.astype(lag.dtype), slope, lag)
 
 
 @partial(jax.jit, static_argnames=("interpolation", "lower", "upper"))
 def shift(signal: jax.Array, lag: jax.Array, interpolation: str, lower: int, upper: int) -> jax.Array:
-    """Delay every channel of ``signal`` ``(batch, time, channel)`` by its own lag; the first ``upper`` outputs are dropped.
+    """Delay every channel of ``signal`` ``(batch, time, channel)`` by its own lag.
 
-    Costs one gather per output sample whatever the bound is.
+    The first ``upper`` outputs are dropped. Costs one gather per output sample whatever the bound is.
     """
     n_out = signal.shape[1] - upper
     lag = jnp.broadcast_to(lag, signal.shape[-1:])
     stencil = STENCILS[interpolation](lag, lower, upper)
-    # One row more on both sides holds the neighbors in time. Rows outside the signal only ever meet a weight of zero.
+    # One row more on both sides holds the neighbors in time. Rows outside the signal only ever meet a
+    # weight of zero.
     rows = jnp.arange(-1, n_out + 1)[:, None] + (upper - stencil.nearest)
     rows = jnp.clip(rows, 0, signal.shape[1] - 1)
     window = _take_times(signal, rows)
-    return combine((window[:, :-2], window[:, 1:-1], window[:, 2:]), stencil, lag, exact=interpolation == "round")
+    return combine(
+        (window[:, :-2], window[:, 1:-1], window[:, 2:]), stencil, lag, exact=interpolation == "round"
+    )
 
 
 def _take_times(signal, rows):
@@ -105,7 +110,8 @@ def _take_times(signal, rows):
     def take(trial):
         return trial.reshape(-1).at[flat].get(mode="promise_in_bounds").reshape(rows.shape)
 
-    # On CPU, XLA would gather anew for each use of the window, three times slower; a loop over trials keeps the result.
+    # On CPU, XLA would gather anew for each use of the window, three times slower; a loop over trials
+    # keeps the result.
     return jax.lax.map(take, signal) if jax.default_backend() == "cpu" else jax.vmap(take)(signal)
 
 
@@ -121,8 +127,9 @@ def convolve(signal: jax.Array, kernel: jax.Array, lower: int, method: str = "au
     lower : int
         First lag.
     method : {'auto', 'fft', 'direct'}
-        ``fft`` is faster for long kernels and exact to rounding; ``direct`` never mixes times, so that the past is
-        bit-equal whatever the future holds. ``auto`` takes ``direct`` per synapse up to 16 lags, else ``fft``.
+        ``fft`` is faster for long kernels and exact to rounding; ``direct`` never mixes times, so that the
+        past is bit-equal whatever the future holds. ``auto`` takes ``direct`` per synapse up to 16 lags,
+        else ``fft``.
 
     Returns
     -------
@@ -160,5 +167,9 @@ def _direct_per_synapse(signal, kernel):
     return jax.lax.conv_general_dilated(signal, taps, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))
 
 
-_CONVOLUTIONS = {("fft", 2): _fft_per_source, ("fft", 3): _fft_per_synapse,
-                 ("direct", 2): _direct_per_source, ("direct", 3): _direct_per_synapse}
+_CONVOLUTIONS = {
+    ("fft", 2): _fft_per_source,
+    ("fft", 3): _fft_per_synapse,
+    ("direct", 2): _direct_per_source,
+    ("direct", 3): _direct_per_synapse,
+}

@@ -11,7 +11,7 @@ from braintools import surrogate
 
 from .._core.checks import ArgumentError, check_count, check_positive
 from .._core.units import magnitude
-from .delay_layer import time_step
+from .grid import time_step
 
 
 class _Leaky(brainstate.nn.Module):
@@ -32,7 +32,7 @@ class _Leaky(brainstate.nn.Module):
     reset_state = init_state
 
     def update(self, currents: jax.Array) -> jax.Array:
-        """Run from rest over ``currents`` ``(batch, time, n)`` and return the output of every step, same shape."""
+        """Run from rest over ``currents`` ``(batch, time, n)`` and return the outputs, same shape."""
         currents = self._check(currents, 3, "(batch, time, neuron)")
         decay = self._decay()
 
@@ -60,8 +60,11 @@ class _Leaky(brainstate.nn.Module):
 
     def _check(self, current, rank, axes):
         if current.ndim != rank or current.shape[-1] != self.n:
-            raise ArgumentError(f"{type(self).__name__}.currents", f"must have the shape {axes} with {self.n} neurons",
-                                current.shape)
+            raise ArgumentError(
+                f"{type(self).__name__}.currents",
+                f"must have the shape {axes} with {self.n} neurons",
+                current.shape,
+            )
         return current
 
 
@@ -100,8 +103,8 @@ class LeakyIntegrator(_Leaky):
 class LIF(_Leaky):
     """Spike where the leaky integral of the current reaches the threshold, then reset to zero.
 
-    ``v[t] = exp(-dt / tau) v[t-1] (1 - s[t-1]) + current[t]`` and ``s[t] = H(v[t] - threshold)``: a step uses the current
-    of that step, tests the new potential and resets before the next one.
+    ``v[t] = exp(-dt / tau) v[t-1] (1 - s[t-1]) + current[t]`` and ``s[t] = H(v[t] - threshold)``: a step
+    uses the current of that step, tests the new potential and resets before the next one.
 
     Parameters
     ----------
@@ -120,7 +123,8 @@ class LIF(_Leaky):
 
     References
     ----------
-    Neftci, Mostafa, Zenke (2019): Surrogate gradient learning in spiking neural networks. IEEE Signal Process. Mag. 36(6).
+    Neftci, Mostafa, Zenke (2019): Surrogate gradient learning in spiking neural networks. IEEE Signal
+    Process. Mag. 36(6).
 
     Examples
     --------
@@ -132,8 +136,13 @@ class LIF(_Leaky):
     '00001000010000100001'
     """
 
-    def __init__(self, n: int, tau: u.Quantity | Param = 5 * u.ms, threshold: float = 1.0,
-                 spike: Callable = surrogate.Sigmoid(alpha=5.0)):
+    def __init__(
+        self,
+        n: int,
+        tau: u.Quantity | Param = 5 * u.ms,
+        threshold: float = 1.0,
+        spike: Callable = surrogate.Sigmoid(alpha=5.0),
+    ):
         super().__init__(n, tau)
         self.threshold = float(check_positive("LIF.threshold", threshold))
         self.spike = spike

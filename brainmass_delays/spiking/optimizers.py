@@ -1,8 +1,8 @@
 """Optimizer transforms for delays: bounds, whole steps, groups and kernel width.
 
 All are `optax.GradientTransformation` and go behind any optax optimizer: in `optax.chain`, in
-`braintools.optim.OptaxOptimizer(tx=...)`, and through it in a `Fitter`. Parameters may be arrays or Quantities; bounds may
-carry units. Learning rates count in the unit a parameter is stored in.
+`braintools.optim.OptaxOptimizer(tx=...)`, and through it in a `Fitter`. Parameters may be arrays or
+Quantities; bounds may carry units. Learning rates count in the unit a parameter is stored in.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,8 +29,8 @@ def project_delays(lower: u.Quantity, upper: u.Quantity) -> optax.GradientTransf
     Returns
     -------
     optax.GradientTransformation
-        Goes last in a chain. It shortens the update, so that the parameter itself stays inside: nothing winds up beyond a
-        bound, and the first gradient that points inward moves the delay.
+        Goes last in a chain. It shortens the update, so that the parameter itself stays inside: nothing
+        winds up beyond a bound, and the first gradient that points inward moves the delay.
 
     Raises
     ------
@@ -51,7 +51,9 @@ def project_delays(lower: u.Quantity, upper: u.Quantity) -> optax.GradientTransf
 
     def update(updates, state, params=None):
         _check_params("project_delays", params)
-        return _map(lambda d, p, unit: _step_within(p, d, _in(unit, lower), _in(unit, upper)), updates, params), state
+        return _map(
+            lambda d, p, unit: _step_within(p, d, _in(unit, lower), _in(unit, upper)), updates, params
+        ), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
@@ -62,8 +64,9 @@ class GridState(NamedTuple):
     residue: Any
 
 
-def project_to_grid(dt: u.Quantity, lower: u.Quantity | None = None,
-                    upper: u.Quantity | None = None) -> optax.GradientTransformation:
+def project_to_grid(
+    dt: u.Quantity, lower: u.Quantity | None = None, upper: u.Quantity | None = None
+) -> optax.GradientTransformation:
     """Move delays by whole steps only; what rounding withholds is kept and added to the next update.
 
     Parameters
@@ -76,8 +79,8 @@ def project_to_grid(dt: u.Quantity, lower: u.Quantity | None = None,
     Returns
     -------
     optax.GradientTransformation
-        Goes last in a chain. Every visible parameter is a multiple of ``dt``; the sum of applied updates is the rounded sum
-        of the updates asked for, up to the bounds.
+        Goes last in a chain. Every visible parameter is a multiple of ``dt``; the sum of applied updates is
+        the rounded sum of the updates asked for, up to the bounds.
 
     Examples
     --------
@@ -118,15 +121,17 @@ def project_to_grid(dt: u.Quantity, lower: u.Quantity | None = None,
     return optax.GradientTransformation(init, update)
 
 
-def parameter_groups(groups: Mapping[str, optax.GradientTransformation],
-                     default: optax.GradientTransformation) -> optax.GradientTransformation:
+def parameter_groups(
+    groups: Mapping[str, optax.GradientTransformation], default: optax.GradientTransformation
+) -> optax.GradientTransformation:
     """Give each group of parameters its own optimizer, learning rate and schedule.
 
     Parameters
     ----------
     groups : mapping from str to optax.GradientTransformation
-        An entry applies to the parameters whose path in the parameter tree contains its name, e.g. ``'delay'`` to
-        ``('layer', 'delay', 'val')``. If several names occur in a path, the last one decides.
+        An entry applies to the parameters whose path in the parameter tree contains its name, e.g.
+        ``'delay'`` to ``('layer', 'delay', 'val')``. If several names occur in a path, the last one
+        decides.
     default : optax.GradientTransformation
         For all others.
 
@@ -160,8 +165,11 @@ def parameter_groups(groups: Mapping[str, optax.GradientTransformation],
         missing = set(groups) - set(jax.tree.leaves(found))
         if missing:
             paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
-            raise ArgumentError("parameter_groups.groups", f"must name parameters among {', '.join(paths)}",
-                                ", ".join(sorted(missing)))
+            raise ArgumentError(
+                "parameter_groups.groups",
+                f"must name parameters among {', '.join(paths)}",
+                ", ".join(sorted(missing)),
+            )
         return found
 
     return optax.multi_transform({**groups, rest: default}, labels)
@@ -180,8 +188,8 @@ def anneal_width(layer, schedule: Callable[[jax.Array], Any]) -> optax.GradientT
     Returns
     -------
     optax.GradientTransformation
-        Goes anywhere in a chain and leaves the updates alone. Each update writes ``layer.width``, so the loop must be
-        compiled by ``brainstate.transform``, not by bare JAX.
+        Goes anywhere in a chain and leaves the updates alone. Each update writes ``layer.width``, so the
+        loop must be compiled by ``brainstate.transform``, not by bare JAX.
 
     Examples
     --------
@@ -195,7 +203,9 @@ def anneal_width(layer, schedule: Callable[[jax.Array], Any]) -> optax.GradientT
     4. ms
     """
     if layer.width is None:
-        raise ArgumentError("anneal_width.layer", "must have a kernel width", f"interpolation={layer.interpolation!r}")
+        raise ArgumentError(
+            "anneal_width.layer", "must have a kernel width", f"interpolation={layer.interpolation!r}"
+        )
 
     def update(updates, state, params=None):
         count = optax.safe_increment(state.count)
@@ -204,7 +214,9 @@ def anneal_width(layer, schedule: Callable[[jax.Array], Any]) -> optax.GradientT
         layer.width.value = (jnp.asarray(width, brainstate.environ.dftype()) * u.ms).in_unit(u.get_unit(old))
         return updates, optax.ScaleByScheduleState(count)
 
-    return optax.GradientTransformation(lambda params: optax.ScaleByScheduleState(jnp.zeros((), jnp.int32)), update)
+    return optax.GradientTransformation(
+        lambda params: optax.ScaleByScheduleState(jnp.zeros((), jnp.int32)), update
+    )
 
 
 def _step_within(value, step, lower, upper):
@@ -222,7 +234,11 @@ def _map(function, updates, params, *rest):
     def apply(update, param, *others):
         unit = u.get_unit(param)
         result = function(*(u.get_magnitude(x) for x in (update, param)), unit, *map(u.get_magnitude, others))
-        return u.maybe_decimal(u.Quantity(result, unit=unit)) if not _is_quantity(param) else u.Quantity(result, unit=unit)
+        return (
+            u.maybe_decimal(u.Quantity(result, unit=unit))
+            if not _is_quantity(param)
+            else u.Quantity(result, unit=unit)
+        )
 
     return jax.tree.map(apply, updates, params, *rest, is_leaf=_is_quantity)
 

@@ -26,25 +26,29 @@ class RecurrentLIF(brainstate.nn.Module):
 
     Notes
     -----
-    The order within a step: delayed spikes arrive, the neurons advance, their spikes enter the buffer. The gradient flows
-    through the surrogate of every spike and through every delay.
+    The order within a step: delayed spikes arrive, the neurons advance, their spikes enter the buffer. The
+    gradient flows through the surrogate of every spike and through every delay.
 
     Examples
     --------
     >>> import brainstate, brainunit as u, jax.numpy as jnp
     >>> from brainmass_delays.spiking import LIF, DelayLayer, RecurrentLIF
-    >>> brainstate.environ.set(dt=1 * u.ms)
-    >>> feedback = DelayLayer(1, 1, min_delay=1 * u.ms, max_delay=4 * u.ms, delay=3 * u.ms, weight=jnp.ones((1, 1)))
+    >>> feedback = DelayLayer(1, 1, min_delay=1 * u.ms, max_delay=4 * u.ms, delay=3 * u.ms,
+    ...                       weight=jnp.ones((1, 1)))
     >>> kick = jnp.zeros((1, 10, 1)).at[0, 0].set(1.)
-    >>> RecurrentLIF(LIF(1), feedback)(kick)[0, :, 0].astype(int).tolist()
+    >>> with brainstate.environ.context(dt=1 * u.ms):
+    ...     RecurrentLIF(LIF(1), feedback)(kick)[0, :, 0].astype(int).tolist()
     [1, 0, 0, 1, 0, 0, 1, 0, 0, 1]
     """
 
     def __init__(self, neurons: LIF, feedback: DelayLayer):
         super().__init__()
         if (feedback.n_in, feedback.n_out) != (neurons.n, neurons.n):
-            raise ArgumentError("RecurrentLIF.feedback", f"must connect {neurons.n} neurons to themselves",
-                                f"{feedback.n_in} to {feedback.n_out}")
+            raise ArgumentError(
+                "RecurrentLIF.feedback",
+                f"must connect {neurons.n} neurons to themselves",
+                f"{feedback.n_in} to {feedback.n_out}",
+            )
         self.neurons, self.feedback = neurons, feedback
 
     def init_state(self, batch_size: int | None = None, **_) -> None:

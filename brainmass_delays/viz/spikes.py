@@ -9,8 +9,14 @@ from matplotlib.axes import Axes
 from .._core.checks import ArgumentError
 
 
-def plot_raster(spikes: np.ndarray, dt: float = 1.0, *, ax: Axes | None = None, color: str = "k",
-                groups: Sequence[str] = ()) -> Axes:
+def plot_raster(
+    spikes: np.ndarray,
+    dt: float = 1.0,
+    *,
+    ax: Axes | None = None,
+    color: str = "k",
+    groups: Sequence[str] = (),
+) -> Axes:
     """Draw one trial of spikes ``(time, channel)`` as dots.
 
     Parameters
@@ -39,13 +45,20 @@ def plot_raster(spikes: np.ndarray, dt: float = 1.0, *, ax: Axes | None = None, 
     """
     spikes = np.asarray(spikes)
     if spikes.ndim != 2:
-        raise ArgumentError("plot_raster.spikes", "must have the shape (time, channel)", spikes.shape, "Choose one trial")
+        raise ArgumentError(
+            "plot_raster.spikes", "must have the shape (time, channel)", spikes.shape, "Choose one trial"
+        )
     ax = plt.gca() if ax is None else ax
     n_steps, n_channels = spikes.shape
     step, channel = np.nonzero(spikes)
     size = np.clip(2000 / max(n_channels, 1), 1.5, 60)
     ax.scatter(step * dt, channel, s=size, marker="|", color=color, linewidths=0.8)
-    ax.set(xlim=(-dt / 2, (n_steps - 0.5) * dt), ylim=(-0.5, n_channels - 0.5), xlabel="time (ms)", ylabel="channel")
+    ax.set(
+        xlim=(-dt / 2, (n_steps - 0.5) * dt),
+        ylim=(-0.5, n_channels - 0.5),
+        xlabel="time (ms)",
+        ylabel="channel",
+    )
     if groups:
         width = n_channels / len(groups)
         ax.set_yticks([width * (i + 0.5) - 0.5 for i in range(len(groups))], groups)
@@ -75,7 +88,9 @@ def plot_delays(before: np.ndarray, after: np.ndarray, max_delay: float, *, ax: 
     return ax
 
 
-def plot_delay_changes(before: np.ndarray, after: np.ndarray, max_delay: float, *, ax: Axes | None = None) -> Axes:
+def plot_delay_changes(
+    before: np.ndarray, after: np.ndarray, max_delay: float, *, ax: Axes | None = None
+) -> Axes:
     """Draw every delay in ms after training against its start; the diagonal means no change.
 
     Examples
@@ -90,13 +105,20 @@ def plot_delay_changes(before: np.ndarray, after: np.ndarray, max_delay: float, 
     ax.plot([0, max_delay], [0, max_delay], color="0.7", lw=0.8)
     ax.plot(np.ravel(before), np.ravel(after), ".", ms=4, color="tab:red")
     margin = max_delay / 50
-    ax.set(xlabel="delay before (ms)", ylabel="delay after (ms)", xlim=(-margin, max_delay + margin),
-           ylim=(-margin, max_delay + margin), aspect="equal")
+    ax.set(
+        xlabel="delay before (ms)",
+        ylabel="delay after (ms)",
+        xlim=(-margin, max_delay + margin),
+        ylim=(-margin, max_delay + margin),
+        aspect="equal",
+    )
     return ax
 
 
 def plot_confusion(confusion: np.ndarray, centers: np.ndarray, *, ax: Axes | None = None) -> Axes:
-    """Draw counts ``(true class, predicted class)`` as shares of each true class; ``centers`` names classes in degrees.
+    """Draw counts ``(true class, predicted class)`` as shares of each true class.
+
+    ``centers`` names the classes in degrees.
 
     Examples
     --------
@@ -108,9 +130,17 @@ def plot_confusion(confusion: np.ndarray, centers: np.ndarray, *, ax: Axes | Non
     """
     confusion = np.asarray(confusion, float)
     if confusion.ndim != 2 or confusion.shape != (len(centers), len(centers)):
-        raise ArgumentError("plot_confusion.confusion", f"must have the shape {(len(centers), len(centers))}", confusion.shape)
+        raise ArgumentError(
+            "plot_confusion.confusion", f"must have the shape {(len(centers), len(centers))}", confusion.shape
+        )
     ax = plt.gca() if ax is None else ax
-    image = ax.imshow(confusion / np.maximum(confusion.sum(1, keepdims=True), 1), vmin=0, vmax=1, cmap="magma", origin="lower")
+    image = ax.imshow(
+        confusion / np.maximum(confusion.sum(1, keepdims=True), 1),
+        vmin=0,
+        vmax=1,
+        cmap="magma",
+        origin="lower",
+    )
     ticks = range(0, len(centers), max(len(centers) // 4, 1))
     ax.set_xticks(ticks, [f"{centers[i]:.0f}" for i in ticks])
     ax.set_yticks(ticks, [f"{centers[i]:.0f}" for i in ticks])

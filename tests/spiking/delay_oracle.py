@@ -13,7 +13,9 @@ def shifted(x, steps):
 
 def shifted_short(x, steps):
     """Like `shifted`, for sequences that may be shorter than a delay."""
-    return np.stack([np.stack([at_lag(x, t, d, c) for t in range(x.shape[1])], 1) for c, d in enumerate(steps)], 2)
+    return np.stack(
+        [np.stack([at_lag(x, t, d, c) for t in range(x.shape[1])], 1) for c, d in enumerate(steps)], 2
+    )
 
 
 def at_lag(x, t, lag, c):

@@ -24,8 +24,14 @@ def make(rule, delay, n_out=None, bound=BOUND, width=None, **options):
     """Build a layer from numbers in ms."""
     if rule in WIDTH:
         options["width"] = (WIDTH[rule] if width is None else width) * u.ms
-    return DelayLayer(np.shape(delay)[-1], n_out, max_delay=bound * u.ms, interpolation=rule,
-                      delay=jnp.asarray(delay) * u.ms, **options)
+    return DelayLayer(
+        np.shape(delay)[-1],
+        n_out,
+        max_delay=bound * u.ms,
+        interpolation=rule,
+        delay=jnp.asarray(delay) * u.ms,
+        **options,
+    )
 
 
 def value_and_slope(layer, x, cotangent):
@@ -38,7 +44,9 @@ def value_and_slope(layer, x, cotangent):
         return (layer(x) * cotangent).sum()
 
     at = u.get_magnitude(state.value)
-    gradient = brainstate.transform.jit(brainstate.transform.grad(lambda: (layer(x) * cotangent).sum(), state))()
+    gradient = brainstate.transform.jit(
+        brainstate.transform.grad(lambda: (layer(x) * cotangent).sum(), state)
+    )()
     return loss, at, np.asarray(u.get_magnitude(gradient))
 
 
@@ -47,12 +55,14 @@ def spikes(rng, batch=3, time=20, channels=5, rate=0.3):
 
 
 @pytest.mark.parametrize("mode", ["same", "valid"])
-@pytest.mark.parametrize("rule, width, tolerance", [("round", None, 0), ("linear", None, 0), ("gaussian", 0.1, 1e-12),
-                                                   ("triangular", 1.0, 1e-12)])
+@pytest.mark.parametrize(
+    "rule, width, tolerance",
+    [("round", None, 0), ("linear", None, 0), ("gaussian", 0.1, 1e-12), ("triangular", 1.0, 1e-12)],
+)
 def test_whole_delays_shift_exactly(rng, rule, width, tolerance, mode):
     steps = np.array([0, 1, 3, BOUND - 1, BOUND])
     x = spikes(rng)
-    expected = oracle.shifted(x, steps)[:, BOUND if mode == "valid" else 0:]
+    expected = oracle.shifted(x, steps)[:, BOUND if mode == "valid" else 0 :]
     assert np.abs(make(rule, steps * 1.0, width=width, mode=mode)(x) - expected).max() <= tolerance
 
 
@@ -69,8 +79,11 @@ def test_whole_delays_shift_exactly_in_float32(rng, single_precision, rule):
 def test_wide_kernels_in_float32(rng, single_precision, rule):
     steps = np.array([0, 1, 3, BOUND - 1, BOUND])
     x = spikes(rng).astype(np.float32)
-    np.testing.assert_allclose(make(rule, steps * 1.0, width={"gaussian": 0.1, "triangular": 1.0}[rule])(x),
-                               oracle.shifted(x, steps), atol=1e-6)
+    np.testing.assert_allclose(
+        make(rule, steps * 1.0, width={"gaussian": 0.1, "triangular": 1.0}[rule])(x),
+        oracle.shifted(x, steps),
+        atol=1e-6,
+    )
 
 
 @settings(max_examples=15, deadline=None)
@@ -78,8 +91,12 @@ def test_wide_kernels_in_float32(rng, single_precision, rule):
 def test_any_whole_delay_shifts_any_signal(data):
     bound = data.draw(st.integers(1, 9))
     steps = data.draw(st.lists(st.integers(0, bound), min_size=1, max_size=4))
-    x = np.random.default_rng(data.draw(st.integers(0, 99))).normal(size=(2, data.draw(st.integers(1, 12)), len(steps)))
-    np.testing.assert_array_equal(make("round", np.array(steps, float), bound=bound)(x), oracle.shifted_short(x, steps))
+    x = np.random.default_rng(data.draw(st.integers(0, 99))).normal(
+        size=(2, data.draw(st.integers(1, 12)), len(steps))
+    )
+    np.testing.assert_array_equal(
+        make("round", np.array(steps, float), bound=bound)(x), oracle.shifted_short(x, steps)
+    )
 
 
 def test_linear_reads_between_samples(rng):
@@ -89,8 +106,9 @@ def test_linear_reads_between_samples(rng):
 
 def test_round_goes_to_the_nearest_step_not_down(rng):
     x = spikes(rng)
-    np.testing.assert_array_equal(make("round", np.array([0.4, 0.6, 2.9, 3.1, 5.9]))(x),
-                                  oracle.shifted(x, [0, 1, 3, 3, 6]))
+    np.testing.assert_array_equal(
+        make("round", np.array([0.4, 0.6, 2.9, 3.1, 5.9]))(x), oracle.shifted(x, [0, 1, 3, 3, 6])
+    )
 
 
 @pytest.mark.parametrize("n_out", [None, 3])
@@ -112,8 +130,13 @@ def test_gradient_is_the_derivative(rng, rule, n_out, tolerance):
 def test_gradient_at_whole_delays_is_the_central_difference(rng, rule):
     steps, x, g = np.array([1, 2, 3, 4, 5]), rng.normal(size=(2, 20, 5)), rng.normal(size=(2, 20, 5))
     _, _, gradient = value_and_slope(make(rule, steps * 1.0), x, g)
-    expected = [sum(0.5 * g[:, t, c] @ (oracle.at_lag(x, t, d + 1, c) - oracle.at_lag(x, t, d - 1, c)) for t in range(20))
-                for c, d in enumerate(steps)]
+    expected = [
+        sum(
+            0.5 * g[:, t, c] @ (oracle.at_lag(x, t, d + 1, c) - oracle.at_lag(x, t, d - 1, c))
+            for t in range(20)
+        )
+        for c, d in enumerate(steps)
+    ]
     np.testing.assert_allclose(gradient, expected, rtol=1e-12)
 
 
@@ -122,20 +145,26 @@ def test_gradient_at_whole_delays_is_the_central_difference(rng, rule):
 def test_gradient_at_a_bound_points_inward_and_stays_inside(rng, rule, at, older, newer):
     x, g = rng.normal(size=(2, 20, 1)), rng.normal(size=(2, 20, 1))
     _, _, gradient = value_and_slope(make(rule, np.array([float(at)])), x, g)
-    expected = sum(g[:, t, 0] @ (oracle.at_lag(x, t, older, 0) - oracle.at_lag(x, t, newer, 0)) for t in range(20))
+    expected = sum(
+        g[:, t, 0] @ (oracle.at_lag(x, t, older, 0) - oracle.at_lag(x, t, newer, 0)) for t in range(20)
+    )
     np.testing.assert_allclose(gradient, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_no_gradient_is_dead_at_the_bounds(rng, rule):
-    _, _, gradient = value_and_slope(make(rule, np.array([0.0, BOUND])), rng.normal(size=(2, 20, 2)), np.ones((2, 20, 2)))
+    _, _, gradient = value_and_slope(
+        make(rule, np.array([0.0, BOUND])), rng.normal(size=(2, 20, 2)), np.ones((2, 20, 2))
+    )
     assert np.all(gradient != 0)
 
 
 def test_gradient_per_ms_does_not_depend_on_the_unit_of_dt(rng):
     x = rng.normal(size=(2, 20, 5))
     with brainstate.environ.context(dt=250 * u.us):
-        layer = DelayLayer(5, max_delay=1.5 * u.ms, interpolation="linear", delay=np.array([0.3, 0.6, 0.1, 1.1, 1.4]) * u.ms)
+        layer = DelayLayer(
+            5, max_delay=1.5 * u.ms, interpolation="linear", delay=np.array([0.3, 0.6, 0.1, 1.1, 1.4]) * u.ms
+        )
         loss, at, gradient = value_and_slope(layer, x, np.ones((2, 20, 5)))
         numeric = [(loss(at + h) - loss(at - h)) / 2e-6 for h in 1e-6 * np.eye(5)]
     np.testing.assert_allclose(gradient, numeric, rtol=1e-6)
@@ -182,7 +211,11 @@ def test_valid_is_same_without_its_start_and_pads_nothing(rng, rule):
 @pytest.mark.parametrize("method", ["fft", "direct"])
 @pytest.mark.parametrize("rule", RULES)
 def test_synapses_equal_an_explicit_sum(rng, rule, method, min_delay):
-    lag, weight, x = rng.uniform(min_delay, BOUND, (3, 4)), rng.normal(size=(3, 4)), rng.normal(size=(2, 17, 4))
+    lag, weight, x = (
+        rng.uniform(min_delay, BOUND, (3, 4)),
+        rng.normal(size=(3, 4)),
+        rng.normal(size=(2, 17, 4)),
+    )
     layer = make(rule, lag, 3, weight=weight, method=method, min_delay=min_delay * u.ms)
     expected = oracle.summed(x, weight, lag, rule, WIDTH.get(rule), min_delay, BOUND)
     np.testing.assert_allclose(layer(x), expected, atol=1e-12)
@@ -193,8 +226,9 @@ def test_delays_may_be_shared_axonal_dendritic_or_synaptic(rng, shape):
     lag, weight, x = rng.uniform(0, BOUND, shape), rng.normal(size=(3, 5)), rng.normal(size=(2, 17, 5))
     layer = DelayLayer(5, 3, max_delay=BOUND * u.ms, interpolation="linear", delay=lag * u.ms, weight=weight)
     assert layer.delay.value().shape == shape
-    np.testing.assert_allclose(layer(x), oracle.summed(x, weight, np.broadcast_to(lag, (3, 5)), "linear", None, 0, BOUND),
-                               atol=1e-12)
+    np.testing.assert_allclose(
+        layer(x), oracle.summed(x, weight, np.broadcast_to(lag, (3, 5)), "linear", None, 0, BOUND), atol=1e-12
+    )
 
 
 def test_stacked_layers_add_their_delays(rng):
@@ -203,14 +237,16 @@ def test_stacked_layers_add_their_delays(rng):
     valid = make("round", second * 1.0, mode="valid")(make("round", first * 1.0, mode="valid")(x))
     once = oracle.shifted(x, first + second)
     np.testing.assert_array_equal(same, once)
-    np.testing.assert_array_equal(valid, once[:, 2 * BOUND:])
+    np.testing.assert_array_equal(valid, once[:, 2 * BOUND :])
 
 
 def test_history_continues_a_sequence(rng):
     x = rng.normal(size=(2, 30, 5))
     for rule in RULES:
         layer = make(rule, rng.uniform(0, BOUND, 5))
-        np.testing.assert_allclose(layer(x[:, 18:], history=x[:, 18 - BOUND:18]), layer(x)[:, 18:], atol=1e-12)
+        np.testing.assert_allclose(
+            layer(x[:, 18:], history=x[:, 18 - BOUND : 18]), layer(x)[:, 18:], atol=1e-12
+        )
 
 
 @pytest.mark.parametrize("batch", [None, 1, 4])
@@ -231,7 +267,9 @@ def test_step_mode_equals_sequence_mode(rng, rule, n_out, batch):
     for _ in range(2):  # a second trial starts from an empty buffer
         np.testing.assert_allclose(by_steps(), layer(x), atol=1e-12)
     _, _, gradient = value_and_slope(layer, x, g)
-    stepwise = brainstate.transform.jit(brainstate.transform.grad(lambda: (by_steps() * g).sum(), layer.delay.val))()
+    stepwise = brainstate.transform.jit(
+        brainstate.transform.grad(lambda: (by_steps() * g).sum(), layer.delay.val)
+    )()
     np.testing.assert_allclose(u.get_magnitude(stepwise), gradient, rtol=1e-9, atol=1e-11)
 
 
@@ -250,8 +288,15 @@ def test_recurrent_feedback_equals_a_plain_loop(rng):
     currents = rng.uniform(0, 0.6, (2, n_steps, n))
     spiked, v, decay = np.zeros((2, n_steps, n)), np.zeros((2, n)), np.exp(-1 / 5)
     for t in range(n_steps):
-        arriving = np.array([[sum(weight[o, i] * spiked[b, t - lag[o, i], i] for i in range(n) if t >= lag[o, i])
-                              for o in range(n)] for b in range(2)])
+        arriving = np.array(
+            [
+                [
+                    sum(weight[o, i] * spiked[b, t - lag[o, i], i] for i in range(n) if t >= lag[o, i])
+                    for o in range(n)
+                ]
+                for b in range(2)
+            ]
+        )
         v = decay * v * (1 - spiked[:, t - 1] * (t > 0)) + currents[:, t] + arriving
         spiked[:, t] = v >= 1
     np.testing.assert_array_equal(RecurrentLIF(LIF(n), feedback)(jnp.asarray(currents)), spiked)
@@ -314,29 +359,40 @@ def test_initializers_and_defaults():
     assert 3 <= lag.min() < 3.1 and 8.9 < lag.max() <= 9 and abs(lag.mean() - 6) < 0.2
     called = DelayLayer(4, max_delay=9 * u.ms, delay=lambda shape: jnp.full(shape, 2.0) * u.ms)
     np.testing.assert_array_equal(called.steps(), [2, 2, 2, 2])
-    assert not DelayLayer(4, max_delay=9 * u.ms, delay=Param(2 * u.ms, fit=False)).states(brainstate.ParamState)
+    assert not DelayLayer(4, max_delay=9 * u.ms, delay=Param(2 * u.ms, fit=False)).states(
+        brainstate.ParamState
+    )
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"delay": np.array([-1.0, 0.0]) * u.ms}, "DelayLayer.delay: must lie between 0 ms and 9 ms; got -1 to 0 ms"),
-    ({"delay": np.array([1.0, 9.5]) * u.ms}, "DelayLayer.delay: must lie between .* got 1 to 9.5 ms"),
-    ({"delay": np.array([1.0, np.nan]) * u.ms}, "DelayLayer.delay: must be finite; got nan"),
-    ({"delay": np.ones(3) * u.ms}, r"DelayLayer.delay: must broadcast to the shape \(2,\); got \(3,\)"),
-    ({"delay": np.ones(2)}, "DelayLayer.delay: needs a unit such as ms"),
-    ({"delay": np.ones(2) * u.mV}, "DelayLayer.delay: must have the dimension of ms"),
-    ({"max_delay": 9}, "DelayLayer.max_delay: needs a unit such as ms"),
-    ({"max_delay": 9.5 * u.ms}, "DelayLayer.max_delay: must be a whole number of time steps.* got 9.5 ms"),
-    ({"max_delay": 0.4 * u.ms}, "DelayLayer.max_delay: must be a whole number of time steps, at least 1"),
-    ({"max_delay": -3 * u.ms}, "DelayLayer.max_delay: must be positive"),
-    ({"min_delay": 10 * u.ms}, "DelayLayer.min_delay: must lie between 0 and max_delay"),
-    ({"min_delay": 0.5 * u.ms}, "DelayLayer.min_delay: must be a whole number of time steps"),
-    ({"interpolation": "gausian"}, "DelayLayer.interpolation: must be one of .*Did you mean 'gaussian'"),
-    ({"mode": "full"}, "DelayLayer.mode: must be one of 'same', 'valid'"),
-    ({"weight": np.ones(2)}, "DelayLayer.weight: needs n_out"),
-    ({"width": 1 * u.ms}, "DelayLayer.width: needs one of"),
-    ({"interpolation": "gaussian", "width": 0 * u.ms}, "DelayLayer.width: must be positive"),
-    ({"n_in": 0}, "DelayLayer.n_in: must be a whole number of at least 1"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (
+            {"delay": np.array([-1.0, 0.0]) * u.ms},
+            "DelayLayer.delay: must lie between 0 ms and 9 ms; got -1 to 0 ms",
+        ),
+        ({"delay": np.array([1.0, 9.5]) * u.ms}, "DelayLayer.delay: must lie between .* got 1 to 9.5 ms"),
+        ({"delay": np.array([1.0, np.nan]) * u.ms}, "DelayLayer.delay: must be finite; got nan"),
+        ({"delay": np.ones(3) * u.ms}, r"DelayLayer.delay: must broadcast to the shape \(2,\); got \(3,\)"),
+        ({"delay": np.ones(2)}, "DelayLayer.delay: needs a unit such as ms"),
+        ({"delay": np.ones(2) * u.mV}, "DelayLayer.delay: must have the dimension of ms"),
+        ({"max_delay": 9}, "DelayLayer.max_delay: needs a unit such as ms"),
+        (
+            {"max_delay": 9.5 * u.ms},
+            "DelayLayer.max_delay: must be a whole number of time steps.* got 9.5 ms",
+        ),
+        ({"max_delay": 0.4 * u.ms}, "DelayLayer.max_delay: must be a whole number of time steps, at least 1"),
+        ({"max_delay": -3 * u.ms}, "DelayLayer.max_delay: must be positive"),
+        ({"min_delay": 10 * u.ms}, "DelayLayer.min_delay: must lie between 0 and max_delay"),
+        ({"min_delay": 0.5 * u.ms}, "DelayLayer.min_delay: must be a whole number of time steps"),
+        ({"interpolation": "gausian"}, "DelayLayer.interpolation: must be one of .*Did you mean 'gaussian'"),
+        ({"mode": "full"}, "DelayLayer.mode: must be one of 'same', 'valid'"),
+        ({"weight": np.ones(2)}, "DelayLayer.weight: needs n_out"),
+        ({"width": 1 * u.ms}, "DelayLayer.width: needs one of"),
+        ({"interpolation": "gaussian", "width": 0 * u.ms}, "DelayLayer.width: must be positive"),
+        ({"n_in": 0}, "DelayLayer.n_in: must be a whole number of at least 1"),
+    ],
+)
 def test_bad_arguments_name_themselves(options, message):
     with pytest.raises(ArgumentError, match=message):
         DelayLayer(**{"n_in": 2, "max_delay": 9 * u.ms, **options})
@@ -344,7 +400,9 @@ def test_bad_arguments_name_themselves(options, message):
 
 def test_bad_spikes_name_themselves(rng):
     layer = make("round", np.ones(2))
-    with pytest.raises(ArgumentError, match=r"DelayLayer.spikes: must have the shape \(batch, time, channel\) with 2"):
+    with pytest.raises(
+        ArgumentError, match=r"DelayLayer.spikes: must have the shape \(batch, time, channel\) with 2"
+    ):
         layer(np.zeros((4, 2)))
     with pytest.raises(ArgumentError, match="DelayLayer.spikes: .* with 2 channels"):
         layer(np.zeros((1, 4, 3)))
@@ -362,13 +420,19 @@ def test_bad_spikes_name_themselves(rng):
 def test_a_new_time_step_needs_a_new_buffer():
     layer = make("round", np.ones(2))
     layer.init_state(1)
-    with brainstate.environ.context(dt=0.5 * u.ms), pytest.raises(ArgumentError, match="7 slots instead of 13"):
+    with (
+        brainstate.environ.context(dt=0.5 * u.ms),
+        pytest.raises(ArgumentError, match="7 slots instead of 13"),
+    ):
         layer.step(np.zeros((1, 2)))
 
 
 def test_a_missing_time_step_is_named():
     layer = make("round", np.ones(2))
-    with brainstate.environ.context(dt=None), pytest.raises(ArgumentError, match="DelayLayer: needs the time step"):
+    with (
+        brainstate.environ.context(dt=None),
+        pytest.raises(ArgumentError, match="DelayLayer: needs the time step"),
+    ):
         layer(np.zeros((1, 9, 2)))
 
 

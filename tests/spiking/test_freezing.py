@@ -28,7 +28,10 @@ def test_frozen_layers_shift_by_whole_steps_without_compiling_again(rng, rule):
 
 
 def test_the_price_of_rounding_is_reported(rng):
-    layer, x = DelayLayer(4, max_delay=9 * u.ms, interpolation="linear", delay=DELAY * u.ms), rng.normal(size=(2, 30, 4))
+    layer, x = (
+        DelayLayer(4, max_delay=9 * u.ms, interpolation="linear", delay=DELAY * u.ms),
+        rng.normal(size=(2, 30, 4)),
+    )
     frozen = freeze_delays(layer, lambda: (layer(x) ** 2).mean())
     rounded = DelayLayer(4, max_delay=9 * u.ms, delay=np.rint(DELAY) * u.ms)
     assert frozen.loss_before != frozen.loss_after

@@ -19,8 +19,14 @@ def recovered(interpolation, seed, width=None, trace=None):
     """Return the share of random delays found exactly by gradient descent from random starts."""
     rng = np.random.default_rng(seed)
     target = rng.integers(0, 50, N)
-    layer = DelayLayer(N, max_delay=BOUND * u.ms, interpolation=interpolation, mode="valid",
-                       delay=rng.uniform(0, BOUND, N) * u.ms, width=width and width[0] * u.ms)
+    layer = DelayLayer(
+        N,
+        max_delay=BOUND * u.ms,
+        interpolation=interpolation,
+        mode="valid",
+        delay=rng.uniform(0, BOUND, N) * u.ms,
+        width=width and width[0] * u.ms,
+    )
     teacher = DelayLayer(N, max_delay=BOUND * u.ms, mode="valid", delay=target * u.ms)
     tx = [optax.adam(optax.cosine_decay_schedule(0.5, N_UPDATES)), project_delays(0 * u.ms, BOUND * u.ms)]
     if width:
@@ -70,12 +76,15 @@ def mean_of_seeds(name):
     return np.mean(results, 0)
 
 
-@pytest.mark.parametrize("name, accuracy, angle_error, at_bound", [
-    ("learned delays", 0.86, 4.3, 0.1),
-    ("weights fixed, learned delays", 0.75, np.inf, 0.3),
-    ("synapses, weights fixed, learned delays", 0.89, 4.1, 0.3),
-    ("from zero", 0.82, 4.6, 0.3),
-])
+@pytest.mark.parametrize(
+    "name, accuracy, angle_error, at_bound",
+    [
+        ("learned delays", 0.86, 4.3, 0.1),
+        ("weights fixed, learned delays", 0.75, np.inf, 0.3),
+        ("synapses, weights fixed, learned delays", 0.89, 4.1, 0.3),
+        ("from zero", 0.82, 4.6, 0.3),
+    ],
+)
 def test_learned_delays_reach_their_scores(single_precision, name, accuracy, angle_error, at_bound):
     measured = mean_of_seeds(name)
     assert measured[0] >= accuracy and measured[1] <= angle_error and measured[2] <= at_bound

@@ -45,7 +45,10 @@ def test_steps_equal_the_sequence(rng, kind):
 
 
 def test_gradient_of_the_integrator_is_exact(rng):
-    neurons, current = LeakyIntegrator(3, tau=Param(jnp.array([2.0, 5.0, 9.0]) * u.ms)), jnp.asarray(rng.normal(size=(2, 20, 3)))
+    neurons, current = (
+        LeakyIntegrator(3, tau=Param(jnp.array([2.0, 5.0, 9.0]) * u.ms)),
+        jnp.asarray(rng.normal(size=(2, 20, 3))),
+    )
 
     @brainstate.transform.jit
     def loss(tau):
@@ -68,11 +71,15 @@ def test_gradient_of_a_spike_is_the_surrogate_also_through_the_reset():
         return 5 * sigmoid * (1 - sigmoid)
 
     v0, v1 = 0.7, DECAY * 0.7 + 0.9
-    np.testing.assert_allclose(gradient, [slope(v1 - 1) * DECAY * (1 - v0 * slope(v0 - 1)), slope(v1 - 1)], rtol=1e-6)
+    np.testing.assert_allclose(
+        gradient, [slope(v1 - 1) * DECAY * (1 - v0 * slope(v0 - 1)), slope(v1 - 1)], rtol=1e-6
+    )
 
 
 def test_bad_arguments_name_themselves():
-    with pytest.raises(ArgumentError, match=r"LIF.currents: must have the shape \(batch, time, neuron\) with 3 neurons"):
+    with pytest.raises(
+        ArgumentError, match=r"LIF.currents: must have the shape \(batch, time, neuron\) with 3 neurons"
+    ):
         LIF(3)(jnp.zeros((4, 3)))
     with pytest.raises(ArgumentError, match="LIF.tau: must be positive"):
         LIF(3, tau=0 * u.ms)
@@ -83,7 +90,7 @@ def test_bad_arguments_name_themselves():
 
 
 def published_mean_potential(delayed, w1, w2):
-    """Return the mean readout of the published loops: threshold and reset use the potential of the step before."""
+    """Return the mean readout of the published loops, which test and reset one step late."""
     current, n_steps = delayed @ w1, delayed.shape[1]
     v = s = jnp.zeros((len(delayed), w1.shape[1]))
     spikes = [s]
@@ -102,7 +109,10 @@ def published_mean_potential(delayed, w1, w2):
 
 def test_published_trace_of_a_constant_current():
     w2 = jnp.eye(1)
-    potential = [published_mean_potential(jnp.ones((1, n, 1)), jnp.full((1, 1), 0.3), w2)[0, 0] * n for n in range(1, 22)]
+    potential = [
+        published_mean_potential(jnp.ones((1, n, 1)), jnp.full((1, 1), 0.3), w2)[0, 0] * n
+        for n in range(1, 22)
+    ]
     trace = np.diff(potential)
     spikes = np.diff(trace, prepend=0) + (1 - DECAY) * np.concatenate([[0], trace[:-1]])
     assert as_text(np.rint(spikes)) == "00000011000000110000"

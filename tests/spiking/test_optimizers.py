@@ -12,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainmass_delays import ArgumentError
-from brainmass_delays.spiking import DelayLayer, anneal_width, parameter_groups, project_delays, project_to_grid
+from brainmass_delays.spiking import (
+    DelayLayer,
+    anneal_width,
+    parameter_groups,
+    project_delays,
+    project_to_grid,
+)
 
 
 def run(tx, start, gradients):
@@ -72,7 +78,10 @@ def test_on_grid_values_do_not_wind_up():
 
 def test_units_of_bounds_and_parameters_may_differ():
     delay = jnp.array([1.0, 9.0]) * u.ms
-    for tx, expected in ((project_delays(2000 * u.us, 0.008 * u.second), [2.0, 8.0]), (project_to_grid(500 * u.us), [1.5, 9.5])):
+    for tx, expected in (
+        (project_delays(2000 * u.us, 0.008 * u.second), [2.0, 8.0]),
+        (project_to_grid(500 * u.us), [1.5, 9.5]),
+    ):
         updates, _ = tx.update(jnp.array([0.4, 0.4]) * u.ms, tx.init(delay), delay)
         np.testing.assert_allclose(u.get_magnitude(optax.apply_updates(delay, updates)), expected)
 
@@ -80,7 +89,11 @@ def test_units_of_bounds_and_parameters_may_differ():
 def test_groups_follow_the_last_name_in_the_path():
     sgd = optax.sgd
     tx = parameter_groups({"delays": sgd(10.0), "delay": sgd(100.0)}, default=sgd(1.0))
-    params = {("delays", "delay", "val"): jnp.zeros(()) * u.ms, ("delays", "weight"): jnp.zeros(()), ("readout", "w"): jnp.zeros(())}
+    params = {
+        ("delays", "delay", "val"): jnp.zeros(()) * u.ms,
+        ("delays", "weight"): jnp.zeros(()),
+        ("readout", "w"): jnp.zeros(()),
+    }
     updates, _ = tx.update(jax.tree.map(jnp.ones_like, params), tx.init(params), params)
     assert [float(u.get_magnitude(x)) for x in updates.values()] == [-100.0, -10.0, -1.0]
 
@@ -96,7 +109,9 @@ def test_groups_keep_their_own_schedules():
 
 
 def layer_and_loss(interpolation="gaussian"):
-    layer = DelayLayer(4, max_delay=9 * u.ms, interpolation=interpolation, delay=np.array([1.0, 3.0, 8.5, 8.9]) * u.ms)
+    layer = DelayLayer(
+        4, max_delay=9 * u.ms, interpolation=interpolation, delay=np.array([1.0, 3.0, 8.5, 8.9]) * u.ms
+    )
     x = jnp.asarray((np.random.default_rng(0).random((8, 40, 4)) < 0.2).astype(float))
     target = DelayLayer(4, max_delay=9 * u.ms, delay=np.array([2.0, 5.0, 9.0, 9.0]) * u.ms)(x)
     return layer, lambda: ((layer(x) - target) ** 2).mean()
@@ -105,9 +120,13 @@ def layer_and_loss(interpolation="gaussian"):
 def test_all_transforms_inside_a_compiled_braintools_loop():
     layer, loss = layer_and_loss()
     weights = layer.states(brainstate.ParamState)
-    tx = optax.chain(parameter_groups({"delay": optax.chain(optax.adam(0.1), project_delays(layer.min_delay, layer.max_delay))},
-                                      default=optax.adam(0.01)),
-                     anneal_width(layer, optax.exponential_decay(3.0, 1, 0.98, end_value=0.5)))
+    tx = optax.chain(
+        parameter_groups(
+            {"delay": optax.chain(optax.adam(0.1), project_delays(layer.min_delay, layer.max_delay))},
+            default=optax.adam(0.01),
+        ),
+        anneal_width(layer, optax.exponential_decay(3.0, 1, 0.98, end_value=0.5)),
+    )
     stepper = braintools.optim.OptaxOptimizer(tx=tx).register_trainable_weights(weights)
 
     @brainstate.transform.jit
@@ -133,7 +152,11 @@ def test_bad_arguments_name_themselves():
         project_to_grid(0 * u.ms)
     with pytest.raises(ArgumentError, match="project_delays.params: must be passed"):
         project_delays(0.0, 1.0).update(jnp.zeros(2), optax.EmptyState())
-    with pytest.raises(ArgumentError, match="parameter_groups.groups: must name parameters among .*weight.*; got dely"):
+    with pytest.raises(
+        ArgumentError, match="parameter_groups.groups: must name parameters among .*weight.*; got dely"
+    ):
         parameter_groups({"dely": optax.sgd(1.0)}, optax.sgd(1.0)).init({"weight": jnp.zeros(2)})
-    with pytest.raises(ArgumentError, match="anneal_width.layer: must have a kernel width; got interpolation='round'"):
+    with pytest.raises(
+        ArgumentError, match="anneal_width.layer: must have a kernel width; got interpolation='round'"
+    ):
         anneal_width(DelayLayer(2, max_delay=3 * u.ms), lambda count: 1.0)

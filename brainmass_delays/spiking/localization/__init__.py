@@ -6,5 +6,20 @@ from .network import Activity, LocalizationNetwork
 from .task import LocalizationTask, Trials
 from .training import TrainingRecord, default_optimizer, evaluate, train
 
-__all__ = ["CONDITIONS", "Activity", "Condition", "Evaluation", "LocalizationNetwork", "LocalizationTask", "Result",
-           "TrainingRecord", "Trials", "default_optimizer", "evaluate", "ideal_observer", "run_condition", "score", "train"]
+__all__ = [
+    "CONDITIONS",
+    "Activity",
+    "Condition",
+    "Evaluation",
+    "LocalizationNetwork",
+    "LocalizationTask",
+    "Result",
+    "TrainingRecord",
+    "Trials",
+    "default_optimizer",
+    "evaluate",
+    "ideal_observer",
+    "run_condition",
+    "score",
+    "train",
+]

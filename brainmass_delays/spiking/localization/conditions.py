@@ -57,18 +57,32 @@ class Condition(NamedTuple):
         """Build the network with its random start."""
         brainstate.random.seed(seed)
         shape = (N_HIDDEN, task.n_channels) if self.per_synapse else (task.n_channels,)
-        start = brainstate.random.uniform(0.0, MAX_DELAY.to_decimal(u.ms), shape) if self.delays == "random" else np.zeros(shape)
-        weight = brainstate.random.uniform(-(N_HIDDEN**-0.5), N_HIDDEN**-0.5, shape) if self.per_synapse else None
-        layer = DelayLayer(task.n_channels, N_HIDDEN if self.per_synapse else None, max_delay=MAX_DELAY, mode="valid",
-                           interpolation=self.interpolation, delay=Param(start * u.ms, fit=self.train_delays),
-                           weight=None if weight is None else Param(weight, fit=self.train_input),
-                           width=self.width and self.width[0])
+        start = (
+            brainstate.random.uniform(0.0, MAX_DELAY.to_decimal(u.ms), shape)
+            if self.delays == "random"
+            else np.zeros(shape)
+        )
+        weight = (
+            brainstate.random.uniform(-(N_HIDDEN**-0.5), N_HIDDEN**-0.5, shape) if self.per_synapse else None
+        )
+        layer = DelayLayer(
+            task.n_channels,
+            N_HIDDEN if self.per_synapse else None,
+            max_delay=MAX_DELAY,
+            mode="valid",
+            interpolation=self.interpolation,
+            delay=Param(start * u.ms, fit=self.train_delays),
+            weight=None if weight is None else Param(weight, fit=self.train_input),
+            width=self.width and self.width[0],
+        )
         return LocalizationNetwork(layer, N_HIDDEN, task.n_classes)
 
     def optimizer(self, network: LocalizationNetwork, n_updates: int):
         """Build the optimizer for ``n_updates`` updates."""
         frozen = () if self.train_input or network.input is None else ("input",)
-        return default_optimizer(network, n_updates, delay_rate=self.delay_rate, width=self.width, frozen=frozen)
+        return default_optimizer(
+            network, n_updates, delay_rate=self.delay_rate, width=self.width, frozen=frozen
+        )
 
 
 _ANNEALED = {"interpolation": "gaussian", "width": (10 * u.ms, 0.5 * u.ms)}
@@ -80,9 +94,12 @@ CONDITIONS = {
     "from zero": Condition(delays="zero"),
     "weights fixed, random delays": Condition(train_delays=False, train_input=False),
     "weights fixed, learned delays": Condition(train_input=False, delay_rate=0.5 * u.ms),
-    "synapses, weights fixed, random delays": Condition(train_delays=False, train_input=False, per_synapse=True),
-    "synapses, weights fixed, learned delays": Condition(train_input=False, per_synapse=True, delay_rate=0.5 * u.ms,
-                                                         **_ANNEALED),
+    "synapses, weights fixed, random delays": Condition(
+        train_delays=False, train_input=False, per_synapse=True
+    ),
+    "synapses, weights fixed, learned delays": Condition(
+        train_input=False, per_synapse=True, delay_rate=0.5 * u.ms, **_ANNEALED
+    ),
 }
 
 
@@ -95,8 +112,15 @@ class Result(NamedTuple):
     saturation: Saturation
 
 
-def run_condition(name: str, seed: int, train_trials: Trials | None = None, test_trials: Trials | None = None, *,
-                  n_epochs: int = 25, progress: bool = True) -> Result:
+def run_condition(
+    name: str,
+    seed: int,
+    train_trials: Trials | None = None,
+    test_trials: Trials | None = None,
+    *,
+    n_epochs: int = 25,
+    progress: bool = True,
+) -> Result:
     """Train and evaluate one of `CONDITIONS`.
 
     Parameters
@@ -116,6 +140,8 @@ def run_condition(name: str, seed: int, train_trials: Trials | None = None, test
     test_trials = task.generate(32 * 64, [seed, 1]) if test_trials is None else test_trials
     network = condition.network(task, seed)
     optimizer = condition.optimizer(network, n_epochs * -(-len(train_trials.label) // 64))
-    record = train(network, train_trials, task, n_epochs=n_epochs, optimizer=optimizer, seed=seed, progress=progress)
+    record = train(
+        network, train_trials, task, n_epochs=n_epochs, optimizer=optimizer, seed=seed, progress=progress
+    )
     with brainstate.environ.context(dt=task.dt):
         return Result(network, record, evaluate(network, test_trials, task), saturation(network))

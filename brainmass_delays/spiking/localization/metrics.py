@@ -16,10 +16,11 @@ class Evaluation(NamedTuple):
     accuracy : float
         Share of trials in the right class.
     angle_error : float
-        M1, mean distance in degrees from the middle of the predicted class to the true *angle*. Its floor is a quarter
-        of a class, 3.75 degrees for 12 classes. This is the number to report.
+        M1, mean distance in degrees from the middle of the predicted class to the true *angle*. Its floor
+        is a quarter of a class, 3.75 degrees for 12 classes. This is the number to report.
     class_error : float
-        M2, mean distance in degrees from the middle of the predicted class to the middle of the true *class*; floor 0.
+        M2, mean distance in degrees from the middle of the predicted class to the middle of the true
+        *class*; floor 0.
     confusion : array, shape (true class, predicted class)
         Counts.
     """
@@ -42,8 +43,8 @@ def score(task: LocalizationTask, trials: Trials, predicted: np.ndarray) -> Eval
     >>> task = LocalizationTask(n_fibers=1)
     >>> trials = task.generate(1000, seed=0)
     >>> perfect = score(task, trials, trials.label)
-    >>> perfect.accuracy, perfect.class_error, round(perfect.angle_error, 1)
-    (1.0, 0.0, 3.8)
+    >>> perfect.accuracy, perfect.class_error, round(perfect.angle_error)
+    (1.0, 0.0, 4)
     """
     predicted = np.asarray(predicted)
     decoded = task.decode(predicted)
@@ -71,22 +72,27 @@ def ideal_observer(task: LocalizationTask, trials: Trials, n_phases: int = 720) 
     Returns
     -------
     array, shape (trial,)
-        Classes. No decoder of the same spikes has a higher expected accuracy: a network above it has seen the answers.
+        Classes. No decoder of the same spikes has a higher expected accuracy: a network above it has seen
+        the answers.
 
     Notes
     -----
-    The likelihood of each ear is tabulated over its phase; the phase of the left ear is then summed out for every angle.
-    Costs ``trial * time * fiber * n_phases`` multiplications.
+    The likelihood of each ear is tabulated over its phase; the phase of the left ear is then summed out for
+    every angle. Costs ``trial * time * fiber * n_phases`` multiplications.
     """
     grid = np.arange(n_phases) * 2 * np.pi / n_phases
     probability = np.clip(task.spike_probability(grid), 1e-12, 1 - 1e-12).reshape(n_phases, -1)
     evidence = np.log(probability / (1 - probability)).T.astype(np.float32)
     silence = np.log1p(-probability).sum(1)
-    left, right = (ear.reshape(len(ear), -1).astype(np.float32) @ evidence + silence
-                   for ear in np.split(trials.spikes, 2, axis=-1))
+    left, right = (
+        ear.reshape(len(ear), -1).astype(np.float32) @ evidence + silence
+        for ear in np.split(trials.spikes, 2, axis=-1)
+    )
     # The middle of each grid cell keeps every angle clearly inside one class.
     shifts = np.arange(-(n_phases // 4), n_phases // 4)
     labels = task.encode((shifts + 0.5) * 2 * np.pi / n_phases)
-    joint = np.stack([logsumexp(left + (np.roll(right, -k, 1) + np.roll(right, -k - 1, 1)) / 2, axis=1) for k in shifts], 1)
+    joint = np.stack(
+        [logsumexp(left + (np.roll(right, -k, 1) + np.roll(right, -k - 1, 1)) / 2, axis=1) for k in shifts], 1
+    )
     classes = np.stack([logsumexp(joint[:, labels == k], axis=1) for k in range(task.n_classes)], 1)
     return classes.argmax(1)

@@ -13,7 +13,7 @@ from ..lif import LIF, LeakyIntegrator
 
 
 class Activity(NamedTuple):
-    """Hold what a network did: ``hidden`` spikes ``(batch, time, neuron)`` and readout ``potential`` ``(batch, time, class)``."""
+    """Hold ``hidden`` spikes ``(batch, time, neuron)`` and ``potential`` ``(batch, time, class)``."""
 
     hidden: jax.Array
     potential: jax.Array
@@ -25,7 +25,8 @@ class LocalizationNetwork(brainstate.nn.Module):
     Parameters
     ----------
     delays : DelayLayer
-        Per input (weights to the hidden layer are added here) or, with ``n_out``, per synapse (it holds the weights).
+        Per input (weights to the hidden layer are added here) or, with ``n_out``, per synapse (it holds the
+        weights).
     n_hidden : int, default 30
     n_classes : int, default 12
     tau : Quantity[time], default 5 ms
@@ -40,8 +41,8 @@ class LocalizationNetwork(brainstate.nn.Module):
 
     Notes
     -----
-    In mode ``same`` the first ``max_delay`` of the readout is left out of the mean: there, channels of different delay
-    have seen different amounts of input.
+    In mode ``same`` the first ``max_delay`` of the readout is left out of the mean: there, channels of
+    different delay have seen different amounts of input.
 
     Examples
     --------
@@ -55,7 +56,9 @@ class LocalizationNetwork(brainstate.nn.Module):
     (2, 12)
     """
 
-    def __init__(self, delays: DelayLayer, n_hidden: int = 30, n_classes: int = 12, tau: u.Quantity = 5 * u.ms):
+    def __init__(
+        self, delays: DelayLayer, n_hidden: int = 30, n_classes: int = 12, tau: u.Quantity = 5 * u.ms
+    ):
         super().__init__()
         self.delays = delays
         self.input = None if delays.n_out else _linear(delays.n_in, n_hidden)
@@ -72,14 +75,16 @@ class LocalizationNetwork(brainstate.nn.Module):
     def update(self, spikes: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
         """Return the log-odds of the classes, ``(batch, class)``.
 
-        ``lengths`` ``(batch,)`` counts the steps of each trial before its padding; the mean then covers those steps only, so
-        that a trial scores the same in any batch. All of the time axis by default.
+        ``lengths`` ``(batch,)`` counts the steps of each trial before its padding; the mean then covers
+        those steps only, so that a trial scores the same in any batch. All of the time axis by default.
         """
         potential = self.activity(spikes).potential
         dropped = self.delays.bounds_in_steps()[1]
         first = dropped if self.delays.mode == "same" else 0
         n_steps = potential.shape[1]
-        lengths = jnp.full(len(potential), n_steps + dropped - first) if lengths is None else jnp.asarray(lengths)
+        lengths = (
+            jnp.full(len(potential), n_steps + dropped - first) if lengths is None else jnp.asarray(lengths)
+        )
         step = jnp.arange(n_steps) - first
         weight = (step >= 0) & (step < (lengths - dropped)[:, None])
         return (potential * weight[..., None]).sum(1) / jnp.maximum(weight.sum(1), 1)[:, None]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..._core.checks import ArgumentError, check_choice, check_count, check_positive
 from ..._core.units import magnitude
-from ..delay_layer import whole_steps
+from ..grid import whole_steps
 
 PHASES = ("sample", "call")
 
@@ -16,8 +16,8 @@ PHASES = ("sample", "call")
 class Trials(NamedTuple):
     """Hold generated trials.
 
-    ``spikes`` ``(trial, time, channel)``, bool, the left ear's fibers first; ``angle`` ``(trial,)``, the phase lead of the
-    right ear in radians; ``label`` ``(trial,)``, its class.
+    ``spikes`` ``(trial, time, channel)``, bool, the left ear's fibers first; ``angle`` ``(trial,)``, the
+    phase lead of the right ear in radians; ``label`` ``(trial,)``, its class.
     """
 
     spikes: np.ndarray
@@ -30,8 +30,8 @@ class LocalizationTask:
     """Describe the task of telling the phase difference between two ears.
 
     A pure tone drives the nerve fibers of both ears. Fiber ``j`` spikes at time ``t`` with probability
-    ``peak_rate * dt * ((1 + sin(theta)) / 2) ** power``, where ``theta = 2 pi (frequency * t + start) + psi_j``, plus the
-    angle in the right ear.
+    ``peak_rate * dt * ((1 + sin(theta)) / 2) ** power``, where
+    ``theta = 2 pi (frequency * t + start) + psi_j``, plus the angle in the right ear.
 
     Parameters
     ----------
@@ -45,15 +45,16 @@ class LocalizationTask:
     n_classes : int, default 12
         Classes of equal width over angles of -pi/2 to pi/2.
     phase : {'sample', 'call'}, default 'sample'
-        ``sample`` draws a start phase for each trial. ``call`` draws one for all trials of a call, as the published
-        notebook does: then the absolute phase of one ear gives the answer away, and scores do not carry over to new calls.
+        ``sample`` draws a start phase for each trial. ``call`` draws one for all trials of a call, as the
+        published notebook does: then the absolute phase of one ear gives the answer away, and scores do not
+        carry over to new calls.
     phase_delays : bool, default False
         Give the fibers of both ears hand-made phases ``psi_j`` from 0 to pi/2, else 0.
 
     References
     ----------
-    Ghosh et al. (2025): Spiking neural network models of interaural time difference extraction via a massively
-    collaborative process. eNeuro 12(7).
+    Ghosh et al. (2025): Spiking neural network models of interaural time difference extraction via a
+    massively collaborative process. eNeuro 12(7).
 
     Examples
     --------
@@ -79,11 +80,15 @@ class LocalizationTask:
         check_count("LocalizationTask.n_classes", self.n_classes, 2)
         check_positive("LocalizationTask.power", self.power)
         for name in ("frequency", "peak_rate"):
-            check_positive(f"LocalizationTask.{name}", magnitude(f"LocalizationTask.{name}", getattr(self, name), u.Hz,
-                                                                 plain=False))
+            check_positive(
+                f"LocalizationTask.{name}",
+                magnitude(f"LocalizationTask.{name}", getattr(self, name), u.Hz, plain=False),
+            )
         whole_steps("LocalizationTask.duration", self.duration, self.dt, 1)
         if self.peak_probability > 1:
-            raise ArgumentError("LocalizationTask.peak_rate", "must be at most one spike per dt", self.peak_rate)
+            raise ArgumentError(
+                "LocalizationTask.peak_rate", "must be at most one spike per dt", self.peak_rate
+            )
 
     @property
     def n_steps(self) -> int:
@@ -101,8 +106,10 @@ class LocalizationTask:
         return float(magnitude("LocalizationTask.peak_rate", self.peak_rate * self.dt, u.UNITLESS))
 
     def spike_probability(self, phase: np.ndarray) -> np.ndarray:
-        """Return the spike probability of each fiber of one ear, ``(..., time, fiber)``, at start ``phase`` in radians."""
-        cycles = float(magnitude("LocalizationTask.frequency", self.frequency * self.dt, u.UNITLESS)) * np.arange(self.n_steps)
+        """Return the spike probability of one ear, ``(..., time, fiber)``, at start ``phase`` in radians."""
+        cycles = float(
+            magnitude("LocalizationTask.frequency", self.frequency * self.dt, u.UNITLESS)
+        ) * np.arange(self.n_steps)
         psi = np.linspace(0, np.pi / 2, self.n_fibers) if self.phase_delays else np.zeros(1)
         theta = np.asarray(phase)[..., None, None] + 2 * np.pi * cycles[:, None] + psi
         probability = self.peak_probability * ((1 + np.sin(theta)) / 2) ** self.power
@@ -116,13 +123,16 @@ class LocalizationTask:
         spikes = np.empty((n_trials, self.n_steps, self.n_channels), bool)
         for ear, phases in enumerate((np.broadcast_to(start, n_trials), start + angle)):
             for trial, phase in enumerate(phases):
-                spikes[trial, :, ear * self.n_fibers:(ear + 1) * self.n_fibers] = (
-                    rng.random((self.n_steps, self.n_fibers), np.float32) < self.spike_probability(phase))
+                spikes[trial, :, ear * self.n_fibers : (ear + 1) * self.n_fibers] = rng.random(
+                    (self.n_steps, self.n_fibers), np.float32
+                ) < self.spike_probability(phase)
         return Trials(spikes, angle, self.encode(angle))
 
     def encode(self, angle: np.ndarray) -> np.ndarray:
         """Return the class of each angle in radians."""
-        return np.minimum((np.asarray(angle) + np.pi / 2) * self.n_classes / np.pi, self.n_classes - 1).astype(int)
+        return np.minimum(
+            (np.asarray(angle) + np.pi / 2) * self.n_classes / np.pi, self.n_classes - 1
+        ).astype(int)
 
     def decode(self, label: np.ndarray) -> np.ndarray:
         """Return the middle of each class in radians."""

@@ -20,15 +20,21 @@ from .task import LocalizationTask, Trials
 
 
 class TrainingRecord(NamedTuple):
-    """Hold the mean loss and accuracy of every epoch, ``(epoch,)``, measured on the way with delays as trained."""
+    """Hold the mean loss and accuracy of every epoch, ``(epoch,)``, with delays as trained."""
 
     loss: np.ndarray
     accuracy: np.ndarray
 
 
-def default_optimizer(network: LocalizationNetwork, n_updates: int, *, weight_rate: float = 0.01,
-                      delay_rate: u.Quantity = 0.2 * u.ms, width: tuple[u.Quantity, u.Quantity] | None = None,
-                      frozen: tuple[str, ...] = ()) -> optax.GradientTransformation:
+def default_optimizer(
+    network: LocalizationNetwork,
+    n_updates: int,
+    *,
+    weight_rate: float = 0.01,
+    delay_rate: u.Quantity = 0.2 * u.ms,
+    width: tuple[u.Quantity, u.Quantity] | None = None,
+    frozen: tuple[str, ...] = (),
+) -> optax.GradientTransformation:
     """Build Adam with cosine schedules: one rate for weights, one for delays, which stay inside their bounds.
 
     Parameters
@@ -52,19 +58,32 @@ def default_optimizer(network: LocalizationNetwork, n_updates: int, *, weight_ra
     groups = {name: optax.set_to_zero() for name in frozen}
     if layer.delay.fit and "delay" not in groups:
         rate = float(delay_rate / u.get_unit(layer.delay.value()))
-        groups["delay"] = optax.chain(optax.adam(optax.cosine_decay_schedule(rate, n_updates)),
-                                      project_delays(layer.min_delay, layer.max_delay))
+        groups["delay"] = optax.chain(
+            optax.adam(optax.cosine_decay_schedule(rate, n_updates)),
+            project_delays(layer.min_delay, layer.max_delay),
+        )
     tx = parameter_groups(groups, default=optax.adam(optax.cosine_decay_schedule(weight_rate, n_updates)))
     if width is None:
         return tx
     start, stop = (float(x / u.ms) for x in width)
     n_anneal = max(3 * n_updates // 4, 1)
-    return optax.chain(tx, anneal_width(layer, optax.exponential_decay(start, n_anneal, stop / start, end_value=stop)))
+    return optax.chain(
+        tx, anneal_width(layer, optax.exponential_decay(start, n_anneal, stop / start, end_value=stop))
+    )
 
 
-def train(network: LocalizationNetwork, trials: Trials, task: LocalizationTask, *, n_epochs: int = 25, batch_size: int = 64,
-          optimizer: optax.GradientTransformation | None = None, lengths: np.ndarray | None = None, seed: int = 0,
-          progress: bool = True) -> TrainingRecord:
+def train(
+    network: LocalizationNetwork,
+    trials: Trials,
+    task: LocalizationTask,
+    *,
+    n_epochs: int = 25,
+    batch_size: int = 64,
+    optimizer: optax.GradientTransformation | None = None,
+    lengths: np.ndarray | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> TrainingRecord:
     """Minimize the cross-entropy of the classes.
 
     Parameters
@@ -99,24 +118,35 @@ def train(network: LocalizationNetwork, trials: Trials, task: LocalizationTask, 
     optimizer = default_optimizer(network, n_epochs * n_batches) if optimizer is None else optimizer
     lengths = np.full(n_trials, trials.spikes.shape[1]) if lengths is None else np.asarray(lengths)
     if lengths.shape != (n_trials,) or lengths.max() > trials.spikes.shape[1]:
-        raise ArgumentError("train.lengths", f"must hold {n_trials} lengths of at most {trials.spikes.shape[1]} steps", lengths)
+        raise ArgumentError(
+            "train.lengths",
+            f"must hold {n_trials} lengths of at most {trials.spikes.shape[1]} steps",
+            lengths,
+        )
     with brainstate.environ.context(dt=task.dt):
         run_epoch = _compile_epoch(network, optimizer)
         data = tuple(map(jnp.asarray, (trials.spikes, trials.label, lengths)))
         rng, records = np.random.default_rng(seed), []
         with trange(n_epochs, desc="training", unit="epoch", disable=not progress) as epochs:
             for _ in epochs:
-                rows = np.pad(rng.permutation(n_trials), (0, n_batches * batch_size - n_trials), constant_values=-1)
+                rows = np.pad(
+                    rng.permutation(n_trials), (0, n_batches * batch_size - n_trials), constant_values=-1
+                )
                 records.append(_mean_of_epoch(network, run_epoch(data, rows.reshape(n_batches, batch_size))))
                 epochs.set_postfix(loss=f"{records[-1][0]:.3f}", accuracy=f"{records[-1][1]:.1%}")
     return TrainingRecord(*np.array(records).T)
 
 
-def evaluate(network: LocalizationNetwork, trials: Trials, task: LocalizationTask, batch_size: int = 64) -> Evaluation:
-    """Score ``network`` with delays rounded to whole steps and sharp kernels, whatever it was trained with."""
+def evaluate(
+    network: LocalizationNetwork, trials: Trials, task: LocalizationTask, batch_size: int = 64
+) -> Evaluation:
+    """Score ``network`` with delays rounded to whole steps and sharp kernels."""
     with brainstate.environ.context(dt=task.dt), freeze_delays(network):
         classify = brainstate.transform.jit(lambda spikes: network(spikes).argmax(-1))
-        predicted = [np.asarray(classify(trials.spikes[i:i + batch_size])) for i in range(0, len(trials.label), batch_size)]
+        predicted = [
+            np.asarray(classify(trials.spikes[i : i + batch_size]))
+            for i in range(0, len(trials.label), batch_size)
+        ]
     return score(task, trials, np.concatenate(predicted))
 
 
@@ -129,7 +159,9 @@ def _compile_epoch(network, optimizer):
         logits = network(spikes, length)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, label)
         hits = logits.argmax(-1) == label
-        return (losses * present).sum() / present.sum(), jnp.stack([(losses * present).sum(), (hits & present).sum()])
+        return (losses * present).sum() / present.sum(), jnp.stack(
+            [(losses * present).sum(), (hits & present).sum()]
+        )
 
     gradient = brainstate.transform.grad(loss, weights, has_aux=True)
 

@@ -1,0 +1,34 @@
+"""The time grid of brainstate's environment."""
+
+import brainstate
+import brainunit as u
+
+from .._core.checks import ArgumentError
+from .._core.units import magnitude
+
+
+def time_step(where: str) -> u.Quantity:
+    """Return the ``dt`` of brainstate's environment, or say how to set it."""
+    dt = brainstate.environ.get("dt", None)
+    if dt is None:
+        raise ArgumentError(
+            where,
+            "needs the time step",
+            "none",
+            "Set it: brainstate.environ.set(dt=1 * u.ms), or use brainstate.environ.context(dt=...)",
+        )
+    return dt
+
+
+def whole_steps(where: str, duration: u.Quantity, dt: u.Quantity, minimum: int) -> int:
+    """Return ``duration / dt`` if it is whole, to a relative error of 1e-6, and at least ``minimum``."""
+    ratio = float(magnitude(where, duration / dt, u.UNITLESS))
+    steps = round(ratio)
+    if abs(ratio - steps) > 1e-6 * max(steps, 1) or steps < minimum:
+        raise ArgumentError(
+            where,
+            f"must be a whole number of time steps, at least {minimum}",
+            f"{duration} with dt = {dt}",
+            f"Take {max(steps, minimum) * dt}",
+        )
+    return steps
