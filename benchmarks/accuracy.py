@@ -2,26 +2,26 @@
 
     python benchmarks/accuracy.py [--quick]
 
-With smooth history the solution is an eigenmode, known in closed form. With constant history it is the method of
-steps by RK4 on a grid that holds every delay, so that no kink falls inside a step. All in float64; errors are the
-largest over nodes and steps up to 6 ms.
+With smooth history the solution is an eigenmode, known in closed form. With constant history it is the method
+of steps by RK4 on a grid that holds every delay, so that no kink falls inside a step. All in float64; errors
+are the largest over nodes and steps up to 6 ms.
 """
 
 import argparse
 import itertools
+from functools import partial
 
 import brainstate
 import brainunit as u
 import jax.numpy as jnp
 import numpy as np
 import peers
-from scipy.interpolate import make_interp_spline
 from scipy.optimize import root
 from timing import machine, table
 
 import brainmass_delays as bd
 
-END, DAMPING, GRID = 6.0, -1.0, 1e-3  # ms, 1/ms, ms
+END, DAMPING, GRID = 6.0, -1.0, 6.25e-4  # ms, 1/ms, ms
 DELAYS = np.array(
     [
         [0.0, 0.337, 1.171, 1.913],
@@ -30,6 +30,7 @@ DELAYS = np.array(
         [1.283, 0.977, 1.999, 0.0],
     ]
 )
+DELAYS = np.rint(DELAYS / GRID) * GRID  # ms, on the grid of the reference and off those of STEPS
 WEIGHTS = np.array(
     [[0.0, -0.9, 0.6, 0.8], [0.7, 0.0, -1.1, 0.5], [-0.8, 0.9, 0.0, 0.6], [1.0, -0.5, 0.7, 0.0]]
 )
@@ -53,8 +54,8 @@ def eigenmode():
     return lambda t: np.real(np.exp(rate * np.asarray(t)[..., None]) * vector), rate, vector
 
 
-def method_of_steps(history, end: float, every: int) -> np.ndarray:
-    """Solve from constant history by RK4 and Hermite reads on ``GRID``; return every ``every``-th step."""
+def method_of_steps(history, end: float) -> np.ndarray:
+    """Solve from constant history by RK4 and Hermite reads on ``GRID``; return every step."""
     n_steps, lag = round(end / GRID), np.rint(DELAYS / GRID).astype(int)
     x, slope = np.zeros((n_steps + 1, 4)), np.zeros((n_steps + 1, 4))
     x[0] = history
@@ -76,10 +77,10 @@ def method_of_steps(history, end: float, every: int) -> np.ndarray:
         k3 = DAMPING * (x[i] + GRID / 2 * k2) + middle
         k4 = DAMPING * (x[i] + GRID * k3) + end_
         x[i + 1] = x[i] + GRID / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-    return x[every::every]
+    return x
 
 
-def own(method, interpolation, stages, dt, history, start):
+def own(method, interpolation, stages, history, start, dt):
     """Simulate in this library; returns ``(step, node)``."""
     node = bd.LinearStep(4, gamma=DAMPING, init_x=start, method=method)
     net = bd.Network(
@@ -95,7 +96,7 @@ def own(method, interpolation, stages, dt, history, start):
     return bd.Simulator(net, dt=dt * u.ms).run(END * u.ms, monitors=["x"])["x"]
 
 
-def tvboptim(method, stages, dt, past):
+def tvboptim(method, stages, past, dt):
     """Simulate in tvboptim, linear reads; ``past(times)`` fills its buffer."""
     peers.installed("tvboptim")
     from tvboptim.experimental.network_dynamics import DenseDelayGraph, Network, prepare
@@ -131,10 +132,10 @@ def rows(quick: bool):
     steps = STEPS[:3] if quick else STEPS
     mode, rate, vector = eigenmode()
     constant = mode(0.0)
-    fine = method_of_steps(constant, END, 1)
+    fine = method_of_steps(constant, END)
     solutions = {
         "smooth": lambda dt: mode(dt * np.arange(1, round(END / dt) + 1)),
-        "constant": lambda dt: _at_multiples(fine, dt),
+        "constant": lambda dt: fine[round(dt / GRID) :: round(dt / GRID)],
     }
     pasts = {"smooth": mode, "constant": lambda t: np.broadcast_to(constant, (len(t), 4))}
 
@@ -144,14 +145,11 @@ def rows(quick: bool):
     inits = {"smooth": history, "constant": None}
     for kind, stages, method in itertools.product(solutions, ("each", "frozen"), ("euler", "heun", "rk4")):
         for interpolation in ("hermite",) if quick else ("nearest", "linear", "cubic", "hermite"):
-            found = errors_of(
-                lambda dt: own(method, interpolation, stages, dt, inits[kind], constant),
-                solutions[kind],
-                steps,
-            )  # noqa: B023
+            simulate = partial(own, method, interpolation, stages, inits[kind], constant)
+            found = errors_of(simulate, solutions[kind], steps)
             yield "this library", kind, stages, method, interpolation, *_cells(found, steps)
         try:
-            found = errors_of(lambda dt: tvboptim(method, stages, dt, pasts[kind]), solutions[kind], steps)  # noqa: B023
+            found = errors_of(partial(tvboptim, method, stages, pasts[kind]), solutions[kind], steps)
         except peers.Absent:
             continue
         yield "tvboptim", kind, stages, method, "linear", *_cells(found, steps)
@@ -159,12 +157,6 @@ def rows(quick: bool):
 
 def _cells(errors, steps):
     return f"{errors[0]:.1e}", f"{errors[-1]:.1e}", f"{slope(errors, steps):.2f}"
-
-
-def _at_multiples(fine, dt):
-    """Take the reference at multiples of dt by a quintic through its neighbors on the fine grid."""
-    times = dt * np.arange(1, round(END / dt) + 1)
-    return make_interp_spline(GRID * np.arange(1, len(fine) + 1), fine, k=5)(times)
 
 
 def tables(quick: bool) -> str:

@@ -2,9 +2,9 @@
 
     python benchmarks/isolated.py NAME KIND N_NODES N_STEPS
 
-prints seconds per call and the peak resident memory in bytes. NAME is 'own', 'large' (a sparse network of this
-library), or tvboptim with a buffer strategy, as in 'tvboptim:roll' or 'tvboptim:roll:64' (block_size); KIND is
-'forward' or 'gradient'.
+prints seconds per call and the peak resident memory in bytes. NAME is 'own', 'large' (a sparse network of
+this library), or tvboptim with a buffer strategy, as in 'tvboptim:roll' or 'tvboptim:roll:64' (block_size);
+KIND is 'forward' or 'gradient'.
 """
 
 import json

@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py [--quick]
 
-Two ways: the temporary memory that XLA plans for the compiled program, and the peak memory of a process that runs
-it, each at two lengths; the difference is per step.
+Two ways: the temporary memory that XLA plans for the compiled program, and the peak memory of a process that
+runs it, each at two lengths; the difference is per step.
 """
 
 import argparse
