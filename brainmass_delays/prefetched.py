@@ -17,6 +17,7 @@ from .integrate.blocks import BlockScan, block_scan
 from .integrate.block_reads import MirroredReads, ScatteredReads
 from .network import Network
 
+UNROLL = 4  # steps per turn of the inner loop, whose overhead dominates small networks
 LATENESS = (0, 1)  # a step's value is known at its end, its slope belongs to its start
 
 
@@ -169,7 +170,7 @@ class _PrefetchedRun:
             served = self._served(seen, kink, first, block)
             recent = tuple(jnp.concatenate([r, jnp.zeros((*r.shape[:-1], block), r.dtype)], -1) for r in recent)
             xs = (first + jnp.arange(block, dtype=jnp.int32), served)
-            (values, _, kink), (x, slope, out) = jax.lax.scan(one, (values, recent, kink), xs)
+            (values, _, kink), (x, slope, out) = jax.lax.scan(one, (values, recent, kink), xs, unroll=UNROLL)
             new = tuple(jnp.moveaxis(t, 0, -1) for t in ((x, slope) if self.has_slopes else (x,)))
             return (values, kink), new, out
 

@@ -58,6 +58,12 @@ class BlockScan(NamedTuple):
         start = self._oldest_recent(first)
         return tuple(add_columns(t, r, start) for t, r in zip(tracks_bar, recent_bar, strict=True))
 
+    def before(self, tracks_bar):
+        """Keep the cotangents of the columns that no block of this scan writes."""
+        start = self.first(0)
+        return tuple(t.at[..., c : c + self.block * self.n_blocks].set(0.0)
+                     for t, c in zip(tracks_bar, self._written(start), strict=True))
+
     def _oldest_recent(self, first):
         return self.origin + 1 - self.n_recent + first
 
@@ -173,7 +179,8 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
             seen, recent = sizes.see(weights, starts, tracks, first), sizes.recent(tracks, first)
             (new_d, new, out_d), (new_i, out_i) = block(
                 hoisted_d, carry_d, seen, recent, x_d, carry_i, x_i, first, hoisted_i)
-            return (new_d, new_i, sizes.write(tracks, new, first)), (out_d, out_i, carry_d, carry_i)
+            kept = seen if sizes.reads is not None and sizes.reads.keeps_seen else ()
+            return (new_d, new_i, sizes.write(tracks, new, first)), (out_d, out_i, carry_d, carry_i, kept)
 
         last, (outs_d, outs_i, *begun) = jax.lax.scan(advance, (carry_d, carry_i, tracks), (indices, xs_d, xs_i))
         return (*last, outs_d, outs_i), begun
@@ -187,17 +194,20 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
         return result, (hoisted_d, result[2], xs_d, weights, ints, begun)
 
     def run_backward(kept, cotangents):
-        hoisted_d, tracks, xs_d, weights, (_, xs_i, starts, hoisted_i), (begun_d, begun_i) = kept
-        carry_bar, _, tracks_bar, outs_bar, _ = cotangents
+        hoisted_d, tracks, xs_d, weights, (_, xs_i, starts, hoisted_i), begun = kept
+        carry_bar, _, final_bar, outs_bar, _ = cotangents
         reads = sizes.reads
 
         def retreat(state, inputs):
             hoisted_bar, carry_bar, tracks_bar, adjoint = state
-            b, x_d, x_i, begin_d, begin_i, out_bar = inputs
+            b, x_d, x_i, (begin_d, begin_i, seen), out_bar = inputs
             first = sizes.first(b)
-            seen, recent = sizes.see(weights, starts, tracks, first), sizes.recent(tracks, first)
-            new_bar = sizes.written(tracks_bar, first)
-            tracks_bar = sizes.write(tracks_bar, map(jnp.zeros_like, new_bar), first)  # what stood there had no effect
+            recent = sizes.recent(tracks, first)
+            if reads is None or not reads.keeps_seen:
+                seen = sizes.see(weights, starts, tracks, first)
+            new_bar = sizes.written(final_bar, first)
+            if accumulates:
+                new_bar = tuple(map(jnp.add, new_bar, sizes.written(tracks_bar, first)))
             if reads is not None:
                 adjoint, later = reads.pull(adjoint, weights, starts, tracks, first)
                 new_bar = tuple(map(jnp.add, new_bar, later))
@@ -210,11 +220,14 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
                 tracks_bar = sizes.add_recent(tracks_bar, recent_bar, first)
             return (jax.tree.map(jnp.add, hoisted_bar, hoisted_more), carry_bar, tracks_bar, adjoint), x_bar
 
-        end = sizes.first(sizes.n_blocks)
-        adjoint = () if reads is None else reads.begin(weights, tracks, end)
+        adjoint = () if reads is None else reads.begin(weights, tracks, sizes.first(sizes.n_blocks))
+        # Columns that are only ever written by their own block need no accumulator, whose updates would be copied.
+        accumulates = sizes.n_recent or (reads is not None and not reads.keeps_seen)
+        tracks_bar = tuple(map(jnp.zeros_like, final_bar)) if accumulates else ()
         zeros = jax.tree.map(jnp.zeros_like, hoisted_d)
         (hoisted_bar, carry_bar, tracks_bar, adjoint), xs_bar = jax.lax.scan(
-            retreat, (zeros, carry_bar, tracks_bar, adjoint), (indices, xs_d, xs_i, begun_d, begun_i, outs_bar), reverse=True)
+            retreat, (zeros, carry_bar, tracks_bar, adjoint), (indices, xs_d, xs_i, tuple(begun), outs_bar), reverse=True)
+        tracks_bar = sizes.before(tuple(map(jnp.add, final_bar, tracks_bar)) if accumulates else final_bar)
         weights_bar = weights
         if reads is not None:
             weights_bar, tracks_bar = reads.finish(adjoint, weights, starts, tracks, tracks_bar)
