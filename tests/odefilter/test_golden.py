@@ -1,4 +1,4 @@
-"""Numbers of probdiffeq 0.9.2, see the ``_about`` entries of tests/golden/odefilter.json and odefilter_variants.json."""
+"""Numbers of probdiffeq 0.9.2; tests/golden/odefilter.json and odefilter_variants.json say how they were made."""
 
 import functools
 import json
@@ -50,7 +50,7 @@ FIELDS = {
 
 @functools.cache
 def solver(field, num, controller, calibration):
-    """Return value, gradients and solution; the shift of the prior's mean has the gradient the tutorial prints."""
+    """Return value, gradients, solution; the shift of the prior's mean has the gradient of the tutorial."""
 
     def loss(u0, theta, shift, t0, t1, rtol, atol):
         coefficients = taylor_coefficients(FIELDS[field], u0, t0, num=num, args=theta)
@@ -117,7 +117,9 @@ def run_variant(options, u0=None):
     options = dict(options)
     f, start, order = problem(options.pop("problem"))
     u0, tol, num = start if u0 is None else u0, options.pop("tol", 1e-3), options.pop("num")
-    scale, exact, diffuse = (options.pop(k, d) for k, d in (("output_scale", 1.0), ("is_exact", True), ("diffuse", 0)))
+    scale, exact, diffuse = (
+        options.pop(k, d) for k, d in (("output_scale", 1.0), ("is_exact", True), ("diffuse", 0))
+    )
     prior = wiener_prior(
         taylor_coefficients(f, u0, 0.0, num=num, order=order), output_scale=scale,
         initial_std=0.0 if exact else 1e-6, diffuse_derivatives=diffuse,
@@ -171,7 +173,7 @@ def test_checkpoints_and_fixed_grid():
 
 @functools.cache
 def likelihoods():
-    """Return all quantities of the likelihood block and their Jacobian, as functions of parameters and initial std."""
+    """Return the quantities of the likelihood block and their Jacobian, given parameters and initial std."""
     block = GOLDEN["log_marginal_likelihood"]
     grid, data, noise = jnp.array(block["grid"]), jnp.array(block["data"])[:, None], block["obs_std"]
 

@@ -21,7 +21,7 @@ def decay(t, y, args):
     return -y
 
 
-Y0 = jnp.array([1.0])
+Y0 = np.array([1.0])
 
 
 def test_units_of_time_and_state_are_those_of_the_input():
@@ -99,7 +99,9 @@ def test_likelihoods_name_what_they_cannot_use():
 
 @pytest.mark.parametrize("rule", ["ratio", "hairer"])
 def test_rules_for_the_first_step(rule):
-    solution = solve_filter(decay, Y0, 0.0, 1.0, dt0=rule, rtol=1e-5, atol=1e-5, strategy="fixed-interval", max_steps=64)
+    solution = solve_filter(
+        decay, Y0, 0.0, 1.0, dt0=rule, rtol=1e-5, atol=1e-5, strategy="fixed-interval", max_steps=64
+    )
     # |u| = |u'| = 1, so that the first rule and the trial step of the second are both 0.01
     assert float(solution.t[1]) == pytest.approx(0.01 / (1 + 1e-5) if rule == "ratio" else 0.02115, rel=1e-3)
     np.testing.assert_allclose(solution.u[-1], np.exp(-1.0), atol=1e-4)

@@ -13,7 +13,7 @@ def logistic(t, y, args):
     return 0.5 * y * (1.0 - y)
 
 
-Y0 = jnp.array([0.1])
+Y0 = np.array([0.1])
 
 
 def test_too_few_steps_raise_with_the_time_reached():
@@ -32,7 +32,7 @@ def test_too_few_steps_for_the_later_checkpoints():
     times = np.array([0.2, 0.9, 1.0])
     solution = jax.jit(lambda: solve_filter(logistic, Y0, 0.0, 1.0, num=1, save_at=times, max_steps=3))()
     assert solution.status == MAX_STEPS_REACHED
-    assert solution.t[0] == 0.2
+    assert float(solution.t[0]) == pytest.approx(0.2, abs=1e-15)
     np.testing.assert_allclose(solution.t[1:], 0.570023869, rtol=1e-8)
 
 
@@ -45,7 +45,7 @@ def test_a_hook_that_stops_early_is_noticed():
 
 
 def test_blow_up_is_flagged_before_the_end():
-    with pytest.raises(RunError, match=r"Reached t = 0\.9"):
+    with pytest.raises(RunError, match=r"max_steps was reached.*Reached t = 1 "):
         solve_filter(lambda t, y, args: y**2, jnp.array([1.0]), 0.0, 2.0, num=2, rtol=1e-6, atol=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""The tutorial problem: y' = y (1 - y) / 2 from 0.1 to time 1, loss dot(u, u), one derivative, tolerance 1e-3."""
+"""The tutorial: y' = y (1 - y) / 2 from 0.1 to time 1, loss dot(u, u), one derivative, tolerance 1e-3."""
 
 import functools
 
@@ -19,7 +19,9 @@ def logistic(t, y, args):
 
 
 def loss(prior, while_loop):
-    solution = solve_filter(logistic, prior, 0.0, 1.0, rtol=1e-3, atol=1e-3, max_steps=32, while_loop=while_loop)
+    solution = solve_filter(
+        logistic, prior, 0.0, 1.0, rtol=1e-3, atol=1e-3, max_steps=32, while_loop=while_loop
+    )
     return jnp.dot(solution.u, solution.u), solution
 
 
@@ -31,7 +33,9 @@ def tutorial(while_loop):
 def test_value_and_gradient_are_those_of_the_tutorial_in_double_precision():
     (value, solution), gradient = tutorial("checkpointed")
     assert value == pytest.approx(0.0239214038500586, rel=1e-9)
-    np.testing.assert_allclose(jnp.concatenate(gradient.mean), [0.44023997912902, 0.02346074844391], rtol=1e-9)
+    np.testing.assert_allclose(
+        jnp.concatenate(gradient.mean), [0.44023997912902, 0.02346074844391], rtol=1e-9
+    )
     assert abs(gradient.output_scale) < 1e-8
     np.testing.assert_allclose(gradient.cholesky, 0.0, atol=1e-12)
     assert (solution.accepted, solution.rejected, solution.status) == (5, 0, 0)
@@ -42,7 +46,9 @@ def test_value_and_gradient_are_those_of_the_tutorial_in_single_precision(single
     (value, solution), gradient = tutorial("checkpointed")
     assert value.dtype == jnp.float32
     assert value == pytest.approx(0.0239214038500586, rel=2e-5)
-    np.testing.assert_allclose(jnp.concatenate(gradient.mean), [0.44023997912902, 0.02346074844391], rtol=2e-5)
+    np.testing.assert_allclose(
+        jnp.concatenate(gradient.mean), [0.44023997912902, 0.02346074844391], rtol=2e-5
+    )
     assert abs(gradient.output_scale) < 1e-8
     assert solution.accepted == 5
 
@@ -58,7 +64,9 @@ def test_differentiable_loops_agree(while_loop):
 
 @pytest.mark.parametrize("while_loop", ["lax", jax.lax.while_loop], ids=["name", "hook"])
 def test_lax_loop_refuses_reverse_mode_as_jax_does(while_loop):
-    with pytest.raises((ArgumentError, ValueError), match="Reverse-mode differentiation does not work for lax.while_loop"):
+    with pytest.raises(
+        (ArgumentError, ValueError), match="Reverse-mode differentiation does not work for lax.while_loop"
+    ):
         tutorial(while_loop)
 
 
@@ -98,5 +106,7 @@ def test_initial_values_in_a_batch_give_what_a_loop_over_them_gives():
     starts = jnp.array([[0.1], [0.5], [0.9]])
     batch = jax.vmap(derivative)(starts)
     single = [derivative(start) for start in starts]
-    for mine, other in zip(jax.tree.leaves(batch), zip(*map(jax.tree.leaves, single), strict=True), strict=True):
+    for mine, other in zip(
+        jax.tree.leaves(batch), zip(*map(jax.tree.leaves, single), strict=True), strict=True
+    ):
         np.testing.assert_allclose(mine, jnp.stack(other), rtol=1e-12)

@@ -98,7 +98,9 @@ class AdaptiveFilter:
 
         back = compose(kernel, tried.kernel) if self.smoothing else None
         proposal = jax.lax.stop_gradient(factor * step)
-        failures = jnp.where(power > 0.0, 0, state.failures + 1)
+        finite = power > 0.0
+        failures = jnp.where(finite, 0, state.failures + 1)
+        stuck = (proposal < self.shortest) & ~last
         return State(
             now=choose(Node(jnp.where(last, target, t + step), tried.gaussian, back), state.now),
             before=choose(state.now, state.before),
@@ -109,8 +111,8 @@ class AdaptiveFilter:
             accepted=state.accepted + accept,
             attempts=state.attempts + 1,
             failures=failures,
-            status=flag(failures >= MOST_FAILURES, NOT_FINITE)
-            | flag(~accept & (power > 0.0) & (proposal < self.shortest), STEP_UNDERFLOW),
+            status=flag((failures >= MOST_FAILURES) | (stuck & ~finite), NOT_FINITE)
+            | flag(stuck & finite, STEP_UNDERFLOW),
         )
 
     def checkpoint(self, state: State, target: jax.Array) -> tuple[State, Node]:

@@ -135,7 +135,8 @@ def solve_filter(
     ``u0``, ``args``, ``t0``, ``t1``, the prior, ``output_scale`` and ``damp``, of means, standard deviations
     and likelihoods. Two things are constants by choice, the step lengths and the local scales of 'dynamic'.
     For an exactly known start the mean does not depend on ``output_scale``: that gradient is zero up to
-    rounding.
+    rounding. If ``f`` overflows at an attempt, the attempt is rejected, but its infinite derivative makes the
+    gradient NaN (not with 'fixed-interval'); start with a smaller ``dt0`` then.
 
     References
     ----------

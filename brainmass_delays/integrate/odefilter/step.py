@@ -13,7 +13,7 @@ from ..._core.status import is_traced
 from .coordinates import Equation
 from .gaussian import Gaussian, Kernel, Transition, observe, predict, predict_and_reverse, residual_std
 from .prior import WienerPrior, transition, wiener_prior
-from .taylor import _coefficient_rows
+from .taylor import coefficient_rows
 
 CALIBRATIONS = ("none", "mle", "dynamic")
 DEFAULT_NUM = 3
@@ -45,18 +45,15 @@ class Filter:
             _check_prior(where, prior, num, order, output_scale)
             u0 = prior.mean[0] if order == 1 else prior.mean[:order]
         self.equation = Equation(where, f, u0, t0, *others, order=order, args=args)
+        state = self.equation.state
         if prior is None:
             num = check_count(f"{where}.num", DEFAULT_NUM if num is None else num)
-            equation = self.equation
-            rows = _coefficient_rows(equation.field, equation.initial, equation.t0, num, "auto")
-            prior = wiener_prior(rows, output_scale=1.0 if output_scale is None else output_scale)
-            mean = rows
+            mean = coefficient_rows(self.equation, num)
+            prior = wiener_prior(mean, output_scale=1.0 if output_scale is None else output_scale)
         else:
-            to_vector = self.equation.state.to_vector
-            mean = jnp.stack([to_vector(f"{where}.u0", c, k) for k, c in enumerate(prior.mean)])
-        dtype = self.equation.state.dtype
-        self.initial = Gaussian(mean.astype(dtype), jnp.asarray(prior.cholesky, dtype).T)
-        self.output_scale = jnp.asarray(prior.output_scale, dtype)
+            mean = jnp.stack([state.to_vector(f"{where}.u0", row, k) for k, row in enumerate(prior.mean)])
+        self.initial = Gaussian(mean.astype(state.dtype), jnp.asarray(prior.cholesky, state.dtype).T)
+        self.output_scale = jnp.asarray(prior.output_scale, state.dtype)
 
     @property
     def n_coefficients(self) -> int:

@@ -63,12 +63,13 @@ def taylor_coefficients(
     check_choice("taylor_coefficients.method", method, ("auto", "jet", "jvp"))
     check_count("taylor_coefficients.num", num)
     equation = Equation("taylor_coefficients", f, u0, t0, order=order, args=args)
-    rows = _coefficient_rows(equation.field, equation.initial, equation.t0, num, method)
+    rows = coefficient_rows(equation, num, method)
     return tuple(equation.state.to_tree(row, k) for k, row in enumerate(rows))
 
 
-def _coefficient_rows(field: Callable, initial: jax.Array, t0, num: int, method: str) -> jax.Array:
-    """Return all coefficients, shape (order + num, d), for ``field(t, coefficients)``."""
+def coefficient_rows(equation: Equation, num: int, method: str = "auto") -> jax.Array:
+    """Return the initial coefficients of an equation in vector form, shape (order + num, d)."""
+    field, initial, t0 = equation.field, equation.initial, equation.t0
     if method == "auto":
         try:
             jax.eval_shape(lambda: _by_taylor_mode(field, initial, t0, num))
