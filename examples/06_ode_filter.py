@@ -1,8 +1,8 @@
 """Solve an equation with a probabilistic ODE filter, differentiate through its steps, and fit a rate with it.
 
-Part 1 is the reverse-mode problem of the literature: a logistic equation, adaptive steps, the gradient of a
-loss in the initial coefficients of the prior. Part 2 fits the frequency of a pendulum to noisy data. The misfit
-of many oscillations has many local minima; a likelihood whose prior diffuses fast sees them blurred, so the fit
+Part 1 is a known test of reverse mode: a logistic equation, adaptive steps, the gradient of a loss in the
+initial coefficients of the prior. Part 2 fits the frequency of a pendulum to noisy data. The misfit of many
+oscillations has many local minima; a likelihood whose prior diffuses fast sees them blurred, so the fit
 starts with a large output scale and lowers it ("diffusion tempering").
 
 Run: python examples/06_ode_filter.py --out figures   (under a minute on two cores)

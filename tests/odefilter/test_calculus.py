@@ -41,7 +41,8 @@ def quantities(p, steps, calibration, exact):
     else:  # steps of a constant length that never meet the checkpoints
         solution = solve_filter(
             logistic, prior, 0.0, 2.0, args=p[0], save_at=TIMES, rtol=1e9, atol=1e9, dt0=0.17, max_steps=32,
-            controller=Controller(shortest=1.0, longest=1.0), calibration=calibration, while_loop="checkpointed",
+            controller=Controller(shortest=1.0, longest=1.0), calibration=calibration,
+            while_loop="checkpointed",
         )  # fmt: skip
     noise = jnp.exp(p[4])
     return jnp.concatenate([
@@ -62,7 +63,7 @@ def check_derivatives(steps, calibration="none", exact=False, points=POINTS):
             shift = 1e-4 * np.eye(len(point))[k]  # fourth-order differences
             near, far = (function(point + s * shift) - function(point - s * shift) for s in (1, 2))
             expected = (8.0 * near - far) / 12e-4
-            # The floor is for the std of the derivative that the equation fixes, which is zero but for rounding.
+            # The floor is for the std of the derivative the equation fixes, zero but for rounding.
             scale = np.maximum(np.maximum(np.abs(function(point)), np.abs(expected)), 1e-3)
             np.testing.assert_allclose(
                 got[:, k] / scale, expected / scale, atol=1e-7, err_msg=f"{name}: {parameter}"

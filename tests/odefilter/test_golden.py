@@ -1,4 +1,4 @@
-"""Numbers of probdiffeq 0.9.2; tests/golden/odefilter.json and odefilter_variants.json say how they were made."""
+"""Numbers of probdiffeq 0.9.2; odefilter.json and odefilter_variants.json say how they were made."""
 
 import functools
 import json
