@@ -16,7 +16,7 @@ from ._core.status import is_traced
 from ._core.units import magnitude
 from .connectome import Connectome
 from .couplings import COUPLINGS
-from .delays.edges import Edges, ReadPlan, full_edges, packed_edges, plan_reads
+from .delays.edges import ReadPlan, full_edges, packed_edges, plan_reads
 from .delays.history import INITIALIZERS
 from .delays.interpolation import interpolation as find_interpolation
 from .delays.prefetch import CurrentRead, DelayedRead, served_values
@@ -34,21 +34,23 @@ class Network(brainstate.nn.Module):
     Parameters
     ----------
     node : brainstate.nn.Dynamics
-        The nodes, of size N: a model of this library, or any dynamics whose ``update(drive, ...)`` makes a step, such as the
-        models of ``brainmass``.
+        The nodes, of size N: a model of this library, or any dynamics whose ``update(drive, ...)`` makes a
+        step, such as the models of ``brainmass``.
     conn : Connectome, array or Param
-        Weights ``(N, N)`` as ``[target, source]``, dimensionless; a `Connectome` brings its lengths. A ``Param`` is left as
-        it is and may be trained.
+        Weights ``(N, N)`` as ``[target, source]``, dimensionless; a `Connectome` brings its lengths. A
+        ``Param`` is left as it is and may be trained.
     distance : array or Quantity, optional
         Tract lengths ``(N, N)``; a plain number means mm.
     speed : Quantity, number, Param or callable, optional
-        Conduction speed; a plain number means mm/ms. The delays are ``distance / speed``. Without a speed there are none.
+        Conduction speed; a plain number means mm/ms. The delays are ``distance / speed``. Without a speed
+        there are none.
     delay : Quantity, Param or callable, optional
-        Delays given directly, scalar or ``(N, N)``, instead of distance and speed. A callable returns a Quantity; Params in
-        its closure, or those of a Module, are trained along.
+        Delays given directly, scalar or ``(N, N)``, instead of distance and speed. A callable returns a
+        Quantity; Params in its closure, or those of a Module, are trained along.
     coupling : str, Module class or callable, default 'diffusive'
-        A name of `COUPLINGS`; or a class or function called as ``coupling(source_read, target_read, weights)`` that returns
-        a Module whose call gives the drive ``(..., N)``. If it takes ``k``, it gets ``k=``.
+        A name of `COUPLINGS`; or a class or function called as ``coupling(source_read, target_read,
+        weights)`` that returns a Module whose call gives the drive ``(..., N)``. If it takes ``k``, it gets
+        ``k=``.
     coupled_var : str
         The state that is read, at the source with delay and at the target without.
     k : number, Quantity or Param, default 1.0
@@ -56,8 +58,9 @@ class Network(brainstate.nn.Module):
     interpolation : {'nearest', 'linear', 'cubic', 'hermite'}, default 'linear'
         How delayed values are read between steps.
     max_delay, min_delay : Quantity, optional
-        Static bounds of the delays. ``max_delay`` sizes the buffer and is required if the delay can change without a bound of
-        its own (a ``Param`` with ``SigmoidT`` has one). ``min_delay`` lets more steps be read at once.
+        Static bounds of the delays. ``max_delay`` sizes the buffer and is required if the delay can change
+        without a bound of its own (a ``Param`` with ``SigmoidT`` has one). ``min_delay`` lets more steps be
+        read at once.
     delay_init : None, callable, array or initializer, optional
         History before the initial time, as in `prefetch_delay`; by default the initial state.
     self_connection : bool, default False
@@ -65,10 +68,12 @@ class Network(brainstate.nn.Module):
     noise : Module, optional
         Called once per step; its value is added to the drive.
     stages : {'each', 'frozen'}, optional
-        Evaluate the coupling at every stage of the method, at that stage's own time (``'each'``, the default for nodes of
-        this library), or once per step (``'frozen'``, the only way for other nodes, and what other simulators do).
+        Evaluate the coupling at every stage of the method, at that stage's own time (``'each'``, the
+        default for nodes of this library), or once per step (``'frozen'``, the only way for other nodes,
+        and what other simulators do).
     block : int, optional
-        Steps per block of prefetched reads; by default chosen from the shortest delays. Results do not depend on it.
+        Steps per block of prefetched reads; by default chosen from the shortest delays. Results do not
+        depend on it.
 
     Attributes
     ----------
@@ -82,36 +87,53 @@ class Network(brainstate.nn.Module):
     Raises
     ------
     ArgumentError
-        For shapes that do not fit, missing or wrong units, speeds that are not positive, delays above the bound, a trainable
-        delay behind ``nearest`` reads, and unknown names.
+        For shapes that do not fit, missing or wrong units, speeds that are not positive, delays above the
+        bound, a trainable delay behind ``nearest`` reads, and unknown names.
 
     Notes
     -----
-    ``stages='frozen'`` acts like an extra delay of half a step: the result is first order in the step whatever the method.
-    With ``'each'`` the order is the smaller of the method's and the interpolation's [1]_, for a smooth history; the kink of a
-    constant history at the initial time limits it to about 2. The gradient is exact for every ``Param``: speed, delays,
-    weights, strength and node parameters. Every connection costs the same, whatever its delay; a sparse array of weights
-    costs by its connections.
+    ``stages='frozen'`` acts like an extra delay of half a step: the result is first order in the step
+    whatever the method. With ``'each'`` the order is the smaller of the method's and the interpolation's
+    [1]_, for a smooth history; the kink of a constant history at the initial time limits it to about 2. The
+    gradient is exact for every ``Param``: speed, delays, weights, strength and node parameters. Every
+    connection costs the same, whatever its delay; a sparse array of weights costs by its connections.
 
     References
     ----------
-    .. [1] A. Bellen, M. Zennaro, Numerical Methods for Delay Differential Equations, Oxford University Press, 2003.
+    .. [1] A. Bellen, M. Zennaro, Numerical Methods for Delay Differential Equations, Oxford University
+       Press, 2003.
 
     Examples
     --------
     >>> import brainunit as u
     >>> from brainmass_delays import Connectome, HopfStep, Network, Simulator
-    >>> net = Network(HopfStep(6, a=0.1, init_x=0.1), conn=Connectome.synthetic(6), speed=5 * u.mm / u.ms,
-    ...               coupled_var='x', k=0.02)
+    >>> net = Network(HopfStep(6, a=0.1, init_x=0.1), conn=Connectome.synthetic(6), coupled_var='x',
+    ...               speed=5 * u.mm / u.ms, k=0.02)
     >>> result = Simulator(net, dt=0.5 * u.ms).run(20 * u.ms, monitors=lambda m: m.node.x.value)
     >>> result['output'].shape
     (40, 6)
     """
 
-    def __init__(self, node: brainstate.nn.Dynamics, *, conn: Any, distance: Any = None, speed: Any = None, delay: Any = None,
-                 coupling: str | type | Callable = "diffusive", coupled_var: str, k: Any = 1.0, interpolation: str = "linear",
-                 max_delay: Any = None, min_delay: Any = None, delay_init: Any = None, self_connection: bool = False,
-                 noise: Any = None, stages: str | None = None, block: int | None = None):
+    def __init__(
+        self,
+        node: brainstate.nn.Dynamics,
+        *,
+        conn: Any,
+        distance: Any = None,
+        speed: Any = None,
+        delay: Any = None,
+        coupling: str | type | Callable = "diffusive",
+        coupled_var: str,
+        k: Any = 1.0,
+        interpolation: str = "linear",
+        max_delay: Any = None,
+        min_delay: Any = None,
+        delay_init: Any = None,
+        self_connection: bool = False,
+        noise: Any = None,
+        stages: str | None = None,
+        block: int | None = None,
+    ):
         super().__init__()
         if not isinstance(node, brainstate.nn.Dynamics):
             raise ArgumentError("Network.node", "must be a brainstate.nn.Dynamics", type(node).__name__)
@@ -132,9 +154,13 @@ class Network(brainstate.nn.Module):
         is_own = isinstance(coupling, str) or coupling in COUPLINGS.values()
         may_pack = is_own and not isinstance(weights, Param) and not is_traced(weights)
         self.edges = packed_edges(active) if may_pack else full_edges(active)
-        self.source_read, self.bounds = self._source_read(source, max_delay, min_delay, delay_init, interpolation, active)
+        self.source_read, self.bounds = self._source_read(
+            source, max_delay, min_delay, delay_init, interpolation, active
+        )
         self.target_read = CurrentRead(node, coupled_var)
-        self.coupling = _make_coupling(coupling, self.source_read, self.target_read, Param.init(self.edges.pack(weights)), k)
+        self.coupling = _make_coupling(
+            coupling, self.source_read, self.target_read, Param.init(self.edges.pack(weights)), k
+        )
         self.is_linear = type(self.coupling) in COUPLINGS.values() and self.coupling.linear
 
     def _check_coupled_var(self):
@@ -149,8 +175,12 @@ class Network(brainstate.nn.Module):
             return "each" if own else "frozen"
         check_choice("Network.stages", stages, STAGES)
         if stages == "each" and not own:
-            raise ArgumentError("Network.stages", "'each' needs a node of this library, which shows its derivative",
-                                type(self.node).__name__, "Use stages='frozen'")
+            raise ArgumentError(
+                "Network.stages",
+                "'each' needs a node of this library, which shows its derivative",
+                type(self.node).__name__,
+                "Use stages='frozen'",
+            )
         return stages
 
     def _register(self, params):
@@ -162,18 +192,29 @@ class Network(brainstate.nn.Module):
                 setattr(self, name, param)
 
     def _source_read(self, source, max_delay, min_delay, init, interpolation, active):
-        """Make the delayed read of all slots and the static bounds of their delays in ms, ``(target, slot)``."""
+        """Make the delayed read of all slots and the static bounds of their delays in ms, ``(target,
+        slot)``."""
         if source is None:
             source, bounds = 0.0 * u.ms, (np.zeros(self.edges.sources.shape),) * 2
         else:
             refuse_untrainable("Network", getattr(source, "speed", source), interpolation)
             low, high = delay_bounds(source, max_delay, min_delay, active)
             if (low > high).any():
-                raise ArgumentError("Network.max_delay", f"must not be below the shortest delay, {low.max():.6g} ms",
-                                    f"{high.max():.6g} ms")
+                raise ArgumentError(
+                    "Network.max_delay",
+                    f"must not be below the shortest delay, {low.max():.6g} ms",
+                    f"{high.max():.6g} ms",
+                )
             bounds = tuple(self.edges.pack(b) for b in (low, high))
-        read = DelayedRead(self.node, self.coupled_var, (self._slot_delays, self.edges.sources), init=init,
-                           interpolation=interpolation, bounds=bounds, active=self.edges.active)
+        read = DelayedRead(
+            self.node,
+            self.coupled_var,
+            (self._slot_delays, self.edges.sources),
+            init=init,
+            interpolation=interpolation,
+            bounds=bounds,
+            active=self.edges.active,
+        )
         return read, bounds
 
     @property
@@ -182,16 +223,31 @@ class Network(brainstate.nn.Module):
         return self.source_read.max_delay
 
     def delay(self) -> u.Quantity:
-        """Return the present delays, ``(N, N)`` as ``[target, source]``; zero for a network without delays."""
+        """Return the present delays, ``(N, N)`` as ``[target, source]``; zero for a network without
+        delays."""
         source = self.delay_source
-        value = 0.0 * u.ms if source is None else source() if callable(source) and not isinstance(source, Param) else (
-            source.value() if isinstance(source, Param) else source)
-        return jnp.broadcast_to(magnitude("Network.delay", value, u.ms, plain=False), (self.n_nodes, self.n_nodes)) * u.ms
+        value = (
+            0.0 * u.ms
+            if source is None
+            else source()
+            if callable(source) and not isinstance(source, Param)
+            else (source.value() if isinstance(source, Param) else source)
+        )
+        return (
+            jnp.broadcast_to(
+                magnitude("Network.delay", value, u.ms, plain=False), (self.n_nodes, self.n_nodes)
+            )
+            * u.ms
+        )
 
     def _slot_delays(self) -> u.Quantity:
         """Return the present delays of the slots, ``(target, slot)``."""
         source = self.delay_source
-        if isinstance(source, TractDelays) and not self.edges.is_full and np.ndim(u.get_magnitude(source.speed.value())) == 0:
+        if (
+            isinstance(source, TractDelays)
+            and not self.edges.is_full
+            and np.ndim(u.get_magnitude(source.speed.value())) == 0
+        ):
             return source.at(self.edges.pack(source.lengths))
         return self.edges.pack(self.delay())
 
@@ -214,13 +270,16 @@ class Network(brainstate.nn.Module):
     def check_trainable(self) -> None:
         """Raise if a parameter marked ``fit=True`` could only have a gradient of zero."""
         source = self.delay_source
-        refuse_untrainable("Network", getattr(source, "speed", source), "linear" if self.rule.differentiable else "nearest")
+        refuse_untrainable(
+            "Network", getattr(source, "speed", source), "linear" if self.rule.differentiable else "nearest"
+        )
 
     def equation(self) -> DelayEquation:
-        """Return this network as a delay differential equation in all states of its nodes, for `integrate.solve_network`.
+        """Return this network as a delay differential equation in all states of its nodes, for
+        `integrate.solve_network`.
 
-        The states must be initialized; they are the initial values, and constant history unless ``delay_init`` is a function
-        of time. Noise has no place in an equation that is solved to tolerance.
+        The states must be initialized; they are the initial values, and constant history unless
+        ``delay_init`` is a function of time. Noise has no place in an equation that is solved to tolerance.
 
         Raises
         ------
@@ -229,9 +288,13 @@ class Network(brainstate.nn.Module):
         """
         node, names = self.node, getattr(self.node, "STATE_NAMES", ())
         if not self.is_own_node:
-            raise ArgumentError("Network.equation", "needs a node that shows its derivative", type(node).__name__)
+            raise ArgumentError(
+                "Network.equation", "needs a node that shows its derivative", type(node).__name__
+            )
         if self.noise is not None or any(noise is not None for noise in node.noises.values()):
-            raise ArgumentError("Network.equation", "cannot hold noise", "a noisy network", "Run it in a Simulator")
+            raise ArgumentError(
+                "Network.equation", "cannot hold noise", "a noisy network", "Run it in a Simulator"
+            )
         which = names.index(self.coupled_var)
 
         def rates(t, state, delayed, args):
@@ -240,11 +303,18 @@ class Network(brainstate.nn.Module):
                 current = self.drive(self._with_instant(self.edges.pack(delayed)))
             first, *rest = node.step_inputs(())
             found = node.derivative(values, t, (first + self._in_unit(current), *rest))
-            return {state.name: per_ms(rate, state.unit, "Network.equation") * (state.unit / u.ms)
-                    for state, rate in zip(node.STATES, found, strict=True)}
+            return {
+                state.name: per_ms(rate, state.unit, "Network.equation") * (state.unit / u.ms)
+                for state, rate in zip(node.STATES, found, strict=True)
+            }
 
-        return DelayEquation(rates, self._initial_history(names), self.delay(), coupled=lambda state: state[names[which]],
-                             max_delay=self.max_delay)
+        return DelayEquation(
+            rates,
+            self._initial_history(names),
+            self.delay(),
+            coupled=lambda state: state[names[which]],
+            max_delay=self.max_delay,
+        )
 
     def _initial_history(self, names):
         """Return the initial values, or the history of the coupled variable as a function of time."""
@@ -253,10 +323,14 @@ class Network(brainstate.nn.Module):
         if init is None:
             return initial
         if not callable(init) or isinstance(init, INITIALIZERS):
-            raise ArgumentError("Network.delay_init", "must be None or a function of time for an equation", type(init).__name__)
+            raise ArgumentError(
+                "Network.delay_init",
+                "must be None or a function of time for an equation",
+                type(init).__name__,
+            )
         return lambda t: initial | {self.coupled_var: init(t)}
 
-    # ------------------------------------------------------------------------------------------------ one step
+    # ----------------------------------------------------------------------------------------------
 
     def update(self, *inputs):
         """Advance one step of ``brainstate.environ``'s dt; inputs beyond the coupling go to the node."""
@@ -270,7 +344,8 @@ class Network(brainstate.nn.Module):
         return self.advance(current, inputs)
 
     def advance(self, current: Callable[[float], Any], inputs: tuple, skip: Any = None):
-        """Advance the node one step, driven by ``current(c)``, the coupling at stage ``c``; return the node's output.
+        """Advance the node one step, driven by ``current(c)``, the coupling at stage ``c``; return the
+        node's output.
 
         Everything else that follows the node's update runs too, except ``skip``.
         """
@@ -353,7 +428,9 @@ def _weights(conn: Any, n: int, self_connection: bool) -> tuple[Any, np.ndarray]
             raise ArgumentError("Network.conn", "must hold numbers", value.dtype)
     value = value.reshape(n, n) if np.shape(value) == (n * n,) else value
     if np.shape(value) != (n, n):
-        raise ArgumentError("Network.conn", f"must have shape ({n}, {n}), the size of the node", np.shape(value))
+        raise ArgumentError(
+            "Network.conn", f"must have shape ({n}, {n}), the size of the node", np.shape(value)
+        )
     if is_traced(value):
         active = np.ones((n, n), bool) if self_connection else ~np.eye(n, dtype=bool)
         return jnp.where(active, value, 0.0), active
@@ -372,11 +449,19 @@ def _make_coupling(coupling, source, target, weights, k):
     if coupling in COUPLINGS.values():
         return coupling.between(source, target, weights, k)
     if not callable(coupling):
-        raise ArgumentError("Network.coupling", "must be a name, a Module class or a callable", repr(coupling),
-                            f"Names are {', '.join(COUPLINGS)}")
-    takes_k = "k" in inspect.signature(coupling.__init__ if inspect.isclass(coupling) else coupling).parameters
+        raise ArgumentError(
+            "Network.coupling",
+            "must be a name, a Module class or a callable",
+            repr(coupling),
+            f"Names are {', '.join(COUPLINGS)}",
+        )
+    takes_k = (
+        "k" in inspect.signature(coupling.__init__ if inspect.isclass(coupling) else coupling).parameters
+    )
     if not takes_k and not (np.isscalar(k) and k == 1.0):
-        raise ArgumentError("Network.k", "is not an argument of the coupling given", k, "Let the coupling take k")
+        raise ArgumentError(
+            "Network.k", "is not an argument of the coupling given", k, "Let the coupling take k"
+        )
     module = coupling(source, target, weights, **({"k": k} if takes_k else {}))
     if not isinstance(module, brainstate.nn.Module):
         raise ArgumentError("Network.coupling", "must return a brainstate Module", type(module).__name__)

@@ -1,7 +1,7 @@
-"""Run a network over blocks of prefetched reads: the same steps as `Network.update`, several times faster and leaner."""
+"""Run a network over blocks of prefetched reads: the same steps as `Network.update`, several times faster
+and leaner."""
 
 from collections.abc import Callable
-from typing import Any
 
 import brainstate
 import brainunit as u
@@ -13,16 +13,25 @@ from .delays import buffer as ring_buffer
 from .delays.edges import ReadPlan
 from .delays.interpolation import split
 from .delays.windows import blend, stage_weights, window_length, window_starts
-from .integrate.blocks import BlockScan, block_scan
 from .integrate.block_reads import MirroredReads, ScatteredReads
+from .integrate.blocks import BlockScan, block_scan
 from .network import Network
 
 UNROLL = 4  # steps per turn of the inner loop, whose overhead dominates small networks
 LATENESS = (0, 1)  # a step's value is known at its end, its slope belongs to its start
 
 
-def run_network(net: Network, n_steps: int, dt: u.Quantity, inputs_at: Callable, measure: Callable, *,
-                start: int = 0, lean: bool = True, horizon: int | None = None):
+def run_network(
+    net: Network,
+    n_steps: int,
+    dt: u.Quantity,
+    inputs_at: Callable,
+    measure: Callable,
+    *,
+    start: int = 0,
+    lean: bool = True,
+    horizon: int | None = None,
+):
     """Advance ``net`` by ``n_steps`` and return what ``measure`` saw after every step, stacked.
 
     Parameters
@@ -118,7 +127,7 @@ class _PrefetchedRun:
         """Return the coupled variable without its unit."""
         return u.get_magnitude(self.state.value)
 
-    # -------------------------------------------------------------------------------------------- tracks in and out
+    # -------------------------------------------------------------------------------------------- t
 
     def tracks(self, n_steps: int) -> tuple:
         """Lay out the past and room for the run: values, and slopes if the rule uses them."""
@@ -128,7 +137,8 @@ class _PrefetchedRun:
         return tuple(jnp.concatenate([p, jnp.zeros((*p.shape[:-1], n_steps), p.dtype)], -1) for p in pasts)
 
     def kink(self):
-        """Return the slope before the initial time, the jump there, and the age of that time when the run starts."""
+        """Return the slope before the initial time, the jump there, and the age of that time when the run
+        starts."""
         if not self.has_slopes:
             return ()
         kink = self.buffer.kink.value
@@ -137,10 +147,10 @@ class _PrefetchedRun:
 
     def store(self, tracks: tuple, kink: tuple, n_steps: int) -> None:
         """Put the newest samples back into the buffer, so that a further run continues."""
-        self.buffer.values.value = ring_buffer.fill(tracks[0][..., -self.n_past:])
+        self.buffer.values.value = ring_buffer.fill(tracks[0][..., -self.n_past :])
         if self.has_slopes:
             channels = np.arange(tracks[0].shape[-2])
-            values, slopes = (ring_buffer.fill(t[..., -self.n_past:]) for t in tracks)
+            values, slopes = (ring_buffer.fill(t[..., -self.n_past :]) for t in tracks)
             self.buffer.slopes.value = ring_buffer.predict_slope(values, slopes, channels)
             self.buffer.kink.value = ring_buffer.Kink(kink[1], self.kink_age + n_steps)
 
@@ -168,16 +178,22 @@ class _PrefetchedRun:
                 return ([v for v, w in zip(new, written, strict=True) if w], recent, kink), (x, slope, out)
 
             served = self._served(seen, kink, first, block)
-            recent = tuple(jnp.concatenate([r, jnp.zeros((*r.shape[:-1], block), r.dtype)], -1) for r in recent)
+            recent = tuple(
+                jnp.concatenate([r, jnp.zeros((*r.shape[:-1], block), r.dtype)], -1) for r in recent
+            )
             xs = (first + jnp.arange(block, dtype=jnp.int32), served)
             (values, _, kink), (x, slope, out) = jax.lax.scan(one, (values, recent, kink), xs, unroll=UNROLL)
             new = tuple(jnp.moveaxis(t, 0, -1) for t in ((x, slope) if self.has_slopes else (x,)))
             return (values, kink), new, out
 
         reads, weights, starts = self._reads(block, len(tracks))
-        sizes = BlockScan(block, n_blocks, self.n_past - 1, self.plan.n_recent, LATENESS[:len(tracks)], reads, done)
+        sizes = BlockScan(
+            block, n_blocks, self.n_past - 1, self.plan.n_recent, LATENESS[: len(tracks)], reads, done
+        )
         xs = jnp.zeros((n_blocks, 0))
-        (values, kink), tracks, outs = block_scan(sizes, body, (carry, kink), tracks, xs, weights, starts, lean=lean)
+        (values, kink), tracks, outs = block_scan(
+            sizes, body, (carry, kink), tracks, xs, weights, starts, lean=lean
+        )
         for state, value in zip([s for s, w in zip(states, written, strict=True) if w], values, strict=True):
             state.value = value
         return tracks, kink, jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), outs)
@@ -187,7 +203,11 @@ class _PrefetchedRun:
         lead, dtype = tracks[0].shape[:-1], tracks[0].dtype
         index = jax.ShapeDtypeStruct((), jnp.int32)
         slots = () if self.net.is_linear else (self.lag.shape[-1],)
-        served = {c: jax.ShapeDtypeStruct((*lead, *slots), dtype) for c in self.net.offsets} if self.has_windows else {}
+        served = (
+            {c: jax.ShapeDtypeStruct((*lead, *slots), dtype) for c in self.net.offsets}
+            if self.has_windows
+            else {}
+        )
         n_recent = self.plan.n_recent + block
         recent = tuple(jax.ShapeDtypeStruct((*lead, n_recent), dtype) for _ in tracks)
         kink = tuple(jax.ShapeDtypeStruct(lead, dtype) for _ in range(2)) if self.has_slopes else ()
@@ -201,12 +221,15 @@ class _PrefetchedRun:
         starts, fraction = window_starts(self.rule, self.window_lag)
         if not self.net.is_linear:
             return ScatteredReads(self.edges.sources, length, block, origin), (), starts
-        reads = MirroredReads(self.edges.sources, length, block, origin, self.net.offsets, LATENESS[:n_tracks])
+        reads = MirroredReads(
+            self.edges.sources, length, block, origin, self.net.offsets, LATENESS[:n_tracks]
+        )
         kinds = {"half" if c == 0.5 else "grid": c for c in reversed(self.net.offsets)}
         return reads, {kind: self._tap_weights(fraction, c) for kind, c in kinds.items()}, starts
 
     def _tap_weights(self, fraction, c):
-        """Return the weights of every sample, the coupling's times the interpolation's, one array per track."""
+        """Return the weights of every sample, the coupling's times the interpolation's, one array per
+        track."""
         stage = stage_weights(self.rule, fraction, c)
         taps = (stage.values, stage.slopes) if self.has_slopes else (stage.values,)
         return tuple(t * self._window_weights()[..., None] for t in taps)
@@ -221,7 +244,10 @@ class _PrefetchedRun:
         served = seen if self.net.is_linear else self._blended(seen, block)
         if not self.has_slopes:
             return served
-        return {c: value + jnp.moveaxis(self._kink_term(kink, c, first, block), -1, 0) for c, value in served.items()}
+        return {
+            c: value + jnp.moveaxis(self._kink_term(kink, c, first, block), -1, 0)
+            for c, value in served.items()
+        }
 
     def _blended(self, seen, block):
         """Interpolate the windows of a block for every stage."""
@@ -259,8 +285,11 @@ class _PrefetchedRun:
         def current(c):
             if reads_short and self.has_slopes and c > 0:
                 recent[1] = _put(recent[1], self.buffer.step_slope(), newest)
-            kink_now = (self._jump(kink, i), i + self.kink_age) if self.has_slopes and c > 0 else (
-                (kink[1], i + self.kink_age) if self.has_slopes else None)
+            kink_now = (
+                (self._jump(kink, i), i + self.kink_age)
+                if self.has_slopes and c > 0
+                else ((kink[1], i + self.kink_age) if self.has_slopes else None)
+            )
             short = self._read_short(recent, newest, c, kink_now) if reads_short else None
             return self._couple(served.get(c), short)
 
@@ -284,8 +313,14 @@ class _PrefetchedRun:
     def _read_short(self, recent, newest, c, kink):
         """Read the slots that may be shorter than a block, ``(..., target, entry)``."""
         ring = [ring_buffer.Ring(r, newest) for r in recent]
-        return ring_buffer.read(ring[0], ring[1] if self.has_slopes else None, self.plan.short.sources, self.short_lag - c,
-                                self.rule, kink=None if kink is None else ring_buffer.Kink(*kink))
+        return ring_buffer.read(
+            ring[0],
+            ring[1] if self.has_slopes else None,
+            self.plan.short.sources,
+            self.short_lag - c,
+            self.rule,
+            kink=None if kink is None else ring_buffer.Kink(*kink),
+        )
 
     def _couple(self, served, short):
         """Evaluate the coupling from what windows, short reads and the stage itself give."""
@@ -335,4 +370,6 @@ def _estimated_slope(recent, newest):
     def column(track, age):
         return jax.lax.dynamic_index_in_dim(track, newest - age, axis=-1, keepdims=False)
 
-    return ring_buffer.newest_slope([column(recent[0], a) for a in (2, 1, 0)], [column(recent[1], a) for a in (2, 1)])
+    return ring_buffer.newest_slope(
+        [column(recent[0], a) for a in (2, 1, 0)], [column(recent[1], a) for a in (2, 1)]
+    )

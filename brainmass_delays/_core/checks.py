@@ -45,7 +45,9 @@ def check_choice(where: str, value: Any, choices: Iterable[str]) -> str:
         return value
     near = difflib.get_close_matches(str(value), choices, n=1)
     cure = f"Did you mean {near[0]!r}?" if near else ""
-    raise ArgumentError(where, f"must be one of {', '.join(map(repr, choices))}", repr(value), cure.rstrip("."))
+    raise ArgumentError(
+        where, f"must be one of {', '.join(map(repr, choices))}", repr(value), cure.rstrip(".")
+    )
 
 
 def check_finite(where: str, value: Any, cure: str = "") -> np.ndarray:

@@ -17,6 +17,10 @@ def magnitude(where: str, value: Any, unit: u.Unit, *, plain: bool = True) -> An
             raise ArgumentError(where, f"must have the dimension of {unit}", f"{u.get_unit(value)}")
         return value.to_decimal(unit)
     if not plain and not unit.is_unitless:
-        raise ArgumentError(where, f"needs a unit such as {unit}", f"the plain number {value}",
-                            f"Write {value} * brainunit.{unit}" if getattr(value, "ndim", 0) == 0 else "")
+        raise ArgumentError(
+            where,
+            f"needs a unit such as {unit}",
+            f"the plain number {value}",
+            f"Write {value} * brainunit.{unit}" if getattr(value, "ndim", 0) == 0 else "",
+        )
     return u.get_magnitude(value)

@@ -27,9 +27,8 @@ class Ring(NamedTuple):
 class Kink(NamedTuple):
     """Mark the initial time, where the slope jumps from the history's to the equation's.
 
-    The slope stored there is the later one; an interval that ends there adds ``jump`` ``(..., channel)``, the earlier
-    slope less the later one. ``age`` counts the steps since.
-    """
+    The slope stored there is the later one; an interval that ends there adds ``jump`` ``(..., channel)``,
+    the earlier slope less the later one. ``age`` counts the steps since."""
 
     jump: jax.Array
     age: jax.Array
@@ -81,8 +80,16 @@ def slots_needed(bound_lag: float, rule: Interpolation) -> int:
     return whole + rule.tail + rule.lead + (4 if rule.slope_taps else 2)
 
 
-def read(values: Ring, slopes: Ring | None, channels: jax.Array, lag: jax.Array, rule: Interpolation, *,
-         newest: int | None = None, kink: "Kink | None" = None) -> jax.Array:
+def read(
+    values: Ring,
+    slopes: Ring | None,
+    channels: jax.Array,
+    lag: jax.Array,
+    rule: Interpolation,
+    *,
+    newest: int | None = None,
+    kink: "Kink | None" = None,
+) -> jax.Array:
     """Read ``channels`` at ``lag`` steps into the past of the newest sample.
 
     Parameters
@@ -105,28 +112,32 @@ def read(values: Ring, slopes: Ring | None, channels: jax.Array, lag: jax.Array,
     Returns
     -------
     array
-        ``(..., *channels.shape)``. The gradient with respect to ``lag`` is the interpolant's own; at a sample it is the
-        one towards the past.
+        ``(..., *channels.shape)``. The gradient with respect to ``lag`` is the interpolant's own; at a
+        sample it is the one towards the past.
     """
     k, fraction = split(lag, rule.lead if newest is None else newest)
     weights = rule.value_weights(fraction)
     result = sum(weights[..., p] * sample(values, channels, k - tap) for p, tap in enumerate(rule.taps))
     if rule.slope_taps:
         weights = rule.slope_weights(fraction)
-        result += sum(weights[..., p] * sample(slopes, channels, k - tap) for p, tap in enumerate(rule.slope_taps))
+        result += sum(
+            weights[..., p] * sample(slopes, channels, k - tap) for p, tap in enumerate(rule.slope_taps)
+        )
         if kink is not None:
             result += jnp.where(k == kink.age, weights[..., 0], 0) * kink.jump[..., channels]
     return result
 
 
-def newest_slope(values: tuple[jax.Array, jax.Array, jax.Array], slopes: tuple[jax.Array, jax.Array]) -> jax.Array:
+def newest_slope(
+    values: tuple[jax.Array, jax.Array, jax.Array], slopes: tuple[jax.Array, jax.Array]
+) -> jax.Array:
     """Estimate the slope at the newest sample from the last three samples and the two slopes before it.
 
-    The slope is that of the quartic through all five; its error is of fourth order in the step. ``values`` and ``slopes``
-    run from old to new; slopes are multiplied by the step.
-    """
-    return (sum(w * x for w, x in zip(NEWEST_SLOPE_VALUES, values, strict=True))
-            + sum(w * s for w, s in zip(NEWEST_SLOPE_SLOPES, slopes, strict=True)))
+    The slope is that of the quartic through all five; its error is of fourth order in the step. ``values``
+    and ``slopes`` run from old to new; slopes are multiplied by the step."""
+    return sum(w * x for w, x in zip(NEWEST_SLOPE_VALUES, values, strict=True)) + sum(
+        w * s for w, s in zip(NEWEST_SLOPE_SLOPES, slopes, strict=True)
+    )
 
 
 def predict_slope(values: Ring, slopes: Ring, channels) -> Ring:

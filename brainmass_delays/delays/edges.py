@@ -1,4 +1,5 @@
-"""Which connections exist, where they sit in memory, and how a run reads them: by windows, step by step, or at once."""
+"""Which connections exist, where they sit in memory, and how a run reads them: by windows, step by step, or
+at once."""
 
 import math
 from typing import NamedTuple
@@ -17,9 +18,9 @@ SHORT_SHARE = 0.03
 class Edges(NamedTuple):
     """Hold the connections of every target in slots, ``(target, slot)``.
 
-    ``sources`` says which node a slot reads, ``active`` whether the connection exists. In a full matrix slot j is source j;
-    otherwise the slots of a target are its sources in ascending order, padded with inactive ones.
-    """
+    ``sources`` says which node a slot reads, ``active`` whether the connection exists. In a full matrix
+    slot j is source j; otherwise the slots of a target are its sources in ascending order, padded with
+    inactive ones."""
 
     sources: np.ndarray
     active: np.ndarray
@@ -49,7 +50,8 @@ def packed_edges(active: np.ndarray) -> Edges:
 
 
 class SlotList(NamedTuple):
-    """List some slots of every target: ``positions`` ``(target, entry)``; padding points past the last slot."""
+    """List some slots of every target: ``positions`` ``(target, entry)``; padding points past the last
+    slot."""
 
     positions: np.ndarray
     sources: np.ndarray
@@ -72,11 +74,12 @@ def list_slots(edges: Edges, chosen: np.ndarray) -> SlotList:
 
 
 class ReadPlan(NamedTuple):
-    """Fix how one run reads: the block length, and which slots are read by windows, step by step, or at the stage itself.
+    """Fix how one run reads: the block length, and which slots are read by windows, step by step, or at the
+    stage itself.
 
-    ``windows`` ``(target, slot)`` marks slots whose lag is at least ``shortest`` whole steps; ``short`` lists slots that
-    may be shorter, and need at most the ``n_recent`` newest samples; ``instant`` those without any delay.
-    """
+    ``windows`` ``(target, slot)`` marks slots whose lag is at least ``shortest`` whole steps; ``short``
+    lists slots that may be shorter, and need at most the ``n_recent`` newest samples; ``instant`` those
+    without any delay."""
 
     block: int
     windows: np.ndarray
@@ -91,8 +94,14 @@ def shortest_lag(rule: Interpolation, block: int, last_offset: float) -> int:
     return block - 1 + math.ceil(last_offset) + rule.lead + bool(rule.slope_taps)
 
 
-def plan_reads(edges: Edges, low: np.ndarray, high: np.ndarray, rule: Interpolation, last_offset: float, block: int | None,
-               ) -> ReadPlan:
+def plan_reads(
+    edges: Edges,
+    low: np.ndarray,
+    high: np.ndarray,
+    rule: Interpolation,
+    last_offset: float,
+    block: int | None,
+) -> ReadPlan:
     """Plan the reads of a run from static bounds of every slot's lag, in steps.
 
     Parameters

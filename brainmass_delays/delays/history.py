@@ -20,9 +20,10 @@ def sampled_history(init: Any, initial: jax.Array, unit: u.Unit, n_slots: int, d
     Parameters
     ----------
     init : None, callable, array or initializer
-        None: the initial state at all times. A function of time (a Quantity, zero or negative) -> ``(channel,)``. An array
-        ``(channel,)`` for constant history or ``(time, channel)`` in steps of ``dt``, newest last, at least ``n_slots``
-        long. A braintools or brainstate initializer, drawn for the shape ``(n_slots, ..., channel)``.
+        None: the initial state at all times. A function of time (a Quantity, zero or negative) ->
+        ``(channel,)``. An array ``(channel,)`` for constant history or ``(time, channel)`` in steps of
+        ``dt``, newest last, at least ``n_slots`` long. A braintools or brainstate initializer, drawn for
+        the shape ``(n_slots, ..., channel)``.
     initial : array
         Initial state ``(..., channel)``, magnitude.
 
@@ -67,7 +68,9 @@ def sampled_slopes(init: Any, past: jax.Array, unit: u.Unit, dt: u.Quantity) -> 
 
 def _magnitude(value, unit):
     if isinstance(value, u.Quantity) and not u.have_same_dim(value, unit):
-        raise ArgumentError("prefetch_delay.init", f"must have the unit of the state, {unit}", u.get_unit(value))
+        raise ArgumentError(
+            "prefetch_delay.init", f"must have the unit of the state, {unit}", u.get_unit(value)
+        )
     return value.to_decimal(unit) if isinstance(value, u.Quantity) else jnp.asarray(value)
 
 
@@ -75,20 +78,29 @@ def _broadcast(value, shape):
     try:
         return jnp.broadcast_to(value, shape)
     except ValueError:
-        raise ArgumentError("prefetch_delay.init", f"must give values of shape {shape}", value.shape) from None
+        raise ArgumentError(
+            "prefetch_delay.init", f"must give values of shape {shape}", value.shape
+        ) from None
 
 
 def _from_array(value, shape):
     if value.ndim <= len(shape) - 1 or value.shape[0] == 1:
         return _broadcast(value, shape)
     if value.shape[0] < shape[0]:
-        raise ArgumentError("prefetch_delay.init", f"must cover the bound, {shape[0]} samples in steps of dt",
-                            f"{value.shape[0]} samples", "Give a longer history or lower max_delay")
-    return _broadcast(value[-shape[0]:].reshape(shape[0], *(1,) * (len(shape) - value.ndim), *value.shape[1:]), shape)
+        raise ArgumentError(
+            "prefetch_delay.init",
+            f"must cover the bound, {shape[0]} samples in steps of dt",
+            f"{value.shape[0]} samples",
+            "Give a longer history or lower max_delay",
+        )
+    return _broadcast(
+        value[-shape[0] :].reshape(shape[0], *(1,) * (len(shape) - value.ndim), *value.shape[1:]), shape
+    )
 
 
 def _differences(past: jax.Array) -> jax.Array:
-    """Differentiate samples along the last axis to fourth order (second order below five samples), per step."""
+    """Differentiate samples along the last axis to fourth order (second order below five samples), per
+    step."""
     n = past.shape[-1]
     if n < 5:
         return jnp.gradient(past, axis=-1)
@@ -97,5 +109,5 @@ def _differences(past: jax.Array) -> jax.Array:
         start = min(max(i - 2, 0), n - 5)
         nodes = np.arange(start, start + 5) - i
         powers = np.vander(nodes, increasing=True).T.astype(float)
-        matrix[i, start:start + 5] = np.linalg.solve(powers, np.eye(5)[1])
+        matrix[i, start : start + 5] = np.linalg.solve(powers, np.eye(5)[1])
     return past @ jnp.asarray(matrix.T, past.dtype)

@@ -1,8 +1,8 @@
 """Read between grid points: one stencil and one set of weights per interpolation.
 
-A lag is a delay in steps, split as ``lag = k + fraction``. The value ``lag`` steps before sample ``n`` is a weighted sum
-of samples near ``n - k``; `Interpolation` names those samples by their distance from ``n - k`` and gives their weights.
-"""
+A lag is a delay in steps, split as ``lag = k + fraction``. The value ``lag`` steps before sample ``n`` is a
+weighted sum of samples near ``n - k``; `Interpolation` names those samples by their distance from ``n - k``
+and gives their weights."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,9 +16,9 @@ from .._core.checks import check_choice
 class Interpolation(NamedTuple):
     """Describe one interpolation rule.
 
-    ``value_weights(fraction)`` has one entry per ``taps`` entry, on its last axis; tap ``p`` is the sample ``n - k + p``.
-    ``slope_weights`` does the same for the stored slopes times the step, on the taps ``slope_taps``.
-    """
+    ``value_weights(fraction)`` has one entry per ``taps`` entry, on its last axis; tap ``p`` is the sample
+    ``n - k + p``. ``slope_weights`` does the same for the stored slopes times the step, on the taps
+    ``slope_taps``."""
 
     order: int
     differentiable: bool
@@ -84,15 +84,16 @@ def interpolation(where: str, name: str) -> Interpolation:
 def split(lag: jax.Array, newest: int) -> tuple[jax.Array, jax.Array]:
     """Split a lag into whole steps, at least ``newest``, and the remaining fraction.
 
-    ``newest`` is the smallest ``k`` whose stencil holds only known samples. A shorter lag leaves a negative fraction: the
-    polynomial of the newest known interval is continued, which keeps its order. The gradient goes through the fraction.
-    """
+    ``newest`` is the smallest ``k`` whose stencil holds only known samples. A shorter lag leaves a negative
+    fraction: the polynomial of the newest known interval is continued, which keeps its order. The gradient
+    goes through the fraction."""
     whole = jnp.floor(jax.lax.stop_gradient(lag))
     k = jnp.where(whole >= newest, whole, newest)  # a NaN lag takes a valid index and keeps a NaN fraction
     return k.astype(jnp.int32), lag - k
 
 
-# Slope at the newest sample from the quartic through x, x' at the two samples before it and x itself (error O(step^4)).
+# Slope at the newest sample from the quartic through x, x' at the two samples before it and x itself (error
+# O(step^4)).
 # Nodes at -2, -1, 0; slopes are multiplied by the step.
 NEWEST_SLOPE_VALUES = (-3.0, 0.0, 3.0)
 NEWEST_SLOPE_SLOPES = (-1.0, -4.0)

@@ -56,8 +56,15 @@ def prefetch(node: brainstate.nn.Dynamics, state: str) -> "CurrentRead":
     return CurrentRead(node, state)
 
 
-def prefetch_delay(node: brainstate.nn.Dynamics, state: str, delay: Any, *, init: Any = None,
-                   interpolation: str = "linear", max_delay: Any = None) -> "DelayedRead":
+def prefetch_delay(
+    node: brainstate.nn.Dynamics,
+    state: str,
+    delay: Any,
+    *,
+    init: Any = None,
+    interpolation: str = "linear",
+    max_delay: Any = None,
+) -> "DelayedRead":
     """Hand out a read of ``state`` as it was some delay ago; the delay may be trainable.
 
     Parameters
@@ -67,37 +74,42 @@ def prefetch_delay(node: brainstate.nn.Dynamics, state: str, delay: Any, *, init
     state : str
         Name of one of its states, of shape ``(..., n_nodes)``.
     delay : Quantity, Param or callable, or a tuple ``(delay, index)``
-        A time with a unit, never an integer: scalar, ``(n_nodes,)`` or ``(n_nodes, n_nodes)`` as ``[target, source]``.
-        Or live: a ``Param`` or a zero-argument callable that returns a Quantity, evaluated in every forward pass; it may
-        depend on ``brainstate.environ.get('t')``. ``index`` says which source each entry reads (see `delay_index`); without
-        it the last axis is the source.
+        A time with a unit, never an integer: scalar, ``(n_nodes,)`` or ``(n_nodes, n_nodes)`` as ``[target,
+        source]``. Or live: a ``Param`` or a zero-argument callable that returns a Quantity, evaluated in
+        every forward pass; it may depend on ``brainstate.environ.get('t')``. ``index`` says which source
+        each entry reads (see `delay_index`); without it the last axis is the source.
     init : None, callable, array or initializer, optional
-        History before the initial time: None (default) repeats the initial state; a function of time (a Quantity, zero or
-        negative); an array ``(n_nodes,)`` or ``(time, n_nodes)`` in steps of dt, newest last; an initializer.
+        History before the initial time: None (default) repeats the initial state; a function of time (a
+        Quantity, zero or negative); an array ``(n_nodes,)`` or ``(time, n_nodes)`` in steps of dt, newest
+        last; an initializer.
     interpolation : {'nearest', 'linear', 'cubic', 'hermite'}
-        How to read between samples, of order 1, 2, 4 and 4. ``hermite`` needs a node of this library, which stores slopes.
+        How to read between samples, of order 1, 2, 4 and 4. ``hermite`` needs a node of this library, which
+        stores slopes.
     max_delay : Quantity, optional
-        The static bound that sizes the buffer. Required for a live delay unless its ``Param`` has a bounded transform.
+        The static bound that sizes the buffer. Required for a live delay unless its ``Param`` has a bounded
+        transform.
 
     Returns
     -------
     DelayedRead
-        A zero-argument callable that returns an array of the shape of ``index`` (or of the delay), with the batch axes of
-        the state in front and its unit.
+        A zero-argument callable that returns an array of the shape of ``index`` (or of the delay), with the
+        batch axes of the state in front and its unit.
 
     Raises
     ------
     ArgumentError
-        For a missing unit, a negative or non-finite delay, a delay above ``max_delay``, a live delay without a bound, and a
-        trainable delay behind a ``nearest`` read, whose gradient would be exactly zero.
+        For a missing unit, a negative or non-finite delay, a delay above ``max_delay``, a live delay
+        without a bound, and a trainable delay behind a ``nearest`` read, whose gradient would be exactly
+        zero.
 
     Notes
     -----
-    At step n, where the state is known up to t_n, a delay tau reads ``x(t_n - tau)``; a delay of zero is the current state, and
-    the initial state is in the buffer. A delay shorter than a step continues the interpolant of the newest interval.
-    Reading costs one gather per sample of the stencil. The gradient with respect to the delay is the exact derivative of
-    the interpolant, ``-x'(t - tau)``; a live delay that leaves its bound reads NaN and sets a flag, because behind a clamp
-    even finite differences agree with a wrong gradient.
+    At step n, where the state is known up to t_n, a delay tau reads ``x(t_n - tau)``; a delay of zero is
+    the current state, and the initial state is in the buffer. A delay shorter than a step continues the
+    interpolant of the newest interval. Reading costs one gather per sample of the stencil. The gradient
+    with respect to the delay is the exact derivative of the interpolant, ``-x'(t - tau)``; a live delay
+    that leaves its bound reads NaN and sets a flag, because behind a clamp even finite differences agree
+    with a wrong gradient.
 
     Examples
     --------
@@ -142,7 +154,18 @@ class DelayedRead(brainstate.graph.Node):
         The static bound.
     """
 
-    def __init__(self, module, item, delay, *, init=None, interpolation="linear", max_delay=None, bounds=None, active=True):
+    def __init__(
+        self,
+        module,
+        item,
+        delay,
+        *,
+        init=None,
+        interpolation="linear",
+        max_delay=None,
+        bounds=None,
+        active=True,
+    ):
         where = "prefetch_delay"
         if not isinstance(module, brainstate.nn.Dynamics):
             raise ArgumentError(f"{where}.node", "must be a brainstate.nn.Dynamics", type(module).__name__)
@@ -151,8 +174,12 @@ class DelayedRead(brainstate.graph.Node):
         self.source = delay_source(f"{where}.delay", delay)
         self.rule = find_interpolation(where, interpolation)
         if self.rule.slope_taps and not hasattr(module, "derivative"):
-            raise ArgumentError(f"{where}.interpolation", "'hermite' needs the slopes that a node of this library stores",
-                                type(module).__name__, "Use 'cubic', which is of the same order")
+            raise ArgumentError(
+                f"{where}.interpolation",
+                "'hermite' needs the slopes that a node of this library stores",
+                type(module).__name__,
+                "Use 'cubic', which is of the same order",
+            )
         refuse_untrainable(where, self.source, interpolation)
         if bounds is None:
             bounds = 0.0, static_bound(where, self.source, max_delay).to_decimal(u.ms)
@@ -161,7 +188,9 @@ class DelayedRead(brainstate.graph.Node):
         self._init = init
         self.buffer = DelayBuffer(self, init)
         self.served = None
-        module.add_after_update(f"{item}-delayed-read-{id(self)}", brainstate.nn.not_receive_update_output(self.buffer))
+        module.add_after_update(
+            f"{item}-delayed-read-{id(self)}", brainstate.nn.not_receive_update_output(self.buffer)
+        )
 
     def _find_index(self, index):
         n = int(np.prod(self.module.varshape))
@@ -172,12 +201,18 @@ class DelayedRead(brainstate.graph.Node):
             return np.broadcast_to(np.arange(n), shape if len(shape) > 1 else (n,))
         index = np.asarray(index)
         if not np.issubdtype(index.dtype, np.integer) or index.min() < 0 or index.max() >= n:
-            raise ArgumentError("prefetch_delay.index", f"must hold whole numbers from 0 to {n - 1}",
-                                f"{index.dtype} from {index.min()} to {index.max()}", "Build it by delay_index(n)")
+            raise ArgumentError(
+                "prefetch_delay.index",
+                f"must hold whole numbers from 0 to {n - 1}",
+                f"{index.dtype} from {index.min()} to {index.max()}",
+                "Build it by delay_index(n)",
+            )
         try:
             return np.broadcast_to(index, np.broadcast_shapes(index.shape, shape))
         except ValueError:
-            raise ArgumentError("prefetch_delay.index", f"must have the shape of the delay, {shape}", index.shape) from None
+            raise ArgumentError(
+                "prefetch_delay.index", f"must have the shape of the delay, {shape}", index.shape
+            ) from None
 
     def delay(self) -> u.Quantity:
         """Return the delay as a Quantity, evaluated now."""
@@ -201,8 +236,9 @@ class DelayedRead(brainstate.graph.Node):
         inside = (lag >= low - slack) & (lag <= high + slack)
         n_outside = jnp.sum(~jnp.broadcast_to(inside, self.index.shape)).astype(jnp.int32)
         if not is_traced(n_outside) and int(n_outside):
-            raise ArgumentError("prefetch_delay.delay", "must stay inside its static bounds", self.excess(),
-                                "Raise max_delay")
+            raise ArgumentError(
+                "prefetch_delay.delay", "must stay inside its static bounds", self.excess(), "Raise max_delay"
+            )
         return jnp.where(inside, lag, jnp.nan), n_outside
 
     def excess(self) -> str:
@@ -213,17 +249,23 @@ class DelayedRead(brainstate.graph.Node):
         above, below = ~(delay <= high + slack), delay < low - slack
         parts = []
         if above.any():
-            parts.append(f"{above.sum()} of {delay.size} connections above the bound of {high.max():.4g} ms, up to "
-                         f"{delay[above].max():.4g} ms")
+            parts.append(
+                f"{above.sum()} of {delay.size} connections above the bound of {high.max():.4g} ms, up to "
+                f"{delay[above].max():.4g} ms"
+            )
         if below.any():
-            parts.append(f"{below.sum()} of {delay.size} connections below their lower bound, by up to "
-                         f"{(low - delay)[below].max():.4g} ms")
+            parts.append(
+                f"{below.sum()} of {delay.size} connections below their lower bound, by up to "
+                f"{(low - delay)[below].max():.4g} ms"
+            )
         return " and ".join(parts) or "all inside now"
 
     def explain(self) -> str:
         """Say which delays leave their static bounds now, and the cure."""
-        return (f"{self.excess()}. Pass a larger max_delay (below a lower bound, a smaller min_delay), or bound the Param by a "
-                "transform such as SigmoidT.")
+        return (
+            f"{self.excess()}. Pass a larger max_delay (below a lower bound, a smaller min_delay), or bound the "
+            "Param by a transform such as SigmoidT."
+        )
 
     def __call__(self, *args, **kwargs):
         """Return the delayed values ``(..., *index.shape)``."""
@@ -237,7 +279,9 @@ class DelayBuffer(brainstate.nn.Module):
 
     def __init__(self, reader: DelayedRead, init: Any):
         super().__init__()
-        self._reader = lambda: reader  # hidden from the graph of modules, where the read's owner names its Params
+        self._reader = lambda: (
+            reader
+        )  # hidden from the graph of modules, where the read's owner names its Params
         self._init = init
 
     @property
@@ -251,11 +295,18 @@ class DelayBuffer(brainstate.nn.Module):
         reader, dt = self.reader, step_size("prefetch_delay")
         state = getattr(reader.module, reader.item, None)
         if not isinstance(state, brainstate.State):
-            names = [name for name, value in vars(reader.module).items() if isinstance(value, brainstate.State)]
-            raise ArgumentError("prefetch_delay.state", f"must be a state of {type(reader.module).__name__}, one of {names}",
-                                repr(reader.item))
+            names = [
+                name for name, value in vars(reader.module).items() if isinstance(value, brainstate.State)
+            ]
+            raise ArgumentError(
+                "prefetch_delay.state",
+                f"must be a state of {type(reader.module).__name__}, one of {names}",
+                repr(reader.item),
+            )
         self.unit = u.get_unit(state.value)
-        n_slots = ring_buffer.slots_needed(reader.max_delay.to_decimal(u.ms) / dt.to_decimal(u.ms), reader.rule)
+        n_slots = ring_buffer.slots_needed(
+            reader.max_delay.to_decimal(u.ms) / dt.to_decimal(u.ms), reader.rule
+        )
         past = sampled_history(self._init, u.get_magnitude(state.value), self.unit, n_slots, dt)
         self.values = brainstate.ShortTermState(ring_buffer.fill(past))
         self.n_outside = brainstate.ShortTermState(jnp.int32(0))
@@ -264,7 +315,9 @@ class DelayBuffer(brainstate.nn.Module):
             slopes = sampled_slopes(self._init, past, self.unit, dt)
             self.slopes = brainstate.ShortTermState(ring_buffer.fill(slopes))
             self.left_slope = brainstate.ShortTermState(slopes[..., -1])
-            self.kink = brainstate.ShortTermState(ring_buffer.Kink(jnp.zeros_like(slopes[..., -1]), jnp.int32(0)))
+            self.kink = brainstate.ShortTermState(
+                ring_buffer.Kink(jnp.zeros_like(slopes[..., -1]), jnp.int32(0))
+            )
 
     def read(self, offset: float):
         """Read at ``offset`` steps after the newest sample (a stage inside the step)."""
@@ -280,7 +333,9 @@ class DelayBuffer(brainstate.nn.Module):
         """Put the slope that the node found at the newest sample, and note its jump at the initial time."""
         slope = self.step_slope()
         kink = self.kink.value
-        self.kink.value = ring_buffer.Kink(jnp.where(kink.age == 0, self.left_slope.value - slope, kink.jump), kink.age)
+        self.kink.value = ring_buffer.Kink(
+            jnp.where(kink.age == 0, self.left_slope.value - slope, kink.jump), kink.age
+        )
         self.slopes.value = ring_buffer.replace_newest(self.slopes.value, slope)
 
     def step_slope(self):
@@ -293,7 +348,9 @@ class DelayBuffer(brainstate.nn.Module):
         reader = self.reader
         if self.slopes is not None:
             self.store_slope()
-        self.values.value = ring_buffer.push(self.values.value, u.get_magnitude(getattr(reader.module, reader.item).value))
+        self.values.value = ring_buffer.push(
+            self.values.value, u.get_magnitude(getattr(reader.module, reader.item).value)
+        )
         if self.slopes is None:
             return
         values = self.values.value

@@ -1,4 +1,5 @@
-"""What a delay can be: a quantity, a ``Param``, or a callable; its value, whether it trains, and its static bound."""
+"""What a delay can be: a quantity, a ``Param``, or a callable; its value, whether it trains, and its static
+bound."""
 
 import inspect
 from typing import Any
@@ -14,7 +15,8 @@ from .._core.checks import ArgumentError
 from .._core.status import is_traced
 from .._core.units import magnitude
 
-# Where a live delay has no lower bound, block reads assume that it shrinks to no less than this share of its start.
+# Where a live delay has no lower bound, block reads assume that it shrinks to no less than this share of
+# its start.
 SHRINK = 0.25
 
 
@@ -62,7 +64,11 @@ def params_of(source: Any) -> dict[str, Param]:
         return {".".join(map(str, path)): node for path, node in source.nodes(Param).items()}
     if inspect.isfunction(source):
         seen = inspect.getclosurevars(source)
-        return {name: value for name, value in {**seen.globals, **seen.nonlocals}.items() if isinstance(value, Param)}
+        return {
+            name: value
+            for name, value in {**seen.globals, **seen.nonlocals}.items()
+            if isinstance(value, Param)
+        }
     return {}
 
 
@@ -95,9 +101,12 @@ def depends_on_time(source: Any) -> bool:
 def refuse_untrainable(where: str, source: Any, rule: str) -> None:
     """Refuse a trainable delay behind nearest reads: its gradient would be exactly zero."""
     if rule == "nearest" and is_trainable(source):
-        raise ArgumentError(f"{where}.interpolation",
-                            "must be differentiable for a delay marked fit=True, whose gradient would be exactly zero",
-                            "'nearest'", "Use 'linear', 'cubic' or 'hermite'")
+        raise ArgumentError(
+            f"{where}.interpolation",
+            "must be differentiable for a delay marked fit=True, whose gradient would be exactly zero",
+            "'nearest'",
+            "Use 'linear', 'cubic' or 'hermite'",
+        )
 
 
 def transform_bounds(param: Param) -> tuple[Any, Any]:
@@ -118,8 +127,12 @@ def static_bound(where: str, source: Any, max_delay: Any) -> u.Quantity:
         if is_traced(bound) or np.ndim(bound) or not np.isfinite(bound) or bound < 0:
             raise ArgumentError(f"{where}.max_delay", "must be one finite, non-negative time", max_delay)
         if largest is not None and not is_traced(largest) and largest > bound * (1 + 1e-6):
-            raise ArgumentError(f"{where}.delay", f"must not pass max_delay, {bound} ms", f"{float(largest):.6g} ms",
-                                "Raise max_delay")
+            raise ArgumentError(
+                f"{where}.delay",
+                f"must not pass max_delay, {bound} ms",
+                f"{float(largest):.6g} ms",
+                "Raise max_delay",
+            )
         return float(bound) * u.ms
     if largest is not None:
         return float(largest) * u.ms
@@ -127,16 +140,24 @@ def static_bound(where: str, source: Any, max_delay: Any) -> u.Quantity:
         high = transform_bounds(source)[1]
         if high is not None:
             return float(jnp.max(high.to_decimal(u.ms))) * u.ms
-    raise ArgumentError(f"{where}.max_delay", "is required for a delay that can change, to size its buffer", "None",
-                        "Pass max_delay=, or a Param with a bounded transform such as SigmoidT")
+    raise ArgumentError(
+        f"{where}.max_delay",
+        "is required for a delay that can change, to size its buffer",
+        "None",
+        "Pass max_delay=, or a Param with a bounded transform such as SigmoidT",
+    )
 
 
 def step_size(where: str) -> u.Quantity:
     """Return dt from the environment, or say how to set it."""
     dt = brainstate.environ.get("dt", None)
     if dt is None:
-        raise ArgumentError(f"{where}.dt", "must be known when states are initialized", "None",
-                            "Run through Simulator(model, dt), or inside brainstate.environ.context(dt=0.1 * brainunit.ms)")
+        raise ArgumentError(
+            f"{where}.dt",
+            "must be known when states are initialized",
+            "None",
+            "Run through Simulator(model, dt), or inside brainstate.environ.context(dt=0.1 * brainunit.ms)",
+        )
     if not isinstance(dt, u.Quantity):
         raise ArgumentError(f"{where}.dt", "must be a time with a unit", dt, f"Write {dt} * brainunit.ms")
     return dt

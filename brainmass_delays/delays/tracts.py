@@ -35,14 +35,20 @@ class TractDelays(brainstate.nn.Module):
         if np.shape(lengths) != active.shape:
             raise ArgumentError("Network.distance", f"must have shape {active.shape}", np.shape(lengths))
         if not is_traced(lengths):
-            lengths = np.where(active, lengths, 0.0)  # a missing connection has no length: NaN must not reach a gradient
+            lengths = np.where(
+                active, lengths, 0.0
+            )  # a missing connection has no length: NaN must not reach a gradient
             check_delay("Network.distance", lengths)
         self.lengths = lengths
         self.speed = speed if callable(speed) or isinstance(speed, Param) else Param.init(_as_speed(speed))
         value = magnitude("Network.speed", value_of(self.speed), SPEED)
         if not is_traced(value) and not np.all(np.asarray(value) > 0):
-            raise ArgumentError("Network.speed", "must be positive", f"{np.min(value)} mm/ms",
-                                "Leave distance out, or use speed=float('inf'), for a network without delays")
+            raise ArgumentError(
+                "Network.speed",
+                "must be positive",
+                f"{np.min(value)} mm/ms",
+                "Leave distance out, or use speed=float('inf'), for a network without delays",
+            )
 
     def __call__(self) -> u.Quantity:
         """Return the delays, ``(n_nodes, n_nodes)``."""
@@ -54,7 +60,8 @@ class TractDelays(brainstate.nn.Module):
         return jnp.asarray(lengths) / speed * u.ms
 
     def bounds(self) -> tuple[Any, Any]:
-        """Return the smallest and largest delay in ms that the speed's transform allows; None where it sets no bound."""
+        """Return the smallest and largest delay in ms that the speed's transform allows; None where it sets
+        no bound."""
         low, high = transform_bounds(self.speed) if isinstance(self.speed, Param) else (None, None)
         shortest, longest = (None if v is None else self._extreme(v) for v in (high, low))
         return shortest, longest
@@ -71,12 +78,13 @@ def _as_speed(speed):
     return value * SPEED
 
 
-def delay_bounds(source: Any, max_delay: Any, min_delay: Any, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def delay_bounds(
+    source: Any, max_delay: Any, min_delay: Any, active: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return static bounds in ms of every connection's delay, two arrays ``(target, source)``.
 
-    The upper bound comes from ``max_delay``, a bounded transform, or the value if it cannot change. The lower bound comes from
-    ``min_delay``, a bounded transform, or a quarter of the present value.
-    """
+    The upper bound comes from ``max_delay``, a bounded transform, or the value if it cannot change. The
+    lower bound comes from ``min_delay``, a bounded transform, or a quarter of the present value."""
     value = None
     if not is_live(source) or isinstance(source, TractDelays | Param):
         present = magnitude("Network.delay", value_of(source), u.ms, plain=False)
@@ -88,8 +96,10 @@ def delay_bounds(source: Any, max_delay: Any, min_delay: Any, active: np.ndarray
     else:
         live = is_live(source)
         if isinstance(source, Param):
-            low, high = (None if b is None else np.asarray(magnitude("Network.delay", b, u.ms))
-                         for b in transform_bounds(source))
+            low, high = (
+                None if b is None else np.asarray(magnitude("Network.delay", b, u.ms))
+                for b in transform_bounds(source)
+            )
     if not live and value is not None:
         low = high = value
     if high is None or max_delay is not None:
@@ -118,16 +128,23 @@ def _always_zero(source, value):
 
 
 def network_delays(lengths: Any, speed: Any, delay: Any, active: np.ndarray) -> Any:
-    """Return the source of a network's delays from what the user gave, or None for a network without delays."""
+    """Return the source of a network's delays from what the user gave, or None for a network without
+    delays."""
     if delay is not None:
         if speed is not None:
-            raise ArgumentError("Network.delay", "cannot be combined with speed", "both",
-                                "Pass delay=, or distance= and speed=")
+            raise ArgumentError(
+                "Network.delay",
+                "cannot be combined with speed",
+                "both",
+                "Pass delay=, or distance= and speed=",
+            )
         return _checked_matrix(delay, active)
     if speed is None:
         return None
     if lengths is None:
-        raise ArgumentError("Network.speed", "needs distances", "distance=None", "Pass distance=, or conn=Connectome(...)")
+        raise ArgumentError(
+            "Network.speed", "needs distances", "distance=None", "Pass distance=, or conn=Connectome(...)"
+        )
     return TractDelays(lengths, speed, active)
 
 
@@ -140,7 +157,9 @@ def _checked_matrix(source, active):
     except ValueError:
         fits = False
     if not fits:
-        raise ArgumentError("Network.delay", f"must be a scalar or have shape {active.shape}", np.shape(value))
+        raise ArgumentError(
+            "Network.delay", f"must be a scalar or have shape {active.shape}", np.shape(value)
+        )
     if is_traced(value):
         return source
     value = np.where(active, value, 0.0)  # a missing connection may carry any delay

@@ -1,4 +1,5 @@
-"""Read many steps at once: the samples one connection needs for a block of steps are one contiguous window."""
+"""Read many steps at once: the samples one connection needs for a block of steps are one contiguous
+window."""
 
 from typing import NamedTuple
 
@@ -12,7 +13,8 @@ CACHE_BYTES = 192 * 1024
 
 
 class StageWeights(NamedTuple):
-    """Weigh the samples of a window for one stage: the value at step ``s`` is ``sum_q weights[..., q] window[s + base + q]``."""
+    """Weigh the samples of a window for one stage: the value at step ``s`` is ``sum_q weights[..., q]
+    window[s + base + q]``."""
 
     base: int
     values: jax.Array  # (..., tap)
@@ -20,8 +22,11 @@ class StageWeights(NamedTuple):
 
 
 def gather_windows(track: jax.Array, sources: jax.Array, starts: jax.Array, length: int) -> jax.Array:
-    """Gather ``length`` samples from ``starts`` on: track ``(..., node, time)`` -> ``(..., target, slot, length)``."""
-    numbers = jax.lax.GatherDimensionNumbers(offset_dims=(2,), collapsed_slice_dims=(0,), start_index_map=(0, 1))
+    """Gather ``length`` samples from ``starts`` on: track ``(..., node, time)`` -> ``(..., target, slot,
+    length)``."""
+    numbers = jax.lax.GatherDimensionNumbers(
+        offset_dims=(2,), collapsed_slice_dims=(0,), start_index_map=(0, 1)
+    )
     index = jnp.stack([sources, starts], -1)
 
     def gather(one):
@@ -35,7 +40,8 @@ def gather_windows(track: jax.Array, sources: jax.Array, starts: jax.Array, leng
 def scatter_windows(track: jax.Array, sources: jax.Array, starts: jax.Array, windows: jax.Array) -> jax.Array:
     """Add windows ``(..., target, slot, length)`` onto a track: the transpose of `gather_windows`."""
     numbers = jax.lax.ScatterDimensionNumbers(
-        update_window_dims=(2,), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0, 1))
+        update_window_dims=(2,), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0, 1)
+    )
     index = jnp.stack([sources, starts], -1)
 
     def scatter(one, update):
@@ -47,10 +53,11 @@ def scatter_windows(track: jax.Array, sources: jax.Array, starts: jax.Array, win
 
 
 def stage_weights(rule: Interpolation, fraction: jax.Array, offset: float) -> StageWeights:
-    """Weigh a window whose first sample is the oldest tap of step 0, for the stage ``offset`` steps into each step.
+    """Weigh a window whose first sample is the oldest tap of step 0, for the stage ``offset`` steps into
+    each step.
 
-    ``offset`` is 0, 0.5 or 1. Half a step moves the stencil of a connection by one sample or not, depending on its fraction.
-    """
+    ``offset`` is 0, 0.5 or 1. Half a step moves the stencil of a connection by one sample or not, depending
+    on its fraction."""
     if offset in (0.0, 1.0):
         return StageWeights(int(offset), *_ordered(rule, fraction))
     early, late = (_ordered(rule, fraction + shift) for shift in (0.5, -0.5))
@@ -76,11 +83,14 @@ def _padded(weights, before, after):
 
 def blend(windows: jax.Array, weights: jax.Array, base: int, n_steps: int) -> jax.Array:
     """Interpolate every step of a block: ``(..., target, slot, length)`` -> ``(..., target, slot, step)``."""
-    return sum(weights[..., q, None] * windows[..., base + q : base + q + n_steps] for q in range(weights.shape[-1]))
+    return sum(
+        weights[..., q, None] * windows[..., base + q : base + q + n_steps] for q in range(weights.shape[-1])
+    )
 
 
 def weigh_and_sum(windows: jax.Array, taps: jax.Array) -> jax.Array:
-    """Weigh and sum windows over the slots: ``(..., target, slot, length)``, ``(target, slot, tap)`` -> ``(..., target, step)``.
+    """Weigh and sum windows over the slots: ``(..., target, slot, length)``, ``(target, slot, tap)`` ->
+    ``(..., target, step)``.
 
     One product of small matrices per target reads every window once; the taps are added afterwards.
     """
@@ -90,14 +100,16 @@ def weigh_and_sum(windows: jax.Array, taps: jax.Array) -> jax.Array:
 
 
 def correlate(windows: jax.Array, values: jax.Array) -> jax.Array:
-    """Correlate windows ``(..., node, slot, length)`` with values ``(..., node, step)`` at every shift, ``(node, slot, tap)``."""
+    """Correlate windows ``(..., node, slot, length)`` with values ``(..., node, step)`` at every shift,
+    ``(node, slot, tap)``."""
     n_taps = windows.shape[-1] - values.shape[-1] + 1
     shifted = [jnp.pad(values, [(0, 0)] * (values.ndim - 1) + [(q, n_taps - 1 - q)]) for q in range(n_taps)]
     return jnp.einsum("...jkl,...jlq->jkq", windows, jnp.stack(shifted, -1))
 
 
 def map_rows(function, rows, n_bytes: int):
-    """Apply ``function`` to ``rows``, arrays with a leading axis of nodes, a few at a time so that windows stay in the cache.
+    """Apply ``function`` to ``rows``, arrays with a leading axis of nodes, a few at a time so that windows
+    stay in the cache.
 
     ``n_bytes`` is what one row needs; results have the axis of nodes in front.
     """
@@ -122,6 +134,7 @@ def window_length(rule: Interpolation, block: int) -> int:
 
 
 def window_starts(rule: Interpolation, lag: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return where windows start, relative to the newest sample at the first step, and the fractions of their lags."""
+    """Return where windows start, relative to the newest sample at the first step, and the fractions of
+    their lags."""
     k, fraction = split(lag, rule.lead)
     return -k - rule.tail, fraction

@@ -1,9 +1,10 @@
-"""How a block reads the tracks, and the transpose of that: by scatter for any coupling, by a mirrored gather for sums.
+"""How a block reads the tracks, and the transpose of that: by scatter for any coupling, by a mirrored
+gather for sums.
 
-A sum over connections, ``total_i(s) = sum_k w_ik x_k(s - lag_ik)``, has a transpose of the same form that runs backwards in time:
-``xbar_k(t) = sum_i w_ik totalbar_i(t + lag_ik)``. It is a gather again, from the cotangents of the totals, with the same
-windows; the gradients in the weights are products with those windows. No scatter is needed, and nothing is stored per connection.
-"""
+A sum over connections, ``total_i(s) = sum_k w_ik x_k(s - lag_ik)``, has a transpose of the same form that
+runs backwards in time: ``xbar_k(t) = sum_i w_ik totalbar_i(t + lag_ik)``. It is a gather again, from the
+cotangents of the totals, with the same windows; the gradients in the weights are products with those
+windows. No scatter is needed, and nothing is stored per connection."""
 
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ from ..delays.windows import correlate, gather_windows, map_rows, scatter_window
 
 
 class ScatteredReads(NamedTuple):
-    """Serve the windows themselves, ``(..., target, slot, length)`` per track; their cotangents are scattered back."""
+    """Serve the windows themselves, ``(..., target, slot, length)`` per track; their cotangents are
+    scattered back."""
 
     sources: np.ndarray
     length: int
@@ -25,7 +27,9 @@ class ScatteredReads(NamedTuple):
 
     def read(self, weights, starts, tracks, first):
         """Gather the windows of a block."""
-        return tuple(gather_windows(t, self.sources, starts + first + self.origin, self.length) for t in tracks)
+        return tuple(
+            gather_windows(t, self.sources, starts + first + self.origin, self.length) for t in tracks
+        )
 
     def begin(self, weights, tracks, n_steps):
         """Return the state of the transposed pass."""
@@ -38,7 +42,9 @@ class ScatteredReads(NamedTuple):
     def push(self, adjoint, tracks_bar, starts, seen_bar, first):
         """Take in the cotangents of what a block saw."""
         columns = starts + first + self.origin
-        return adjoint, tuple(scatter_windows(t, self.sources, columns, s) for t, s in zip(tracks_bar, seen_bar, strict=True))
+        return adjoint, tuple(
+            scatter_windows(t, self.sources, columns, s) for t, s in zip(tracks_bar, seen_bar, strict=True)
+        )
 
     def finish(self, adjoint, weights, starts, tracks, tracks_bar):
         """Return the cotangents of the weights and the tracks."""
@@ -48,9 +54,8 @@ class ScatteredReads(NamedTuple):
 class MirroredReads(NamedTuple):
     """Serve weighted sums over the slots, ``(step, ..., target)`` per stage.
 
-    ``weights`` holds, for the stages on the grid (0 and 1) and for the half-way stage, one array ``(target, slot, tap)`` per
-    track. ``lateness`` is that of the block scan.
-    """
+    ``weights`` holds, for the stages on the grid (0 and 1) and for the half-way stage, one array ``(target,
+    slot, tap)`` per track. ``lateness`` is that of the block scan."""
 
     sources: np.ndarray
     length: int
@@ -66,19 +71,29 @@ class MirroredReads(NamedTuple):
         def sums(rows):
             sources, columns, weights = rows
             windows = [gather_windows(t, sources, columns, self.length) for t in tracks]
-            return {kind: jnp.moveaxis(sum(map(weigh_and_sum, windows, taps)), -2, 0) for kind, taps in weights.items()}
+            return {
+                kind: jnp.moveaxis(sum(map(weigh_and_sum, windows, taps)), -2, 0)
+                for kind, taps in weights.items()
+            }
 
         rows = jnp.asarray(self.sources), starts + first + self.origin, weights
         served = {}
         for kind, total in map_rows(sums, rows, self._row_bytes(tracks)).items():
             total = jnp.moveaxis(total, 0, -2)
-            served |= {c: jnp.moveaxis(total[..., shift : shift + self.block], -1, 0) for c, shift in self._stages(kind)}
+            served |= {
+                c: jnp.moveaxis(total[..., shift : shift + self.block], -1, 0)
+                for c, shift in self._stages(kind)
+            }
         return served
 
     def begin(self, weights, tracks, n_steps):
-        """Return zero cotangents of all totals, with room for the past and for lags beyond the end, and of the weights."""
+        """Return zero cotangents of all totals, with room for the past and for lags beyond the end, and of
+        the weights."""
         lead = tracks[0].shape[:-1]
-        totals = {kind: jnp.zeros((*lead, n_steps + 2 * self._pad + self.block), tracks[0].dtype) for kind in weights}
+        totals = {
+            kind: jnp.zeros((*lead, n_steps + 2 * self._pad + self.block), tracks[0].dtype)
+            for kind in weights
+        }
         return totals, jax.tree.map(lambda w: jnp.zeros_like(self._by_source(w)), weights)
 
     def push(self, adjoint, tracks_bar, starts, seen_bar, first):
@@ -86,17 +101,23 @@ class MirroredReads(NamedTuple):
         totals, weights_bar = dict(adjoint[0]), adjoint[1]
         for kind in totals:
             for c, shift in self._stages(kind):
-                totals[kind] = add_columns(totals[kind], jnp.moveaxis(seen_bar[c], 0, -1), self._pad + first + shift)
+                totals[kind] = add_columns(
+                    totals[kind], jnp.moveaxis(seen_bar[c], 0, -1), self._pad + first + shift
+                )
         return (totals, weights_bar), tracks_bar
 
     def pull(self, adjoint, weights, starts, tracks, first):
-        """Gather the cotangents of what a block wrote from those of all later totals; collect those of the weights."""
-        values = [jax.lax.dynamic_slice_in_dim(t, self.origin + 1 - late + first, self.block, axis=-1)
-                  for t, late in zip(tracks, self.lateness, strict=True)]
+        """Gather the cotangents of what a block wrote from those of all later totals; collect those of the
+        weights."""
+        values = [
+            jax.lax.dynamic_slice_in_dim(t, self.origin + 1 - late + first, self.block, axis=-1)
+            for t, late in zip(tracks, self.lateness, strict=True)
+        ]
         return self._mirror(adjoint, weights, starts, values, first)
 
     def finish(self, adjoint, weights, starts, tracks, tracks_bar):
-        """Go on into the history, as far as the longest lag reaches; return the cotangents of weights and tracks."""
+        """Go on into the history, as far as the longest lag reaches; return the cotangents of weights and
+        tracks."""
         m, width = self.block, self.origin + 1
         pasts = [jnp.pad(t[..., :width], [(0, 0)] * (t.ndim - 1) + [(m, 0)]) for t in tracks]
         n_blocks = jnp.minimum((jnp.max(-starts) + 2 + m) // m, -(-width // m))
@@ -105,11 +126,17 @@ class MirroredReads(NamedTuple):
             adjoint, past_bars = state
             first = -(b + 1) * m
             columns = [m + width - late + first for late in self.lateness]
-            values = [jax.lax.dynamic_slice_in_dim(p, c, m, axis=-1) for p, c in zip(pasts, columns, strict=True)]
+            values = [
+                jax.lax.dynamic_slice_in_dim(p, c, m, axis=-1) for p, c in zip(pasts, columns, strict=True)
+            ]
             adjoint, bars = self._mirror(adjoint, weights, starts, values, first)
-            return adjoint, tuple(add_columns(p, bar, c) for p, bar, c in zip(past_bars, bars, columns, strict=True))
+            return adjoint, tuple(
+                add_columns(p, bar, c) for p, bar, c in zip(past_bars, bars, columns, strict=True)
+            )
 
-        (_, weights_bar), past_bars = jax.lax.fori_loop(0, n_blocks, step, (adjoint, tuple(map(jnp.zeros_like, pasts))))
+        (_, weights_bar), past_bars = jax.lax.fori_loop(
+            0, n_blocks, step, (adjoint, tuple(map(jnp.zeros_like, pasts)))
+        )
         tracks_bar = tuple(add_columns(t, p[..., m:], 0) for t, p in zip(tracks_bar, past_bars, strict=True))
         return jax.tree.map(self._by_target, weights_bar), tracks_bar
 
@@ -118,7 +145,9 @@ class MirroredReads(NamedTuple):
         totals, weights_bar = adjoint
         targets, valid = self._targets()
         oldest = self._pad + first + 1 - self._by_source(starts)
-        flipped = jax.tree.map(lambda taps: jnp.where(valid[..., None], self._by_source(taps), 0.0)[..., ::-1], weights)
+        flipped = jax.tree.map(
+            lambda taps: jnp.where(valid[..., None], self._by_source(taps), 0.0)[..., ::-1], weights
+        )
 
         def mirror(rows):
             targets, oldest, flipped, values = rows
@@ -160,7 +189,9 @@ class MirroredReads(NamedTuple):
     def _targets(self):
         """Return the target of every connection of every source, and which entries are not padding."""
         if self._is_full:
-            return np.tile(np.arange(len(self.sources)), (len(self.sources), 1)), np.ones(self.sources.shape, bool)
+            return np.tile(np.arange(len(self.sources)), (len(self.sources), 1)), np.ones(
+                self.sources.shape, bool
+            )
         rows, _, valid = self._regrouped()
         return rows, valid
 

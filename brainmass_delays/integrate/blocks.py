@@ -1,9 +1,8 @@
 """Scan over blocks of steps whose delayed reads are all known when the block starts, with a lean adjoint.
 
-Plain reverse mode through delayed reads stores every value read, (target, source) per step. Here the reverse pass keeps the
-tracks (the trajectory of the coupled variable) and one carry per block, gathers the windows of a block again, and adds
-their cotangents to the cotangents of the tracks.
-"""
+Plain reverse mode through delayed reads stores every value read, (target, source) per step. Here the
+reverse pass keeps the tracks (the trajectory of the coupled variable) and one carry per block, gathers the
+windows of a block again, and adds their cotangents to the cotangents of the tracks."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,10 +17,10 @@ from .block_reads import MirroredReads, ScatteredReads, add_columns
 class BlockScan(NamedTuple):
     """Fix the sizes of a scan over blocks.
 
-    Tracks are ``(..., node, time)``; column ``origin`` holds the initial sample and step ``n`` writes column ``origin + 1 + n``,
-    or ``lateness`` columns earlier: a slope belongs to the start of its step. A block sees what ``reads`` serve, and ``recent``,
-    the last ``n_recent`` columns. ``done`` steps precede the first block.
-    """
+    Tracks are ``(..., node, time)``; column ``origin`` holds the initial sample and step ``n`` writes
+    column ``origin + 1 + n``, or ``lateness`` columns earlier: a slope belongs to the start of its step. A
+    block sees what ``reads`` serve, and ``recent``, the last ``n_recent`` columns. ``done`` steps precede
+    the first block."""
 
     block: int
     n_blocks: int
@@ -41,17 +40,24 @@ class BlockScan(NamedTuple):
 
     def recent(self, tracks, first):
         """Return the newest columns before a block."""
-        return tuple(jax.lax.dynamic_slice_in_dim(t, self._oldest_recent(first), self.n_recent, axis=-1) for t in tracks)
+        return tuple(
+            jax.lax.dynamic_slice_in_dim(t, self._oldest_recent(first), self.n_recent, axis=-1)
+            for t in tracks
+        )
 
     def write(self, tracks, new, first):
         """Put what a block computed into the tracks."""
-        return tuple(jax.lax.dynamic_update_slice_in_dim(t, n.astype(t.dtype), c, axis=-1)
-                     for t, n, c in zip(tracks, tuple(new), self._written(first), strict=True))
+        return tuple(
+            jax.lax.dynamic_update_slice_in_dim(t, n.astype(t.dtype), c, axis=-1)
+            for t, n, c in zip(tracks, tuple(new), self._written(first), strict=True)
+        )
 
     def written(self, tracks, first):
         """Return the columns that a block writes."""
-        return tuple(jax.lax.dynamic_slice_in_dim(t, c, self.block, axis=-1)
-                     for t, c in zip(tracks, self._written(first), strict=True))
+        return tuple(
+            jax.lax.dynamic_slice_in_dim(t, c, self.block, axis=-1)
+            for t, c in zip(tracks, self._written(first), strict=True)
+        )
 
     def add_recent(self, tracks_bar, recent_bar, first):
         """Add cotangents of the newest columns before a block."""
@@ -61,8 +67,10 @@ class BlockScan(NamedTuple):
     def before(self, tracks_bar):
         """Keep the cotangents of the columns that no block of this scan writes."""
         start = self.first(0)
-        return tuple(t.at[..., c : c + self.block * self.n_blocks].set(0.0)
-                     for t, c in zip(tracks_bar, self._written(start), strict=True))
+        return tuple(
+            t.at[..., c : c + self.block * self.n_blocks].set(0.0)
+            for t, c in zip(tracks_bar, self._written(start), strict=True)
+        )
 
     def _oldest_recent(self, first):
         return self.origin + 1 - self.n_recent + first
@@ -71,8 +79,17 @@ class BlockScan(NamedTuple):
         return [self.origin + 1 - late + first for late in self.lateness]
 
 
-def block_scan(sizes: BlockScan, body: Callable, carry: Any, tracks: tuple, xs: Any, weights: Any, starts: Any, *,
-               lean: bool = True):
+def block_scan(
+    sizes: BlockScan,
+    body: Callable,
+    carry: Any,
+    tracks: tuple,
+    xs: Any,
+    weights: Any,
+    starts: Any,
+    *,
+    lean: bool = True,
+):
     """Run ``body(carry, seen, recent, x, first) -> (carry, new, out)`` over all blocks.
 
     Parameters
@@ -80,9 +97,9 @@ def block_scan(sizes: BlockScan, body: Callable, carry: Any, tracks: tuple, xs: 
     sizes : BlockScan
         Static sizes, and how blocks read.
     body : callable
-        One block. ``seen`` is what the reads serve, ``recent`` has one array ``(..., node, n_recent)`` per track, ``x`` are the
-        block's inputs, ``first`` is the index of its first step; ``new`` has one ``(..., node, block)`` per track. It may close
-        over traced values: their gradients are kept.
+        One block. ``seen`` is what the reads serve, ``recent`` has one array ``(..., node, n_recent)`` per
+        track, ``x`` are the block's inputs, ``first`` is the index of its first step; ``new`` has one
+        ``(..., node, block)`` per track. It may close over traced values: their gradients are kept.
     carry, tracks, xs : pytree
         Initial carry; tracks with their history filled in; inputs with a leading block axis.
     weights, starts : pytree, int array
@@ -97,13 +114,14 @@ def block_scan(sizes: BlockScan, body: Callable, carry: Any, tracks: tuple, xs: 
 
     Notes
     -----
-    The gradient is exact for the carry, the tracks' history, the inputs, the weights and everything ``body`` closes over. The
-    lean adjoint keeps one carry per block and the tracks: O(n_nodes) numbers per step, whatever the number of connections.
-    """
+    The gradient is exact for the carry, the tracks' history, the inputs, the weights and everything
+    ``body`` closes over. The lean adjoint keeps one carry per block and the tracks: O(n_nodes) numbers per
+    step, whatever the number of connections."""
     x = jax.tree.map(lambda leaf: leaf[0], xs)
     first = jnp.asarray(sizes.done, jnp.int32)
     avals = jax.eval_shape(
-        lambda: (carry, sizes.see(weights, starts, tracks, first), sizes.recent(tracks, first), x, first))
+        lambda: (carry, sizes.see(weights, starts, tracks, first), sizes.recent(tracks, first), x, first)
+    )
     body, hoisted = _hoist(body, avals)
     scan = _lean_scan if lean else _plain_scan
     return scan(sizes, body, hoisted, carry, tracks, xs, weights, starts)
@@ -133,7 +151,9 @@ def _plain_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
         carry, new, out = body(carry, seen, recent, x, first, hoisted)
         return (carry, sizes.write(tracks, new, first)), out
 
-    (carry, tracks), outs = jax.lax.scan(advance, (carry, tracks), (np.arange(sizes.n_blocks, dtype=np.int32), xs))
+    (carry, tracks), outs = jax.lax.scan(
+        advance, (carry, tracks), (np.arange(sizes.n_blocks, dtype=np.int32), xs)
+    )
     return carry, tracks, outs
 
 
@@ -145,7 +165,10 @@ def _split(tree):
     """Separate the differentiable leaves of a tree from the rest, and return how to join them."""
     leaves, treedef = jax.tree.flatten(tree)
     smooth = [_is_smooth(leaf) for leaf in leaves]
-    parts = [leaf for leaf, s in zip(leaves, smooth, strict=True) if s], [x for x, s in zip(leaves, smooth, strict=True) if not s]
+    parts = (
+        [leaf for leaf, s in zip(leaves, smooth, strict=True) if s],
+        [x for x, s in zip(leaves, smooth, strict=True) if not s],
+    )
 
     def join(differentiable, other):
         a, b = iter(differentiable), iter(other)
@@ -162,8 +185,14 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
     join_outs = []
 
     def block(hoisted_d, carry_d, seen, recent, x_d, carry_i, x_i, first, hoisted_i):
-        carry, new, out = body(join_carry(carry_d, carry_i), seen, recent, join_xs(x_d, x_i), first,
-                               join_hoisted(hoisted_d, hoisted_i))
+        carry, new, out = body(
+            join_carry(carry_d, carry_i),
+            seen,
+            recent,
+            join_xs(x_d, x_i),
+            first,
+            join_hoisted(hoisted_d, hoisted_i),
+        )
         out_d, out_i, join = _split(out)
         join_outs[:] = [join]
         new_d, new_i, _ = _split(carry)
@@ -178,11 +207,14 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
             first = sizes.first(b)
             seen, recent = sizes.see(weights, starts, tracks, first), sizes.recent(tracks, first)
             (new_d, new, out_d), (new_i, out_i) = block(
-                hoisted_d, carry_d, seen, recent, x_d, carry_i, x_i, first, hoisted_i)
+                hoisted_d, carry_d, seen, recent, x_d, carry_i, x_i, first, hoisted_i
+            )
             kept = seen if sizes.reads is not None and sizes.reads.keeps_seen else ()
             return (new_d, new_i, sizes.write(tracks, new, first)), (out_d, out_i, carry_d, carry_i, kept)
 
-        last, (outs_d, outs_i, *begun) = jax.lax.scan(advance, (carry_d, carry_i, tracks), (indices, xs_d, xs_i))
+        last, (outs_d, outs_i, *begun) = jax.lax.scan(
+            advance, (carry_d, carry_i, tracks), (indices, xs_d, xs_i)
+        )
         return (*last, outs_d, outs_i), begun
 
     @jax.custom_vjp
@@ -211,8 +243,15 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
             if reads is not None:
                 adjoint, later = reads.pull(adjoint, weights, starts, tracks, first)
                 new_bar = tuple(map(jnp.add, new_bar, later))
-            _, pull, _ = jax.vjp(lambda *args: block(*args, begin_i, x_i, first, hoisted_i), hoisted_d, begin_d, seen, recent,
-                                 x_d, has_aux=True)
+            _, pull, _ = jax.vjp(
+                lambda *args: block(*args, begin_i, x_i, first, hoisted_i),
+                hoisted_d,
+                begin_d,
+                seen,
+                recent,
+                x_d,
+                has_aux=True,
+            )
             hoisted_more, carry_bar, seen_bar, recent_bar, x_bar = pull((carry_bar, new_bar, out_bar))
             if reads is not None:
                 adjoint, tracks_bar = reads.push(adjoint, tracks_bar, starts, seen_bar, first)
@@ -221,12 +260,17 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
             return (jax.tree.map(jnp.add, hoisted_bar, hoisted_more), carry_bar, tracks_bar, adjoint), x_bar
 
         adjoint = () if reads is None else reads.begin(weights, tracks, sizes.first(sizes.n_blocks))
-        # Columns that are only ever written by their own block need no accumulator, whose updates would be copied.
+        # Columns that are only ever written by their own block need no accumulator, whose updates would be
+        # copied.
         accumulates = sizes.n_recent or (reads is not None and not reads.keeps_seen)
         tracks_bar = tuple(map(jnp.zeros_like, final_bar)) if accumulates else ()
         zeros = jax.tree.map(jnp.zeros_like, hoisted_d)
         (hoisted_bar, carry_bar, tracks_bar, adjoint), xs_bar = jax.lax.scan(
-            retreat, (zeros, carry_bar, tracks_bar, adjoint), (indices, xs_d, xs_i, tuple(begun), outs_bar), reverse=True)
+            retreat,
+            (zeros, carry_bar, tracks_bar, adjoint),
+            (indices, xs_d, xs_i, tuple(begun), outs_bar),
+            reverse=True,
+        )
         tracks_bar = sizes.before(tuple(map(jnp.add, final_bar, tracks_bar)) if accumulates else final_bar)
         weights_bar = weights
         if reads is not None:
@@ -235,5 +279,6 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
 
     run.defvjp(run_forward, run_backward)
     carry_d, carry_i, tracks, outs_d, outs_i = run(
-        hoisted_d, carry_d, tracks, xs_d, weights, (carry_i, xs_i, starts, hoisted_i))
+        hoisted_d, carry_d, tracks, xs_d, weights, (carry_i, xs_i, starts, hoisted_i)
+    )
     return join_carry(carry_d, carry_i), tracks, join_outs[0](outs_d, outs_i)
