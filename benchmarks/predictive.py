@@ -1,7 +1,7 @@
-"""Time the gradient functions of predictive coding against plain JAX code of the same mathematics, in one run.
+"""Time the gradients of predictive coding against plain JAX code of the same mathematics, in one run.
 
-Prints a markdown table: MLP 784-300-300-10, relu, batch 64, float32. The two are called in turn; the table shows
-the fastest call of each, which a busy machine disturbs least, and the ratio of the medians beside it.
+Prints a markdown table: MLP 784-300-300-10, relu, batch 64, float32. The two are called in turn; the table
+shows the fastest call of each, which a busy machine disturbs least, and the ratio of the medians beside it.
 """
 
 import argparse
@@ -58,11 +58,22 @@ def cases():
     in_weights = jax.jit(jax.grad(plain_energy))
     hybrid = jax.jit(jax.grad(plain_hybrid_energy))
     return {
-        "neg_activity_grad": (lambda: neg_activity_grad(0.0, z, (params, y, x, "MSE", None)), lambda: negative(z, y, x)),
-        "compute_activity_grad": (lambda: compute_activity_grad(params, z, y, x), lambda: both(weights, z, y, x)),
-        "compute_pc_param_grads": (lambda: compute_pc_param_grads(params, z, y, x), lambda: in_weights(weights, z, y, x)),
-        "compute_hpc_param_grads": (lambda: compute_hpc_param_grads(amortizer, targets, guesses, x, y),
-                                    lambda: hybrid(amort_weights, [*targets, y], inputs)),
+        "neg_activity_grad": (
+            lambda: neg_activity_grad(0.0, z, (params, y, x, "MSE", None)),
+            lambda: negative(z, y, x),
+        ),
+        "compute_activity_grad": (
+            lambda: compute_activity_grad(params, z, y, x),
+            lambda: both(weights, z, y, x),
+        ),
+        "compute_pc_param_grads": (
+            lambda: compute_pc_param_grads(params, z, y, x),
+            lambda: in_weights(weights, z, y, x),
+        ),
+        "compute_hpc_param_grads": (
+            lambda: compute_hpc_param_grads(amortizer, targets, guesses, x, y),
+            lambda: hybrid(amort_weights, [*targets, y], inputs),
+        ),
     }, lambda: solve_inference(params, z, y, x)
 
 
@@ -84,7 +95,10 @@ def compare(ours, plain, repetitions):
 
 def main(repetitions):
     functions, inference = cases()
-    print(f"{'-'.join(map(str, SIZES))}, batch {BATCH}, {jnp.ones(1).dtype}, jax {jax.__version__}, {platform.machine()}\n")
+    print(
+        f"{'-'.join(map(str, SIZES))}, batch {BATCH}, {jnp.ones(1).dtype}, "
+        f"jax {jax.__version__}, {platform.machine()}\n"
+    )
     print("| function | ours (ms) | plain JAX (ms) | ratio | ratio of medians |\n|---|---|---|---|---|")
     for name, (ours, plain) in functions.items():
         (mine, median), (theirs, their_median) = compare(ours, plain, repetitions)

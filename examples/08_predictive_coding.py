@@ -1,7 +1,8 @@
 """Classify and generate handwritten digits by predictive coding, without backpropagation.
 
-A discriminative network takes an image as its prior and a label as its observation. A generative network takes the label
-as its prior and the image as its observation; afterwards it classifies by inferring the label, its free latent.
+A discriminative network takes an image as its prior and a label as its observation. A generative network
+takes the label as its prior and the image as its observation; afterwards it classifies by inferring the
+label, its free latent.
 """
 
 import argparse
@@ -28,22 +29,26 @@ HIDDEN = [300, 300]
 
 
 def digits():
-    """Return images (sample, 64), standardized as a whole, and one-hot labels (sample, 10)."""
+    """Return shuffled images (sample, 64), standardized as a whole, and one-hot labels (sample, 10)."""
     data = load_digits()
-    images = (data.data - data.data.mean()) / data.data.std()
-    return jnp.asarray(images, float), jax.nn.one_hot(data.target, 10)
+    order = np.random.default_rng(0).permutation(len(data.target))  # the file is sorted by writer
+    images = ((data.data - data.data.mean()) / data.data.std())[order]
+    return jnp.asarray(images, float), jax.nn.one_hot(data.target[order], 10)
 
 
 def batches(seed, n_iterations):
     """Draw the samples of every iteration, epoch by epoch."""
     rng = np.random.default_rng(seed)
     per_epoch = N_TRAIN // BATCH
-    epochs = [rng.permutation(N_TRAIN)[: per_epoch * BATCH].reshape(-1, BATCH) for _ in range(n_iterations // per_epoch + 1)]
+    epochs = [
+        rng.permutation(N_TRAIN)[: per_epoch * BATCH].reshape(-1, BATCH)
+        for _ in range(n_iterations // per_epoch + 1)
+    ]
     return np.concatenate(epochs)[:n_iterations]
 
 
-def train(sizes, x, y, seed, n_iterations, measure=None, every=20, max_t1=20.0):
-    """Train a network to map x to y; return its layers, the energy per iteration, and what ``measure`` saw."""
+def train(sizes, x, y, seed, n_iterations, measure=None, every=20, max_t1=0.3):
+    """Train a network to map x to y; return it, the energy per iteration, and what ``measure`` saw."""
     params = make_mlp(jax.random.key(seed), sizes, "relu"), None
     optim = optax.adam(1e-3)
     state, energies, seen = optim.init(trainable(params)), [], []
@@ -77,11 +82,13 @@ def discriminative(seed, n_iterations=300, **options):
 def infer_labels(params, images, seed=0, max_t1=20.0, record_at=None):
     """Infer the free latent of a generator from images; return the inference."""
     start = init_activities_from_normal(jax.random.key(seed), [10, *HIDDEN, 64], "unsupervised", len(images))
-    return solve_inference(params, start, images, max_t1=max_t1, record_at=record_at, stop_rtol=0.0, stop_atol=0.0)
+    return solve_inference(
+        params, start, images, max_t1=max_t1, record_at=record_at, stop_rtol=0.0, stop_atol=0.0
+    )
 
 
 def generative(seed, n_iterations=300, n_test=384, **options):
-    """Train on labels; return the generator, the label accuracy on test images, and the inference over time."""
+    """Train on labels; return the generator, and times, label accuracy and record of inference."""
     images, labels = digits()
     params, _, _ = train([10, *HIDDEN, 64], labels, images, seed, n_iterations, **options)
     times = jnp.concatenate([jnp.zeros(1), jnp.geomspace(0.05, 20, 25)])
@@ -106,12 +113,18 @@ def plot_generation(params, times, course, inference, path):
     """Plot the images the generator predicts from labels, and the accuracy of the labels it infers."""
     predicted = init_activities_with_ffwd(params, jnp.eye(10))[-1].reshape(10, 8, 8)
     fig, axes = plt.subplot_mosaic([["a", "b"]], figsize=(9, 3), width_ratios=[1.5, 1], layout="constrained")
-    axes["a"].imshow(np.block([[np.asarray(predicted[5 * r + c]) for c in range(5)] for r in range(2)]), cmap="gray")
+    axes["a"].imshow(
+        np.block([[np.asarray(predicted[5 * r + c]) for c in range(5)] for r in range(2)]), cmap="gray"
+    )
     axes["a"].set(title="Images predicted from the labels 0 to 9", xticks=[], yticks=[])
     axes["b"].semilogx(times[1:], course[1:], "o-", ms=4)
     axes["b"].axhline(10, color="0.6", lw=1, ls=":")
-    axes["b"].set(xlabel="time of inference per sample", ylabel="inferred labels right (%)", ylim=(0, 102),
-                  title="Labels inferred from test images")
+    axes["b"].set(
+        xlabel="time of inference per sample",
+        ylabel="inferred labels right (%)",
+        ylim=(0, 102),
+        title="Labels inferred from test images",
+    )
     fig.savefig(path, dpi=150)
     plt.close(fig)
 
@@ -122,7 +135,9 @@ def main(out: Path, quick: bool):
     seen, energies = discriminative(seed=0, n_iterations=n_iterations)
     print(f"discriminative: {seen[-1][1]:.1f} % of 397 test images after {n_iterations} iterations")
     plot_training(seen, energies, out / "08_discriminative.png")
-    params, times, course, inference = generative(seed=0, n_iterations=n_iterations, n_test=32 if quick else 384)
+    params, times, course, inference = generative(
+        seed=0, n_iterations=n_iterations, n_test=32 if quick else 384
+    )
     print(f"generative: {course[-1]:.1f} % of labels inferred at t = {times[-1]:.0f}")
     plot_generation(params, times, course, inference, out / "08_generative.png")
 

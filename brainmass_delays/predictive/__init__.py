@@ -1,13 +1,19 @@
-"""Predictive coding: energies, gradients, inference, learning and theory, and networks with conduction delays."""
+"""Predictive coding: energies, gradients, inference, learning, theory, and networks with delays."""
 
-from . import modules as _modules  # registers brainstate Modules as layers
+from . import modules as _modules  # noqa: F401 - registers brainstate Modules as layers
 from .coupling import LocalGrads, PredictiveCoupling
+from .delayed_layer import PCLayer
 from .energies import hpc_energy, pc_energy
-from .gradients import compute_activity_grad, compute_hpc_param_grads, compute_pc_param_grads, neg_activity_grad
+from .gradients import (
+    compute_activity_grad,
+    compute_hpc_param_grads,
+    compute_pc_param_grads,
+    neg_activity_grad,
+)
 from .inference import Inference, solve_inference
 from .initialization import init_activities_from_normal, init_activities_with_amort, init_activities_with_ffwd
 from .layers import Dense, make_mlp, make_skip_model
-from .networks import PCLayer, PCNetwork
+from .networks import PCNetwork
 from .theory import (
     critical_delay,
     critical_frequency,

@@ -52,8 +52,9 @@ class PredictiveCoupling(PairwiseCoupling):
 
     Notes
     -----
-    Weights and delays learn by `local_grads`, step by step and without a reverse pass, or as ``Param`` by the gradient of
-    a whole run, like those of any other coupling. Use it in a `Network` by ``coupling=PredictiveCoupling``.
+    Weights and delays learn by `local_grads`, step by step and without a reverse pass, or as ``Param`` by
+    the gradient of a whole run, like those of any other coupling. Use it in a `Network` by
+    ``coupling=PredictiveCoupling``.
 
     Examples
     --------
@@ -97,21 +98,28 @@ class PredictiveCoupling(PairwiseCoupling):
 
         Notes
         -----
-        The slope ``z_j'`` is that of the buffer's interpolant. The result equals automatic differentiation through the
-        buffer at fixed contents; it is not the gradient of a run, in which errors also act through the activity.
+        The slope ``z_j'`` is that of the buffer's interpolant. The result equals automatic differentiation
+        through the buffer at fixed contents; it is not the gradient of a run, in which errors also act
+        through the activity.
         """
         if not isinstance(self.x, DelayedRead):
-            raise ArgumentError("PredictiveCoupling.x", "must be a delayed read for local_grads", type(self.x).__name__,
-                                "Make it by node.prefetch_delay")
+            raise ArgumentError(
+                "PredictiveCoupling.x",
+                "must be a delayed read for local_grads",
+                type(self.x).__name__,
+                "Make it by node.prefetch_delay",
+            )
         values, slopes = read_with_slope(self.x)
         weights = self.weights()
         error = (self.y() - jnp.sum(weights * values, axis=-1))[..., None]
         lead = tuple(range(values.ndim - 2))
-        return LocalGrads(jnp.mean(-error * values, axis=lead), jnp.mean(error * weights * slopes, axis=lead) / u.ms)
+        return LocalGrads(
+            jnp.mean(-error * values, axis=lead), jnp.mean(error * weights * slopes, axis=lead) / u.ms
+        )
 
 
 def read_with_slope(read: DelayedRead):
-    """Return what a read delivers now and its slope in time per ms, as plain numbers ``(..., *index.shape)``."""
+    """Return what a read delivers now and its slope in time per ms, as plain numbers."""
     dt = step_size("local_grads")
     buffer = read.buffer
     slopes, kink = (None, None) if buffer.slopes is None else (buffer.slopes.value, buffer.kink.value)

@@ -26,8 +26,21 @@ def cross_entropy(y, prediction):
 LOSSES: dict[str, Callable] = {"MSE": half_squared_error, "CE": cross_entropy}
 
 
-def pc_energy(params, activities, y, x=None, loss_id="MSE", *, param_type="sp", output_energy_scaling=1.0,
-              gamma=None, weight_decay=0.0, spectral_penalty=0.0, activity_decay=0.0, record_layers=False):
+def pc_energy(
+    params,
+    activities,
+    y,
+    x=None,
+    loss_id="MSE",
+    *,
+    param_type="sp",
+    output_energy_scaling=1.0,
+    gamma=None,
+    weight_decay=0.0,
+    spectral_penalty=0.0,
+    activity_decay=0.0,
+    record_layers=False,
+):
     r"""Compute the energy of a predictive-coding network.
 
     .. math::
@@ -40,8 +53,9 @@ def pc_energy(params, activities, y, x=None, loss_id="MSE", *, param_type="sp", 
     Parameters
     ----------
     params : (model, skip_model)
-        ``model`` is a list of L callables on one sample, ``skip_model`` None or a list of L callables or None.
-        A list alone is a model without skips. Layers may be functions, pytrees, brainstate or equinox modules.
+        ``model`` is a list of L callables on one sample, ``skip_model`` None or a list of L callables or
+        None. A list alone is a model without skips. Layers may be functions, pytrees, brainstate or equinox
+        modules.
     activities : list of arrays, each (batch, ...)
         ``[z_1, ..., z_L]`` with ``x``, ``[z_0, z_1, ..., z_L]`` without. The last entry is inert: it is
         a place for the prediction of ``y`` and does not enter the energy (only ``activity_decay`` sees it).
@@ -53,16 +67,16 @@ def pc_energy(params, activities, y, x=None, loss_id="MSE", *, param_type="sp", 
         Output loss: half the squared error, or the cross-entropy of logits.
     param_type : {'sp', 'ntp', 'mupc'}, default 'sp'
         Scalings a_l, with D inputs and W units in the first layer. 'sp': 1. 'ntp': ``1/sqrt(D)`` on the first
-        layer, ``1/sqrt(W)`` on the others (with skips ``1/sqrt(W L)`` on the hidden ones). 'mupc': the same, but
-        ``1/W`` on the last.
+        layer, ``1/sqrt(W)`` on the others (with skips ``1/sqrt(W L)`` on the hidden ones). 'mupc': the same,
+        but ``1/W`` on the last.
     output_energy_scaling : float, default 1.0
         Precision lambda of the output.
     gamma : float, optional
         Divide the scaling of the last layer by it.
     weight_decay, spectral_penalty, activity_decay : float, default 0.0
         Add ``1/2 sum ||W||^2`` and ``1/2 sum ||W^T W - I||^2`` over all weight matrices, and
-        ``1/2 sum_l mean_i ||z_l||^2`` over all entries, times these factors. A weight is an array with at least two
-        axes that is not called bias; further axes are joined.
+        ``1/2 sum_l mean_i ||z_l||^2`` over all entries, times these factors. A weight is an array with at
+        least two axes that is not called bias; further axes are joined.
     record_layers : bool, default False
         Return the terms ``[E_L, E_2, ..., E_{L-1}, E_1] / N``, without regularizers, instead of their sum.
 
@@ -78,12 +92,14 @@ def pc_energy(params, activities, y, x=None, loss_id="MSE", *, param_type="sp", 
 
     Notes
     -----
-    One forward pass. The energy is compiled over the arrays of its arguments, so functions used as layers must be
-    pure. Its gradient is exact in activities and parameters; label values are not checked inside ``jax.jit``.
+    One forward pass. The energy is compiled over the arrays of its arguments, so functions used as layers
+    must be pure. Its gradient is exact in activities and parameters; label values are not checked inside
+    ``jax.jit``.
 
     References
     ----------
-    Whittington and Bogacz (2017), Neural Computation 29(5); Innocenti et al. (2025), arXiv:2505.13124 (scalings).
+    Whittington and Bogacz (2017), Neural Computation 29(5); Innocenti et al. (2025), arXiv:2505.13124
+    (scalings).
 
     Examples
     --------
@@ -96,9 +112,20 @@ def pc_energy(params, activities, y, x=None, loss_id="MSE", *, param_type="sp", 
     (2,)
     """
     check_labels("pc_energy", y, loss_id)
-    return _energy(as_params(params), list(activities), y, x, loss_id, param_type=param_type,
-                   output_energy_scaling=output_energy_scaling, gamma=gamma, weight_decay=weight_decay,
-                   spectral_penalty=spectral_penalty, activity_decay=activity_decay, record_layers=record_layers)
+    return _energy(
+        as_params(params),
+        list(activities),
+        y,
+        x,
+        loss_id,
+        param_type=param_type,
+        output_energy_scaling=output_energy_scaling,
+        gamma=gamma,
+        weight_decay=weight_decay,
+        spectral_penalty=spectral_penalty,
+        activity_decay=activity_decay,
+        record_layers=record_layers,
+    )
 
 
 def hpc_energy(model, equilib_activities, amort_activities, x, y=None, *, record_layers=False):
@@ -120,7 +147,8 @@ def hpc_energy(model, equilib_activities, amort_activities, x, y=None, *, record
     x : array, (batch, ...)
         Input of the amortizer: the observation of the generator.
     y : array, (batch, ...), optional
-        Target T of the last layer. None: the last entry of ``equilib_activities``, the free latent of the generator.
+        Target T of the last layer. None: the last entry of ``equilib_activities``, the free latent of the
+        generator.
     record_layers : bool, default False
         Return the terms ``[E_K, E_2, ..., E_{K-1}, E_1] / N`` instead of their sum.
 
@@ -135,8 +163,8 @@ def hpc_energy(model, equilib_activities, amort_activities, x, y=None, *, record
 
     Notes
     -----
-    There is no factor 1/2. The inputs of each layer are the guesses of the amortizer and are held fixed, so that
-    the rule is local.
+    There is no factor 1/2. The inputs of each layer are the guesses of the amortizer and are held fixed, so
+    that the rule is local.
 
     References
     ----------
@@ -157,8 +185,21 @@ def hpc_energy(model, equilib_activities, amort_activities, x, y=None, *, record
     return _hybrid_energy(model, list(equilib_activities), list(amort_activities), x, y, record_layers)
 
 
-def energy_of_batch(params, activities, y, x, loss_id, *, param_type="sp", output_energy_scaling=1.0, gamma=None,
-                    weight_decay=0.0, spectral_penalty=0.0, activity_decay=0.0, record_layers=False):
+def energy_of_batch(
+    params,
+    activities,
+    y,
+    x,
+    loss_id,
+    *,
+    param_type="sp",
+    output_energy_scaling=1.0,
+    gamma=None,
+    weight_decay=0.0,
+    spectral_penalty=0.0,
+    activity_decay=0.0,
+    record_layers=False,
+):
     """Return the energy of `pc_energy` without compiling it."""
     check_choice("pc_energy.loss_id", loss_id, LOSSES)
     inputs, targets = inputs_and_targets(activities, y, x, len(params[0]))
@@ -205,11 +246,14 @@ def _output_first(energies):
 
 
 def _weights(params):
-    """Return all weights of layers and skips as matrices (n_out, -1): arrays with two axes or more, but biases."""
+    """Return the weights of layers and skips as matrices (n_out, -1): arrays with two axes, but biases."""
     leaves = jax.tree_util.tree_leaves_with_path(params)
     names = [jax.tree_util.keystr(path[-1:], simple=True) for path, _ in leaves]
-    return [w.reshape(w.shape[0], -1) for name, (_, w) in zip(names, leaves, strict=True)
-            if is_trainable(w) and w.ndim > 1 and name != "bias"]
+    return [
+        w.reshape(w.shape[0], -1)
+        for name, (_, w) in zip(names, leaves, strict=True)
+        if is_trainable(w) and w.ndim > 1 and name != "bias"
+    ]
 
 
 def _distance_from_orthogonal(w):

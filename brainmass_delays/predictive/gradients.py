@@ -36,7 +36,8 @@ def neg_activity_grad(t, activities, args, **energy_options):
 
     Notes
     -----
-    F is a batch mean, so one sample moves N times slower in this flow than alone. `solve_inference` multiplies by N.
+    F is a batch mean, so one sample moves N times slower in this flow than alone. `solve_inference`
+    multiplies by N.
 
     Examples
     --------
@@ -49,7 +50,9 @@ def neg_activity_grad(t, activities, args, **energy_options):
     [(4, 5), (4, 2)]
     """
     if len(args) != 5:
-        raise ArgumentError("neg_activity_grad.args", "must be (params, y, x, loss_id, controller)", f"{len(args)} entries")
+        raise ArgumentError(
+            "neg_activity_grad.args", "must be (params, y, x, loss_id, controller)", f"{len(args)} entries"
+        )
     params, y, x, loss_id, _ = args
     check_labels("neg_activity_grad", y, loss_id)
     return _flow(as_params(params), list(activities), y, x, loss_id, **energy_options)
@@ -69,7 +72,8 @@ def compute_activity_grad(params, activities, y, x, loss_id="MSE", **energy_opti
     -------
     energy : array, ()
     grads : list of arrays like ``activities``
-        Positive sign, for a descending optimizer; the inert last entry is exactly zero without ``activity_decay``.
+        Positive sign, for a descending optimizer; the inert last entry is exactly zero without
+        ``activity_decay``.
 
     Raises
     ------
@@ -195,13 +199,19 @@ def _param_grads(params, activities, y, x, loss_id, **options):
 def _hybrid_param_grads(model, equilib_activities, amort_activities, x, y):
     """Return the gradient of the hybrid energy."""
     trainable, rest = _split_to_train("compute_hpc_param_grads.model", model)
-    return jax.grad(lambda t: hybrid_energy_of_batch(join(t, rest), equilib_activities, amort_activities, x, y))(trainable)
+    return jax.grad(
+        lambda t: hybrid_energy_of_batch(join(t, rest), equilib_activities, amort_activities, x, y)
+    )(trainable)
 
 
 def _split_to_train(where, layers):
     """Split the layers into what is trained and the rest; refuse layers without a single array to train."""
     trainable, rest = split(layers)
     if not jax.tree.leaves(trainable):
-        raise ArgumentError(where, "must hold at least one floating-point array", "none",
-                            "Hand over plain functions as jax.tree_util.Partial(function, weight)")
+        raise ArgumentError(
+            where,
+            "must hold at least one floating-point array",
+            "none",
+            "Hand over plain functions as jax.tree_util.Partial(function, weight)",
+        )
     return trainable, rest

@@ -53,10 +53,26 @@ class Inference(NamedTuple):
     trajectory: list[jax.Array] | None
 
 
-def solve_inference(params, activities, y, x=None, loss_id="MSE", *, max_t1: float = 20.0, method: str = "bosh3",
-                    rtol: float = 1e-3, atol: float = 1e-3, controller: str | Controller = "integral",
-                    dt0: float | None = None, max_steps: int = 4096, stop_rtol: float = 1e-3, stop_atol: float = 1e-6,
-                    record_at: Any = None, while_loop: Any = "lax", **energy_options) -> Inference:
+def solve_inference(
+    params,
+    activities,
+    y,
+    x=None,
+    loss_id="MSE",
+    *,
+    max_t1: float = 20.0,
+    method: str = "dopri5",
+    rtol: float = 1e-5,
+    atol: float = 1e-5,
+    controller: str | Controller = "integral",
+    dt0: float | None = None,
+    max_steps: int = 4096,
+    stop_rtol: float = 1e-3,
+    stop_atol: float = 1e-6,
+    record_at: Any = None,
+    while_loop: Any = "lax",
+    **energy_options,
+) -> Inference:
     """Follow the gradient flow of the energy until the activities rest.
 
     Parameters
@@ -64,12 +80,14 @@ def solve_inference(params, activities, y, x=None, loss_id="MSE", *, max_t1: flo
     params, activities, y, x, loss_id
         As for `pc_energy`; ``activities`` is the start.
     max_t1 : float, default 20.0
-        Longest time of a sample, dimensionless: the flow is ``dz/dt = -dE/dz`` with the energy E of one sample, so that
-        time means the same in every batch. Times of a flow down the batch mean are N times longer.
-    method : {'bosh3', 'heun21', 'dopri5', 'tsit5'}, default 'bosh3'
+        Longest time of a sample, dimensionless: the flow is ``dz/dt = -dE/dz`` with the energy E of one
+        sample, so that time means the same in every batch. Times of a flow down the batch mean are N times
+        longer.
+    method : {'dopri5', 'tsit5', 'bosh3', 'heun21'}, default 'dopri5'
         Embedded Runge-Kutta pair.
-    rtol, atol : float, default 1e-3
-        Tolerances of the solver.
+    rtol, atol : float, default 1e-5
+        Tolerances of the solver. They limit how small the vector field can become, to some ten times ``rtol``, because
+        an explicit solver at rest works at its limit of stability: keep them well below the stop.
     controller : {'integral', 'pi', 'pid'} or Controller, default 'integral'
         How steps follow from errors.
     dt0 : float, optional
@@ -77,8 +95,8 @@ def solve_inference(params, activities, y, x=None, loss_id="MSE", *, max_t1: flo
     max_steps : int, default 4096
         Most attempts per sample.
     stop_rtol, stop_atol : float, default 1e-3 and 1e-6
-        A sample stops when ``RMS(dz/dt) <= stop_atol + stop_rtol * RMS(z)``, over all entries but the inert one. Zeros
-        never stop it early.
+        A sample stops when ``RMS(dz/dt) <= stop_atol + stop_rtol * RMS(z)``, over all entries but the inert
+        one. Zeros never stop it early.
     record_at : array, (time,), optional
         Times to record, between 0 and ``max_t1``.
     while_loop : {'lax', 'bounded', 'checkpointed'} or callable, default 'lax'
@@ -99,9 +117,9 @@ def solve_inference(params, activities, y, x=None, loss_id="MSE", *, max_t1: flo
 
     Notes
     -----
-    Every sample has its own steps, so its result does not depend on the batch it is in; the batch takes as many
-    evaluations as its slowest sample. Gradients in activities, data and parameters are those of the steps taken, the
-    stopping time being a constant; they need ``while_loop='checkpointed'`` or 'bounded'.
+    Every sample has its own steps, so its result does not depend on the batch it is in; the batch takes as
+    many evaluations as its slowest sample. Gradients in activities, data and parameters are those of the
+    steps taken, the stopping time being a constant; they need ``while_loop='checkpointed'`` or 'bounded'.
 
     Examples
     --------
@@ -120,16 +138,36 @@ def solve_inference(params, activities, y, x=None, loss_id="MSE", *, max_t1: flo
     times = {"max_t1": max_t1, "dt0": dt0, "record_at": record_at}
     numbers = {"rtol": rtol, "atol": atol, "stop_rtol": stop_rtol, "stop_atol": stop_atol}
     _check_numbers(where, times, numbers)
-    numbers = {name: None if value is None else jnp.asarray(value, float) for name, value in {**times, **numbers}.items()}
-    result = _solve(as_params(params), list(activities), y, x, loss_id, method, controller, max_steps, while_loop,
-                    numbers, energy_options)
-    raise_if_failed(where, result.status, "Raise max_steps or loosen rtol and atol; values that are not finite come from "
-                                          "the layers or the data.")
+    numbers = {
+        name: None if value is None else jnp.asarray(value, float)
+        for name, value in {**times, **numbers}.items()
+    }
+    result = _solve(
+        as_params(params),
+        list(activities),
+        y,
+        x,
+        loss_id,
+        method,
+        controller,
+        max_steps,
+        while_loop,
+        numbers,
+        energy_options,
+    )
+    raise_if_failed(
+        where,
+        result.status,
+        "Raise max_steps or loosen rtol and atol; values that are not finite come from "
+        "the layers or the data.",
+    )
     return result
 
 
 @compile_over_arrays
-def _solve(params, activities, y, x, loss_id, method, controller, max_steps, while_loop, numbers, energy_options):
+def _solve(
+    params, activities, y, x, loss_id, method, controller, max_steps, while_loop, numbers, energy_options
+):
     """Solve for all samples at once, each with steps of its own."""
     inputs_and_targets(activities, y, x, len(params[0]))
     check_network(params, activities, y, x)
@@ -145,10 +183,13 @@ def _solve(params, activities, y, x, loss_id, method, controller, max_steps, whi
         border, start = Border.of("solve_inference", z, 0.0)
         slope = border.slopes(flow)
         stepper = Stepper(
-            rhs=lambda t, y, _: slope(t, y, data), tableau=METHODS[method],
+            rhs=lambda t, y, _: slope(t, y, data),
+            tableau=METHODS[method],
             controller=resolve_controller(controller, "solve_inference.controller"),
             **tolerances(border, numbers["rtol"], numbers["atol"]),
-            targets=border.time("max_t1", numbers["max_t1"])[None], longest=jnp.inf, restart=False,
+            targets=border.time("max_t1", numbers["max_t1"])[None],
+            longest=jnp.inf,
+            restart=False,
             span=border.time("max_t1", numbers["max_t1"]),
         )
         size = sum(entry.size for entry in z[:-1])
@@ -161,14 +202,35 @@ def _solve(params, activities, y, x, loss_id, method, controller, max_steps, whi
 
         t0 = border.time("t0", 0.0)
         state, _ = stepper.start(t0, start, None, numbers["dt0"])
-        tape = () if times is None else Pieces.blank(max_steps, border.size, METHODS[method].degree, border.time_dtype,
-                                                     border.dtype)
-        state, tape = run(stepper, state, max_steps=max_steps, loop=while_loop, tape=tape,
-                          rows=None if times is None else lambda piece: piece, stop=rests)
-        path = None if times is None else border.unravel(
-            evaluate_at(tape, jnp.minimum(times, state.t), state.accepted, t0, state.t))
-        return Inference(border.unravel(state.y), state.t, rests(state) & (state.status == OK), rms(state.slope),
-                         state.accepted + state.rejected, state.status, times, path)
+        tape = (
+            ()
+            if times is None
+            else Pieces.blank(max_steps, border.size, METHODS[method].degree, border.time_dtype, border.dtype)
+        )
+        state, tape = run(
+            stepper,
+            state,
+            max_steps=max_steps,
+            loop=while_loop,
+            tape=tape,
+            rows=None if times is None else lambda piece: piece,
+            stop=rests,
+        )
+        path = (
+            None
+            if times is None
+            else border.unravel(evaluate_at(tape, jnp.minimum(times, state.t), state.accepted, t0, state.t))
+        )
+        return Inference(
+            border.unravel(state.y),
+            state.t,
+            rests(state) & (state.status == OK),
+            rms(state.slope),
+            state.accepted + state.rejected,
+            state.status,
+            times,
+            path,
+        )
 
     out_axes = Inference([0] * len(activities), 0, 0, 0, 0, 0, None, None if times is None else 1)
     return jax.vmap(of_sample, out_axes=out_axes)(activities, y, x)

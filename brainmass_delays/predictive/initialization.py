@@ -40,13 +40,18 @@ def init_activities_with_ffwd(params, x, *, param_type="sp", gamma=None) -> list
     [(4, 5), (4, 2)]
     """
     if x is None:
-        raise ArgumentError("init_activities_with_ffwd.x", "must hold the input", "None",
-                            "Use init_activities_from_normal with mode='unsupervised' for a free input")
+        raise ArgumentError(
+            "init_activities_with_ffwd.x",
+            "must hold the input",
+            "None",
+            "Use init_activities_from_normal with mode='unsupervised' for a free input",
+        )
     return _feedforward(as_params(params), jnp.asarray(x), param_type, gamma)
 
 
-def init_activities_from_normal(key, layer_sizes: Sequence[int], mode: str, batch_size: int, sigma: float = 0.05
-                                ) -> list[jax.Array]:
+def init_activities_from_normal(
+    key, layer_sizes: Sequence[int], mode: str, batch_size: int, sigma: float = 0.05
+) -> list[jax.Array]:
     """Draw the activities from a normal distribution of mean zero.
 
     Parameters
@@ -77,8 +82,10 @@ def init_activities_from_normal(key, layer_sizes: Sequence[int], mode: str, batc
     check_count("init_activities_from_normal.batch_size", batch_size)
     sizes = [check_count("init_activities_from_normal.layer_sizes", size) for size in layer_sizes]
     sizes = sizes[mode == "supervised" :]
-    return [sigma * jax.random.normal(k, (batch_size, size))
-            for k, size in zip(jax.random.split(key, len(sizes)), sizes, strict=True)]
+    return [
+        sigma * jax.random.normal(k, (batch_size, size))
+        for k, size in zip(jax.random.split(key, len(sizes)), sizes, strict=True)
+    ]
 
 
 def init_activities_with_amort(amortizer, generator, y, *, param_type="sp", gamma=None) -> list[jax.Array]:
@@ -87,8 +94,8 @@ def init_activities_with_amort(amortizer, generator, y, *, param_type="sp", gamm
     Parameters
     ----------
     amortizer : list of K callables
-        Layers on one sample; the output of layer k is the guess of the k-th hidden layer of the generator from the
-        output.
+        Layers on one sample; the output of layer k is the guess of the k-th hidden layer of the generator
+        from the output.
     generator : list of callables, or (model, skip_model)
         The generator.
     y : array, (batch, ...)
@@ -99,8 +106,8 @@ def init_activities_with_amort(amortizer, generator, y, *, param_type="sp", gamm
     Returns
     -------
     list of K + 1 arrays, each (batch, ...)
-        ``[a_K, ..., a_1]`` and the inert prediction of ``y`` by the last layer of the generator. An unsupervised
-        generator takes the list as it is, one with a prior takes ``[1:]``.
+        ``[a_K, ..., a_1]`` and the inert prediction of ``y`` by the last layer of the generator. An
+        unsupervised generator takes the list as it is, one with a prior takes ``[1:]``.
 
     Examples
     --------
@@ -113,8 +120,11 @@ def init_activities_with_amort(amortizer, generator, y, *, param_type="sp", gamm
     amortizer = as_params((amortizer, None), "amortizer")
     generator = as_params(generator, "generator")
     if len(amortizer[0]) != len(generator[0]):
-        raise ArgumentError("init_activities_with_amort.amortizer", "must have as many layers as the generator, "
-                            f"{len(generator[0])}", len(amortizer[0]))
+        raise ArgumentError(
+            "init_activities_with_amort.amortizer",
+            f"must have as many layers as the generator, {len(generator[0])}",
+            len(amortizer[0]),
+        )
     return _amortized(amortizer, generator, jnp.asarray(y), param_type, gamma)
 
 

@@ -22,8 +22,11 @@ ACTIVATIONS = {
 PARAM_TYPES = ("sp", "ntp", "mupc")
 
 
-@functools.partial(jax.tree_util.register_dataclass, data_fields=["weight", "bias"],
-                   meta_fields=["activation", "activation_first"])
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["weight", "bias"],
+    meta_fields=["activation", "activation_first"],
+)
 @dataclass(frozen=True)
 class Dense:
     """Map one sample by ``activation(weight @ z + bias)``, or by ``weight @ activation(z) + bias``.
@@ -53,13 +56,22 @@ class Dense:
     activation_first: bool = False
 
     def __call__(self, z):
-        before, after = (self.activation, _identity) if self.activation_first else (_identity, self.activation)
+        before, after = (
+            (self.activation, _identity) if self.activation_first else (_identity, self.activation)
+        )
         out = before(z) @ self.weight.T
         return after(out if self.bias is None else out + self.bias)
 
 
-def make_mlp(key, layer_sizes: Sequence[int], act_fn: str | Callable = "relu", *, activation_first: bool = False,
-             use_bias: bool = True, param_type: str = "sp") -> list[Dense]:
+def make_mlp(
+    key,
+    layer_sizes: Sequence[int],
+    act_fn: str | Callable = "relu",
+    *,
+    activation_first: bool = False,
+    use_bias: bool = True,
+    param_type: str = "sp",
+) -> list[Dense]:
     """Make the layers of a multilayer perceptron.
 
     Parameters
@@ -75,8 +87,9 @@ def make_mlp(key, layer_sizes: Sequence[int], act_fn: str | Callable = "relu", *
     use_bias : bool, default True
         Give every layer a bias.
     param_type : {'sp', 'ntp', 'mupc'}, default 'sp'
-        Weights are uniform in ``+-1/sqrt(n_in)`` for 'sp' and standard normal for 'ntp' and 'mupc', whose scaling
-        belongs to the energy (see `pc_energy`). Biases are drawn like the weights for 'sp' and are zero otherwise.
+        Weights are uniform in ``+-1/sqrt(n_in)`` for 'sp' and standard normal for 'ntp' and 'mupc', whose
+        scaling belongs to the energy (see `pc_energy`). Biases are drawn like the weights for 'sp' and are
+        zero otherwise.
 
     Returns
     -------
@@ -104,8 +117,11 @@ def make_mlp(key, layer_sizes: Sequence[int], act_fn: str | Callable = "relu", *
     linear = 0 if activation_first else n_layers - 1
     keys = jax.random.split(key, n_layers)
     return [
-        Dense(*_initial_weights(keys[l], sizes[l], sizes[l + 1], use_bias, param_type),
-              ACTIVATIONS["identity"] if l == linear else act_fn, activation_first)
+        Dense(
+            *_initial_weights(keys[l], sizes[l], sizes[l + 1], use_bias, param_type),
+            ACTIVATIONS["identity"] if l == linear else act_fn,
+            activation_first,
+        )
         for l in range(n_layers)
     ]
 
@@ -145,19 +161,26 @@ def with_updates(layer: Any, updated: Any) -> Any:
 
 
 def as_params(params: Any, where: str = "params") -> tuple[Any, Any]:
-    """Return ``(model, skip_model)`` with every layer passed through `as_layer`; a list alone has no skips."""
+    """Return ``(model, skip_model)`` with every layer made a pytree; a list alone has no skips."""
     model, skips = params if isinstance(params, tuple) and len(params) == 2 else (params, None)
     if not isinstance(model, list | tuple) or not model:
-        raise ArgumentError(where, "must be (model, skip_model), model a list of layers", type(model).__name__)
+        raise ArgumentError(
+            where, "must be (model, skip_model), model a list of layers", type(model).__name__
+        )
     if skips is not None and len(skips) != len(model):
-        raise ArgumentError(f"{where}[1]", f"must hold one skip or None per layer, {len(model)} entries",
-                            f"{len(skips)} entries")
+        raise ArgumentError(
+            f"{where}[1]",
+            f"must hold one skip or None per layer, {len(model)} entries",
+            f"{len(skips)} entries",
+        )
     for l, layer in enumerate(model):
         if not callable(layer):
             raise ArgumentError(f"{where}[0][{l}]", "must be callable on one sample", type(layer).__name__)
     for l, skip in enumerate(skips or ()):
         if skip is not None and not callable(skip):
-            raise ArgumentError(f"{where}[1][{l}]", "must be None or callable on one sample", type(skip).__name__)
+            raise ArgumentError(
+                f"{where}[1][{l}]", "must be None or callable on one sample", type(skip).__name__
+            )
     return type(model)(map(as_layer, model)), skips and type(skips)(map(as_layer, skips))
 
 

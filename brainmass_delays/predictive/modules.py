@@ -10,7 +10,9 @@ import jax
 from .layers import as_layer, with_updates
 
 
-@functools.partial(jax.tree_util.register_dataclass, data_fields=["parameters", "fixed"], meta_fields=["module"])
+@functools.partial(
+    jax.tree_util.register_dataclass, data_fields=["parameters", "fixed"], meta_fields=["module"]
+)
 @dataclass(frozen=True)
 class ModuleLayer:
     """Call a brainstate Module with given values of its states.
@@ -43,8 +45,11 @@ class ModuleLayer:
         named = _named_states(module)
         values = {name: state.value for name, state in named.items()}
         trained = {name for name, state in named.items() if isinstance(state, brainstate.ParamState)}
-        return cls({n: v for n, v in values.items() if n in trained},
-                   {n: v for n, v in values.items() if n not in trained}, module)
+        return cls(
+            {n: v for n, v in values.items() if n in trained},
+            {n: v for n, v in values.items() if n not in trained},
+            module,
+        )
 
     def __call__(self, z):
         states = _named_states(self.module)

@@ -1,4 +1,4 @@
-"""Predictive-coding networks in continuous time: predictions and errors arrive after conduction delays."""
+"""Predictive-coding networks in continuous time, with conduction delays."""
 
 from typing import Any
 
@@ -9,174 +9,16 @@ import jax.numpy as jnp
 
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
-from ..delays.prefetch import prefetch, prefetch_delay
-from ..delays.source import params_of, shape_of, static_bound, step_size, value_of
+from ..delays.source import step_size
+from .delayed_layer import PCLayer
 from .energies import LOSSES
 from .initialization import init_activities_with_ffwd
-from .layers import Dense, as_params
-from .partition import join, split
-from .prediction import layer_scalings, predict, sample_size
-from .units import ErrorUnits, ValueUnits
+from .layers import as_params
+from .prediction import layer_scalings
+from .units import ValueUnits
 from .validation import check_labels, check_network, inputs_and_targets
 
 METHODS = ("euler", "heun")
-
-
-class PCLayer(brainstate.nn.Module):
-    r"""Predict the units above from delayed values of the units below, and send the errors back with a delay.
-
-    .. math::
-
-        e(t) = z_\text{above}(t) - a f(z_\text{below}(t - d_f)) - s(z_\text{below}(t - d_f)), \qquad
-        \text{feedback}(t) = \big[J^T e\big](t - d_b)
-
-    Parameters
-    ----------
-    below : ValueUnits
-        The units that predict.
-    shape : tuple of int
-        Shape ``(..., n_out)`` of what is predicted.
-    layer : callable
-        The map f on one sample, as in `pc_energy`. Its arrays become one ``ParamState``.
-    skip : callable, optional
-        The map s.
-    scaling : float, default 1.0
-        The factor a.
-    forward_delay, backward_delay : Quantity, Param or callable, optional
-        Delay of the prediction and of the error: None, a scalar, or, for a `Dense` layer without skip, a matrix
-        ``[target, source]``: ``(n_out, n_in)`` forward, ``(n_in, n_out)`` backward. A ``Param`` is trainable.
-    max_delay : Quantity, optional
-        Static bound of each delay that can change.
-    interpolation : {'linear', 'cubic', 'nearest'}, default 'linear'
-        How delayed values are read.
-    loss_id : {'MSE', 'CE'}, default 'MSE'
-        Loss of the prediction; the error is its negative derivative.
-
-    Raises
-    ------
-    ArgumentError
-        For delays of another shape, and for matrices of delays of a layer that is not `Dense`.
-
-    Notes
-    -----
-    Delayed errors are passed back through the Jacobian at the values from which they were predicted. With a matrix
-    of delays the slope of an activation that comes first is taken at the receiving unit, now.
-
-    Examples
-    --------
-    >>> import brainstate, jax.numpy as jnp
-    >>> from brainmass_delays.predictive import Dense, PCLayer
-    >>> from brainmass_delays.predictive.units import ValueUnits
-    >>> below = ValueUnits(jnp.ones(2))
-    >>> layer = PCLayer(below, (3,), Dense(jnp.ones((3, 2))))
-    >>> _ = brainstate.nn.init_all_states([below, layer])
-    >>> layer.predict().tolist()
-    [2.0, 2.0, 2.0]
-    """
-
-    def __init__(self, below: ValueUnits, shape: tuple[int, ...], layer: Any, *, skip: Any = None, scaling: float = 1.0,
-                 forward_delay: Any = None, backward_delay: Any = None, max_delay: Any = None,
-                 interpolation: str = "linear", loss_id: str = "MSE"):
-        super().__init__()
-        self.below, self.errors = below, ErrorUnits(shape)
-        (layer,), skips = as_params(([layer], None if skip is None else [skip]))
-        arrays, self._rest = split((layer, skips and skips[0]))
-        self.parameters = brainstate.ParamState(arrays)
-        self.scaling, self.loss = scaling, LOSSES[check_choice("PCLayer.loss_id", loss_id, LOSSES)]
-        self.forward_delay, self.backward_delay = forward_delay, backward_delay
-        self.delay_params = {f"{name}_{key}": param for name in ("forward", "backward")
-                             for key, param in params_of(getattr(self, f"{name}_delay")).items()}
-        n_in, n_out = below.varshape[-1], shape[-1]
-        per_connection = [_is_matrix(f"PCLayer.{name}", getattr(self, name), size) for name, size in
-                          (("forward_delay", (n_out, n_in)), ("backward_delay", (n_in, n_out)))]
-        if any(per_connection) and not (isinstance(layer, Dense) and skip is None):
-            raise ArgumentError("PCLayer.layer", "must be a Dense without skip if delays differ between connections",
-                                type(layer).__name__, "Give the layer one delay")
-        options = {"max_delay": max_delay, "interpolation": interpolation}
-        self._link = (_PerConnection if any(per_connection) else _Uniform)(self, options)
-
-    @property
-    def layer(self) -> Any:
-        """The map f with its present parameters."""
-        return self._maps()[0]
-
-    @property
-    def skip(self) -> Any:
-        """The map s with its present parameters, or None."""
-        return self._maps()[1]
-
-    def predict(self) -> jax.Array:
-        """Return the prediction from the delayed values below, ``(..., n_out)``."""
-        return self._link.predict(self)
-
-    def compare(self, target: jax.Array) -> jax.Array:
-        """Update the error units for ``target``, ``(..., n_out)``; return the error."""
-        prediction = self.predict()
-        error = -jax.grad(lambda p: jnp.sum(on_samples(self.loss, target, p)))(prediction)
-        return self.errors(prediction, error, self._link.signal(self, error))
-
-    def feedback(self) -> jax.Array:
-        """Return the error that reaches the units below now, ``(..., n_in)``."""
-        return self._link.feedback(self)
-
-    def energy(self, target: jax.Array) -> jax.Array:
-        """Return the loss of the present prediction per sample, ``(...)``."""
-        return on_samples(self.loss, target, self.predict())
-
-    def _maps(self):
-        """Return layer and skip."""
-        return join(self.parameters.value, self._rest)
-
-
-class _Uniform:
-    """Read one prediction and one error for all connections of a layer of any kind."""
-
-    def __init__(self, layer: PCLayer, options: dict):
-        forward, backward = layer.forward_delay, layer.backward_delay
-        self.values = _read(layer.below, "z", forward, options)
-        self.errors = _read(layer.errors, "e", backward, options)
-        self.then = self.values if backward is None else _read(
-            layer.below, "z", *_sum_of_delays(forward, backward, options))
-
-    def predict(self, layer):
-        return on_samples(_map_of(layer), self.values())
-
-    def signal(self, layer, error):
-        return error
-
-    def feedback(self, layer):
-        def pull(values, error):
-            return jax.vjp(_map_of(layer), values)[1](error)[0]
-
-        return on_samples(pull, self.then(), self.errors())
-
-
-class _PerConnection:
-    """Read every connection of a dense layer with a delay of its own."""
-
-    def __init__(self, layer: PCLayer, options: dict):
-        n_in, n_out = layer.below.varshape[-1], layer.errors.varshape[-1]
-        self.values = _read_matrix(layer.below, "z", layer.forward_delay, (n_out, n_in), options)
-        self.signals = _read_matrix(layer.errors, "signal", layer.backward_delay, (n_in, n_out), options)
-
-    def predict(self, layer):
-        return _after(layer)(self._drive(layer))
-
-    def signal(self, layer, error):
-        return jax.vjp(_after(layer), self._drive(layer))[1](error)[0]
-
-    def feedback(self, layer):
-        dense = layer.layer
-        arrived = jnp.sum(dense.weight.T * self.signals(), axis=-1)
-        before = dense.activation if dense.activation_first else lambda z: z
-        return jax.vjp(before, layer.below.z.value)[1](arrived)[0]
-
-    def _drive(self, layer):
-        """Return the weighted sum of what has arrived, (..., n_out)."""
-        dense, values = layer.layer, self.values()
-        arrived = dense.activation(values) if dense.activation_first else values
-        drive = jnp.sum(dense.weight * arrived, axis=-1)
-        return drive if dense.bias is None else drive + dense.bias
 
 
 class PCNetwork(brainstate.nn.Module):
@@ -187,8 +29,8 @@ class PCNetwork(brainstate.nn.Module):
         \tau \dot z_l(t) = -e_l(t) + \big[J_{l+1}^T e_{l+1}\big](t - d_b), \qquad
         e_l(t) = z_l(t) - f_l(z_{l-1}(t - d_f))
 
-    Without delays this is the gradient flow of `pc_energy` per sample. The fixed point does not depend on the delays,
-    but whether it is stable does (`critical_delay`).
+    Without delays this is the gradient flow of `pc_energy` per sample. The fixed point does not depend on
+    the delays, but whether it is stable does (`critical_delay`).
 
     Parameters
     ----------
@@ -226,9 +68,10 @@ class PCNetwork(brainstate.nn.Module):
 
     Notes
     -----
-    One `update` is one step of ``brainstate.environ``'s ``dt``; run many with `Simulator`. Histories before the initial time
-    are constant. Gradients of a run reach parameters and delays marked ``fit=True``; `local_grads` needs no run.
-    Heun's step puts its predictor into the buffers, so that delays shorter than a step are right as well.
+    One `update` is one step of ``brainstate.environ``'s ``dt``; run many with `Simulator`. Histories before
+    the initial time are constant. Gradients of a run reach parameters and delays marked ``fit=True``;
+    `local_grads` needs no run. Heun's step puts its predictor into the buffers, so that delays shorter than
+    a step are right as well.
 
     Examples
     --------
@@ -236,16 +79,30 @@ class PCNetwork(brainstate.nn.Module):
     >>> from brainmass_delays import Simulator
     >>> from brainmass_delays.predictive import PCNetwork, make_mlp
     >>> model = make_mlp(jax.random.key(0), [3, 5, 2], 'tanh')
-    >>> net = PCNetwork((model, None), jax.numpy.zeros(2), jax.numpy.ones(3), forward_delay=2 * u.ms, tau=10 * u.ms)
+    >>> y, x = jax.numpy.zeros(2), jax.numpy.ones(3)
+    >>> net = PCNetwork((model, None), y, x, forward_delay=2 * u.ms, tau=10 * u.ms)
     >>> result = Simulator(net, dt=0.5 * u.ms).run(20 * u.ms, monitors=lambda net: net.energy())
     >>> result['output'].shape
     (40,)
     """
 
-    def __init__(self, params: Any, y: Any, x: Any = None, *, activities: list | None = None, tau: Any = 1.0 * u.ms,
-                 forward_delay: Any = None, backward_delay: Any = None, max_delay: Any = None,
-                 interpolation: str = "linear", method: str = "heun", loss_id: str = "MSE", param_type: str = "sp",
-                 gamma: float | None = None):
+    def __init__(
+        self,
+        params: Any,
+        y: Any,
+        x: Any = None,
+        *,
+        activities: list | None = None,
+        tau: Any = 1.0 * u.ms,
+        forward_delay: Any = None,
+        backward_delay: Any = None,
+        max_delay: Any = None,
+        interpolation: str = "linear",
+        method: str = "heun",
+        loss_id: str = "MSE",
+        param_type: str = "sp",
+        gamma: float | None = None,
+    ):
         super().__init__()
         model, skips = params = as_params(params)
         y, x = jnp.asarray(y), None if x is None else jnp.asarray(x)
@@ -255,18 +112,35 @@ class PCNetwork(brainstate.nn.Module):
         check_labels("PCNetwork", y, check_choice("PCNetwork.loss_id", loss_id, LOSSES))
         activities = self._initial_activities(params, y, x, activities, param_type, gamma)
         inputs, targets = inputs_and_targets(activities, y, x, len(model))
-        check_network(params, *jax.tree.map(lambda z: z.reshape(-1, z.shape[-1]), (activities, y)),
-                      None if x is None else x.reshape(-1, x.shape[-1]))
+        check_network(
+            params,
+            *jax.tree.map(lambda z: z.reshape(-1, z.shape[-1]), (activities, y)),
+            None if x is None else x.reshape(-1, x.shape[-1]),
+        )
         scalings = layer_scalings(params, inputs[0].shape[-1], targets[0].shape[-1], param_type, gamma)
-        delays = zip(_per_layer("forward_delay", forward_delay, len(model)),
-                     _per_layer("backward_delay", backward_delay, len(model)), strict=True)
+        delays = zip(
+            _per_layer("forward_delay", forward_delay, len(model)),
+            _per_layer("backward_delay", backward_delay, len(model)),
+            strict=True,
+        )
         self.values = [ValueUnits(z) for z in inputs]
         self.observation = ValueUnits(y)
         self.layers = [
-            PCLayer(below, target.shape, model[l], skip=skips[l] if skips else None, scaling=scalings[l],
-                    forward_delay=forward, backward_delay=backward, max_delay=max_delay, interpolation=interpolation,
-                    loss_id=loss_id if l == len(model) - 1 else "MSE")
-            for l, (below, target, (forward, backward)) in enumerate(zip(self.values, targets, delays, strict=True))
+            PCLayer(
+                below,
+                target.shape,
+                model[l],
+                skip=skips[l] if skips else None,
+                scaling=scalings[l],
+                forward_delay=forward,
+                backward_delay=backward,
+                max_delay=max_delay,
+                interpolation=interpolation,
+                loss_id=loss_id if l == len(model) - 1 else "MSE",
+            )
+            for l, (below, target, (forward, backward)) in enumerate(
+                zip(self.values, targets, delays, strict=True)
+            )
         ]
 
     def _initial_activities(self, params, y, x, activities, param_type, gamma):
@@ -275,7 +149,9 @@ class PCNetwork(brainstate.nn.Module):
             return [jnp.asarray(z) for z in activities]
         if x is None:
             raise ArgumentError("PCNetwork.activities", "must be given for a free input", "None")
-        flat = init_activities_with_ffwd(params, x.reshape(-1, x.shape[-1]), param_type=param_type, gamma=gamma)
+        flat = init_activities_with_ffwd(
+            params, x.reshape(-1, x.shape[-1]), param_type=param_type, gamma=gamma
+        )
         return [z.reshape(*y.shape[:-1], z.shape[-1]) for z in flat]
 
     @brainstate.nn.call_order(2)
@@ -312,7 +188,9 @@ class PCNetwork(brainstate.nn.Module):
     @property
     def activities(self) -> list[jax.Array]:
         """Present activities as for `pc_energy`; the last entry is the prediction of the observation."""
-        return [units.z.value for units in self.values[not self.is_free :]] + [self.layers[-1].errors.prediction.value]
+        return [units.z.value for units in self.values[not self.is_free :]] + [
+            self.layers[-1].errors.prediction.value
+        ]
 
     @property
     def params(self) -> tuple:
@@ -321,11 +199,11 @@ class PCNetwork(brainstate.nn.Module):
         return [layer.layer for layer in self.layers], skips if any(s is not None for s in skips) else None
 
     def energy(self) -> jax.Array:
-        """Return the present energy, a batch mean: the loss of what has arrived against what it should predict."""
+        """Return the present energy, a batch mean: what has arrived against what it should predict."""
         return sum(jnp.mean(layer.energy(target.z.value)) for layer, target in self._pairs())
 
     def local_states(self) -> dict[str, brainstate.State]:
-        """Return the states that `local_grads` moves, by name: parameters and trainable forward delays of each layer."""
+        """Return what `local_grads` moves, by name: parameters and trainable forward delays."""
         states = {}
         for l, layer in enumerate(self.layers):
             states[f"layers.{l}.parameters"] = layer.parameters
@@ -335,18 +213,20 @@ class PCNetwork(brainstate.nn.Module):
         return states
 
     def local_grads(self) -> dict[str, Any]:
-        r"""Compute the gradient of the present energy in parameters and forward delays, all that arrived being fixed.
+        r"""Compute the gradient of the present energy in parameters and forward delays, all that arrived
+        being fixed.
 
         Returns
         -------
         dict
-            Like `local_states`. For dense layers ``-e_i z_j(t - d_ij)`` times the slope of the activation, and
-            ``e_i W_ij z_j'(t - d_ij)``: local in postsynaptic error, presynaptic activity and presynaptic slope.
+            Like `local_states`. For dense layers ``-e_i z_j(t - d_ij)`` times the slope of the activation,
+            and ``e_i W_ij z_j'(t - d_ij)``: local in postsynaptic error, presynaptic activity and
+            presynaptic slope.
 
         Notes
         -----
-        The buffers are constants, so this is not the gradient of a run. Backward delays do not enter the present
-        energy; train them by the gradient of a run.
+        The buffers are constants, so this is not the gradient of a run. Backward delays do not enter the
+        present energy; train them by the gradient of a run.
         """
         return brainstate.transform.grad(self.energy, self.local_states())()
 
@@ -381,57 +261,11 @@ class PCNetwork(brainstate.nn.Module):
 
     def _dynamic_states(self):
         """Return all states that a step changes."""
-        return {path: state for path, state in self.states().items() if not isinstance(state, brainstate.ParamState)}
-
-
-def on_samples(function, *values):
-    """Apply a function of vectors over the leading axes of ``values``, each ``(..., n)``."""
-    lead = values[0].shape[:-1]
-    out = jax.vmap(function)(*(v.reshape(-1, v.shape[-1]) for v in values))
-    return out.reshape(*lead, *out.shape[1:])
-
-
-def _map_of(layer):
-    """Return the scaled map of a layer on one sample."""
-    f, skip = layer._maps()
-    return lambda h: predict(([f], [skip]), 0, h, layer.scaling)
-
-
-def _after(layer):
-    """Return what a dense layer does to its drive."""
-    dense = layer.layer
-    after = (lambda drive: drive) if dense.activation_first else dense.activation
-    return lambda drive: layer.scaling * after(drive)
-
-
-def _is_matrix(where, delay, shape) -> bool:
-    """Tell whether a delay has one entry per connection; refuse other shapes."""
-    found = () if delay is None else shape_of(delay)
-    if found not in ((), shape):
-        raise ArgumentError(where, f"must be a scalar or a matrix [target, source], {shape}", found)
-    return found == shape
-
-
-def _read(node, state, delay, options):
-    """Read a state, with a delay if there is one."""
-    return prefetch(node, state) if delay is None else prefetch_delay(node, state, delay, **options)
-
-
-def _read_matrix(node, state, delay, shape, options):
-    """Read the source of every connection ``[target, source]``; no delay repeats the current state."""
-    if delay is None:
-        current = prefetch(node, state)
-        return lambda: current()[..., None, :]
-    index = jnp.broadcast_to(jnp.arange(shape[1]), shape)
-    return prefetch_delay(node, state, (delay, index), **options)
-
-
-def _sum_of_delays(forward, backward, options):
-    """Return the delay of a value whose prediction error comes back, and the options of its read."""
-    if forward is None:
-        return backward, options
-    bounds = [static_bound("PCLayer", delay, options["max_delay"]) for delay in (forward, backward)]
-    return (lambda: value_of(forward) + value_of(backward)), {**options, "max_delay": sum(bounds[1:], bounds[0])}
+        return {
+            path: state
+            for path, state in self.states().items()
+            if not isinstance(state, brainstate.ParamState)
+        }
 
 
 def _per_layer(name, delay, n_layers):
@@ -439,5 +273,7 @@ def _per_layer(name, delay, n_layers):
     if not isinstance(delay, list | tuple):
         return [delay] * n_layers
     if len(delay) != n_layers:
-        raise ArgumentError(f"PCNetwork.{name}", f"must be one delay or a list of {n_layers}", f"{len(delay)} entries")
+        raise ArgumentError(
+            f"PCNetwork.{name}", f"must be one delay or a list of {n_layers}", f"{len(delay)} entries"
+        )
     return list(delay)

@@ -16,7 +16,7 @@ def predict(params, l, h, scaling=1.0):
 
 
 def layer_scalings(params, n_inputs, width, param_type="sp", gamma=None) -> list[float]:
-    """Return the scalings a_1 to a_L of a network with ``n_inputs`` units below ``width`` units in layer 1."""
+    """Return the scalings a_1 to a_L for ``n_inputs`` units below ``width`` units in layer 1."""
     check_choice("pc_energy.param_type", param_type, PARAM_TYPES)
     model, skips = params
     n_layers = len(model)

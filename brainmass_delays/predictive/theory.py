@@ -38,8 +38,8 @@ def linear_equilibrium_activities(params, y, x, *, param_type="sp", gamma=None, 
 
     Notes
     -----
-    Solves ``A z = b`` per sample with the Hessian A of `linear_activity_hessian`; the cost is cubic in the number of
-    hidden units. Exact gradients in parameters and data.
+    Solves ``A z = b`` per sample with the Hessian A of `linear_activity_hessian`; the cost is cubic in the
+    number of hidden units. Exact gradients in parameters and data.
 
     Examples
     --------
@@ -144,8 +144,8 @@ def linear_activity_hessian(params, x, *, param_type="sp", gamma=None, output_en
     Returns
     -------
     array, (n_hidden, n_hidden)
-        Block tridiagonal and symmetric, ``I + W_{l+1}^T W_{l+1}`` on the diagonal and ``-W_{l+1}`` below it; the hidden
-        units of all layers follow each other. Its eigenvalues are the rates of inference.
+        Block tridiagonal and symmetric, ``I + W_{l+1}^T W_{l+1}`` on the diagonal and ``-W_{l+1}`` below it;
+        the hidden units of all layers follow each other. Its eigenvalues are the rates of inference.
 
     Examples
     --------
@@ -161,8 +161,9 @@ def linear_activity_hessian(params, x, *, param_type="sp", gamma=None, output_en
 def critical_delay(weight, tau=1.0):
     r"""Compute the delay beyond which one hidden unit oscillates ever more strongly.
 
-    A unit ``tau dz/dt = -e(t) - w e_out(t - d)`` whose output prediction ``w z`` arrives after the same delay d obeys
-    ``tau dz/dt = -z(t) - w^2 z(t - 2 d) + const``. It is stable for every delay if ``|w| <= 1``, and otherwise below
+    A unit ``tau dz/dt = -e(t) - w e_out(t - d)`` whose output prediction ``w z`` arrives after the same
+    delay d obeys ``tau dz/dt = -z(t) - w^2 z(t - 2 d) + const``. It is stable for every delay if ``|w| <=
+    1``, and otherwise below
 
     .. math:: d^* = \tau \frac{\arccos(-1 / w^2)}{2 \sqrt{w^4 - 1}}.
 
@@ -180,8 +181,8 @@ def critical_delay(weight, tau=1.0):
 
     Notes
     -----
-    Setting ``s = i omega`` in ``tau s + 1 + w^2 exp(-2 s d) = 0`` gives the frequency of `critical_frequency`. The gradient
-    is zero where the result is infinite.
+    Setting ``s = i omega`` in ``tau s + 1 + w^2 exp(-2 s d) = 0`` gives the frequency of
+    `critical_frequency`. The gradient is zero where the result is infinite.
 
     Examples
     --------
@@ -230,8 +231,9 @@ def _squared_where_unstable(weight):
 def _affine_layers(params, x, param_type, gamma) -> tuple[list, list]:
     """Return weight and bias of ``a_l f_l + s_l`` for every layer, by differentiating it at zero."""
     if x is None:
-        raise ArgumentError("linear theory.x", "must hold the prior", "None",
-                            "Without a prior the equilibrium is not unique")
+        raise ArgumentError(
+            "linear theory.x", "must hold the prior", "None", "Without a prior the equilibrium is not unique"
+        )
     params = as_params(params)
     width = jax.eval_shape(lambda h: predict(params, 0, h), x[0]).size
     sample = jnp.zeros(x.shape[1:], jnp.result_type(x, float))
@@ -249,8 +251,13 @@ def _check_affine(layer: Callable, weight, bias, l: int):
     """Refuse a layer that is not affine, by one probe."""
     probe = jnp.linspace(-2.0, 3.0, weight.shape[1])
     miss = jnp.max(jnp.abs(layer(probe) - weight @ probe - bias))
-    if not isinstance(miss, jax.core.Tracer) and miss > 1e-4 * (1 + jnp.max(jnp.abs(weight))) * weight.shape[1]:
-        raise ArgumentError(f"linear theory.params[0][{l}]", "must be affine, W z + b", f"a deviation of {miss:.2g}")
+    if (
+        not isinstance(miss, jax.core.Tracer)
+        and miss > 1e-4 * (1 + jnp.max(jnp.abs(weight))) * weight.shape[1]
+    ):
+        raise ArgumentError(
+            f"linear theory.params[0][{l}]", "must be affine, W z + b", f"a deviation of {miss:.2g}"
+        )
 
 
 def _hessian(weights, precision):

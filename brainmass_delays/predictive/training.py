@@ -93,7 +93,7 @@ class HPCStep(NamedTuple):
 
 
 def trainable(params):
-    """Return the arrays of ``params`` that learning moves, None elsewhere: what optax initializes its state on.
+    """Return the arrays of ``params`` that learning moves: what optax initializes its state on.
 
     Parameters
     ----------
@@ -114,7 +114,9 @@ def trainable(params):
     return split(as_params(params))[0]
 
 
-def update_activities(params, activities, optim, opt_state, y, x=None, loss_id="MSE", **energy_options) -> ActivityUpdate:
+def update_activities(
+    params, activities, optim, opt_state, y, x=None, loss_id="MSE", **energy_options
+) -> ActivityUpdate:
     """Move the activities by one optax step down the energy.
 
     Parameters
@@ -148,7 +150,9 @@ def update_activities(params, activities, optim, opt_state, y, x=None, loss_id="
     return ActivityUpdate(energy, activities, grads, opt_state)
 
 
-def update_params(params, activities, optim, opt_state, y, x=None, loss_id="MSE", **energy_options) -> ParamUpdate:
+def update_params(
+    params, activities, optim, opt_state, y, x=None, loss_id="MSE", **energy_options
+) -> ParamUpdate:
     """Move the parameters by one optax step down the energy, at fixed activities.
 
     Parameters
@@ -180,8 +184,18 @@ def update_params(params, activities, optim, opt_state, y, x=None, loss_id="MSE"
     return ParamUpdate(params, grads, opt_state)
 
 
-def make_pc_step(params, optim, opt_state, y, x=None, loss_id="MSE", *, activities=None, inference_options=None,
-                 **energy_options) -> PCStep:
+def make_pc_step(
+    params,
+    optim,
+    opt_state,
+    y,
+    x=None,
+    loss_id="MSE",
+    *,
+    activities=None,
+    inference_options=None,
+    **energy_options,
+) -> PCStep:
     """Train a predictive-coding network on one batch: initialize, infer, learn.
 
     Parameters
@@ -223,15 +237,27 @@ def make_pc_step(params, optim, opt_state, y, x=None, loss_id="MSE", *, activiti
     if activities is None:
         activities = init_activities_with_ffwd(params, x, **_scalings(energy_options))
     start = pc_energy(params, activities, y, x, loss_id, **energy_options, record_layers=True)
-    inference = solve_inference(params, activities, y, x, loss_id, **(inference_options or {}), **energy_options)
+    inference = solve_inference(
+        params, activities, y, x, loss_id, **(inference_options or {}), **energy_options
+    )
     energies = pc_energy(params, inference.activities, y, x, loss_id, **energy_options, record_layers=True)
     update = update_params(params, inference.activities, optim, opt_state, y, x, loss_id, **energy_options)
     loss = start[0] / energy_options.get("output_energy_scaling", 1.0)
     return PCStep(update.params, update.opt_state, loss, energies, inference, update.grads)
 
 
-def make_hpc_step(params, amortizer, optims, opt_states, y, x=None, loss_id="MSE", *, inference_options=None,
-                  **energy_options) -> HPCStep:
+def make_hpc_step(
+    params,
+    amortizer,
+    optims,
+    opt_states,
+    y,
+    x=None,
+    loss_id="MSE",
+    *,
+    inference_options=None,
+    **energy_options,
+) -> HPCStep:
     """Train a generator by predictive coding, and its amortizer to guess the generator's equilibrium.
 
     Parameters
@@ -241,8 +267,8 @@ def make_hpc_step(params, amortizer, optims, opt_states, y, x=None, loss_id="MSE
     amortizer : list of callables
         Maps the observation to the prior, with as many layers as the generator.
     optims, opt_states : pairs
-        Optimizer and its state, of generator and amortizer. The states are initialized on ``trainable(params)`` and
-        ``trainable(amortizer)``.
+        Optimizer and its state, of generator and amortizer. The states are initialized on
+        ``trainable(params)`` and ``trainable(amortizer)``.
     y : array, (batch, ...)
         Observation of the generator, input of the amortizer.
     x : array, (batch, ...), optional
@@ -278,7 +304,9 @@ def make_hpc_step(params, amortizer, optims, opt_states, y, x=None, loss_id="MSE
     start = guesses if x is None else guesses[1:]
     inference = solve_inference(params, start, y, x, loss_id, **(inference_options or {}), **energy_options)
     energies = pc_energy(params, inference.activities, y, x, loss_id, **energy_options, record_layers=True)
-    update = update_params(params, inference.activities, optims[0], opt_states[0], y, x, loss_id, **energy_options)
+    update = update_params(
+        params, inference.activities, optims[0], opt_states[0], y, x, loss_id, **energy_options
+    )
     grads = compute_hpc_param_grads(amortizer, inference.activities[-2::-1], guesses, y, x)
     (amortizer, _), amort_state = _learn(optims[1], (grads, None), opt_states[1], amortizer)
     return HPCStep(update.params, amortizer, (update.opt_state, amort_state), energies, inference)

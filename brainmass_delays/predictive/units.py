@@ -1,4 +1,4 @@
-"""Value units and error units: the populations of a predictive-coding network whose states travel with delays."""
+"""Value units and error units, the populations whose states travel with delays."""
 
 import brainstate
 import jax
@@ -66,6 +66,6 @@ class ErrorUnits(brainstate.nn.Dynamics):
         self.signal = brainstate.HiddenState(jnp.zeros(self.shape))
 
     def update(self, prediction: jax.Array, error: jax.Array, signal: jax.Array) -> jax.Array:
-        """Take a new prediction, its error and the signal to send back, each ``(..., n)``; return the error."""
+        """Take a new prediction, its error and the signal to send back, ``(..., n)``; return the error."""
         self.prediction.value, self.e.value, self.signal.value = prediction, error, signal
         return error

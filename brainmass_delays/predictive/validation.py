@@ -18,21 +18,28 @@ def check_labels(where: str, y, loss_id: str) -> None:
     right = np.all((labels == 0) | (labels == 1), axis=-1) & (labels.sum(-1) == 1)
     if not right.all():
         row = int(np.argwhere(~right.reshape(len(right), -1).all(-1))[0, 0])
-        raise ArgumentError(f"{where}.y", "must hold one-hot labels for loss_id='CE'",
-                            f"{labels[row]} at sample {row}", "Use jax.nn.one_hot(labels, n_classes)")
+        raise ArgumentError(
+            f"{where}.y",
+            "must hold one-hot labels for loss_id='CE'",
+            f"{labels[row]} at sample {row}",
+            "Use jax.nn.one_hot(labels, n_classes)",
+        )
 
 
 def inputs_and_targets(activities, y, x, n_layers: int):
-    """Return what each layer reads and what it predicts, ``[z_0, ..., z_{L-1}]`` and ``[z_1, ..., z_{L-1}, y]``."""
+    """Return what the layers read, ``[z_0, ..., z_{L-1}]``, and predict, ``[z_1, ..., z_{L-1}, y]``."""
     if y is None:
         raise ArgumentError("pc_energy.y", "must hold the observation", "None")
     n_entries, free = len(activities), x is None
     if n_entries != n_layers + free:
         span = "z_0 to z_L without x" if free else "z_1 to z_L with x"
         cure = {(True, n_layers): "Pass x, or add z_0 in front", (False, n_layers + 1): "Drop z_0, or x"}
-        raise ArgumentError("pc_energy.activities", f"must hold {n_layers + free} entries, {span}, "
-                            f"for {n_layers} layers", f"{n_entries} entries",
-                            cure.get((free, n_entries), "The last entry is the inert place of the prediction"))
+        raise ArgumentError(
+            "pc_energy.activities",
+            f"must hold {n_layers + free} entries, {span}, for {n_layers} layers",
+            f"{n_entries} entries",
+            cure.get((free, n_entries), "The last entry is the inert place of the prediction"),
+        )
     hidden = activities[:-1]
     return (hidden, [*hidden[1:], y]) if free else ([x, *hidden], [*hidden, y])
 
@@ -40,10 +47,18 @@ def inputs_and_targets(activities, y, x, n_layers: int):
 def hybrid_inputs_and_targets(model, equilib_activities, amort_activities, x, y):
     """Return what each amortizer layer reads and what it should predict, after checking every entry."""
     where, n_layers = "hpc_energy", len(model)
-    _check_length(f"{where}.amort_activities", amort_activities, [n_layers + 1],
-                  "init_activities_with_amort returns one entry per layer and an inert one")
-    _check_length(f"{where}.equilib_activities", equilib_activities, [n_layers] if y is None else [n_layers - 1, n_layers],
-                  "Reverse the activities of the generator and drop the inert entry; pass y if it has a prior")
+    _check_length(
+        f"{where}.amort_activities",
+        amort_activities,
+        [n_layers + 1],
+        "init_activities_with_amort returns one entry per layer and an inert one",
+    )
+    _check_length(
+        f"{where}.equilib_activities",
+        equilib_activities,
+        [n_layers] if y is None else [n_layers - 1, n_layers],
+        "Reverse the activities of the generator and drop the inert entry; pass y if it has a prior",
+    )
     named = {f"amort_activities[{l}]": z for l, z in enumerate(amort_activities)}
     targets = {f"equilib_activities[{l}]": z for l, z in enumerate(equilib_activities)}
     _check_batch(where, {**named, **targets, "x": x, "y": y}, "x")
@@ -80,11 +95,13 @@ def _check_batch(where: str, entries: dict, reference: str) -> None:
     sizes = {name: value.shape[0] for name, value in arrays.items()}
     for name, size in sizes.items():
         if size != sizes[reference]:
-            raise ArgumentError(f"{where}.{name}", f"must have the batch size of {reference}, {sizes[reference]}", size)
+            raise ArgumentError(
+                f"{where}.{name}", f"must have the batch size of {reference}, {sizes[reference]}", size
+            )
 
 
 def _check_chain(where: str, params, inputs: dict, targets: dict) -> None:
-    """Refuse layers that cannot read their input or whose output has not the shape of their target, by name."""
+    """Refuse layers that cannot read their input, or do not make the shape of their target."""
     pairs = zip(inputs.items(), targets.items(), strict=True)
     for l, ((source, h), (target, z)) in enumerate(pairs):
         layer = f"{where}.params[0][{l}]"
@@ -92,8 +109,14 @@ def _check_chain(where: str, params, inputs: dict, targets: dict) -> None:
         try:
             out = jax.eval_shape(lambda h, l=l: predict(params, l, h), sample)
         except (TypeError, ValueError) as error:
-            raise ArgumentError(layer, f"must map one sample of {source}, shape {sample.shape}",
-                                f"{type(error).__name__}: {error}") from error
+            raise ArgumentError(
+                layer,
+                f"must map one sample of {source}, shape {sample.shape}",
+                f"{type(error).__name__}: {error}",
+            ) from error
         if out.shape != z.shape[1:]:
-            raise ArgumentError(f"{where}.{target}", f"must have samples of shape {out.shape}, "
-                                f"what params[0][{l}] makes of {source}", z.shape[1:])
+            raise ArgumentError(
+                f"{where}.{target}",
+                f"must have samples of shape {out.shape}, what params[0][{l}] makes of {source}",
+                z.shape[1:],
+            )

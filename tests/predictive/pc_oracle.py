@@ -16,8 +16,10 @@ def scalings(n_inputs, width, n_layers, param_type, has_skips, gamma=None):
     return a
 
 
-def layer_energies(weights, skips, activities, y, x, loss_id, param_type="sp", gamma=None, output_energy_scaling=1.0):
-    """Return E_1 to E_L over the batch of layers ``W tanh(z)`` (the first ``W z``), skips being matrices or None."""
+def layer_energies(
+    weights, skips, activities, y, x, loss_id, param_type="sp", gamma=None, output_energy_scaling=1.0
+):
+    """Return E_1 to E_L of layers ``W tanh(z)`` (the first ``W z``) with matrices or None as skips."""
     n_samples, n_layers = len(y), len(weights)
     has_skips = any(s is not None for s in skips)
     below = list(activities[:-1]) if x is None else [x, *activities[:-1]]

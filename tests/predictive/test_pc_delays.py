@@ -31,17 +31,20 @@ def data():
 def matrices(sizes, value=0.0):
     """Return one delay per connection of every layer, forward and backward."""
     pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
-    return {"forward_delay": [np.full((m, n), value) * u.ms for n, m in pairs],
-            "backward_delay": [np.full((n, m), value) * u.ms for n, m in pairs]}
+    return {
+        "forward_delay": [np.full((m, n), value) * u.ms for n, m in pairs],
+        "backward_delay": [np.full((n, m), value) * u.ms for n, m in pairs],
+    }
 
 
 def run(net, duration, dt=DT):
-    """Return the activities over time; the simulator raises if a delay leaves its bound or a value is not finite."""
+    """Return the activities over time; the simulator raises if anything is wrong."""
     return Simulator(net, dt=dt).run(duration, monitors=lambda net: net.activities)["output"]
 
 
 def heun_flow(params, z, y, x, n_steps, h):
     """Integrate the per-sample gradient flow by Heun's method, without delays and without PCNetwork."""
+
     def slope(z):
         return [len(y) * s for s in neg_activity_grad(0.0, z, (params, y, x, "MSE", None))]
 
@@ -56,7 +59,9 @@ def heun_flow(params, z, y, x, n_steps, h):
 @pytest.mark.parametrize("prior", [True, False])
 def test_zero_delays_are_the_gradient_flow(prior):
     y, x = data()
-    start = [jax.random.normal(jax.random.key(l), (4, n)) for l, n in enumerate(SIZES if not prior else SIZES[1:])]
+    start = [
+        jax.random.normal(jax.random.key(l), (4, n)) for l, n in enumerate(SIZES if not prior else SIZES[1:])
+    ]
     x = x if prior else None
     expected = heun_flow((MODEL, None), start, y, x, 20, 0.05)[:-1]
     for delays in ({}, {"forward_delay": 0.0 * u.ms, "backward_delay": 0.0 * u.ms}, matrices(SIZES)):
@@ -84,7 +89,9 @@ def test_cross_entropy_and_scalings_are_the_gradient_flow():
 def test_one_delay_for_all_is_the_same_delay_for_each():
     y, x = data()
     start = [jax.random.normal(jax.random.key(l), (4, n)) for l, n in enumerate(SIZES[1:])]
-    one = PCNetwork((MODEL, None), y, x, activities=start, forward_delay=0.33 * u.ms, backward_delay=0.21 * u.ms)
+    one = PCNetwork(
+        (MODEL, None), y, x, activities=start, forward_delay=0.33 * u.ms, backward_delay=0.21 * u.ms
+    )
     each = matrices(SIZES, 0.33)
     each["backward_delay"] = matrices(SIZES, 0.21)["backward_delay"]
     each = PCNetwork((MODEL, None), y, x, activities=start, **each)
@@ -104,8 +111,16 @@ def test_fixed_point_does_not_depend_on_the_delays():
 def scalar_network(w, delay, **options):
     """Return ``z' = -z - w^2 z(t - 2 d)``: one hidden unit between a prior of 0 and an observation of 0."""
     model = [Dense(jnp.ones((1, 1))), Dense(jnp.full((1, 1), w))]
-    return PCNetwork((model, None), jnp.zeros(1), jnp.zeros(1), activities=[jnp.ones(1), jnp.zeros(1)], tau=1.0 * u.ms,
-                     forward_delay=delay, backward_delay=delay, **options)
+    return PCNetwork(
+        (model, None),
+        jnp.zeros(1),
+        jnp.zeros(1),
+        activities=[jnp.ones(1), jnp.zeros(1)],
+        tau=1.0 * u.ms,
+        forward_delay=delay,
+        backward_delay=delay,
+        **options,
+    )
 
 
 @pytest.mark.parametrize("w", [1.5, 2.0])
@@ -126,9 +141,12 @@ def test_weak_feedback_is_stable_at_any_delay():
 
 
 def test_order_of_the_step():
-    """Error against a fine solution falls like dt^2 for Heun and dt for Euler, with delays a third off the grid."""
+    """Errors fall like dt^2 for Heun and dt for Euler; the delay is a third off every grid."""
+
     def at_3(method, dt):
-        return float(run(scalar_network(1.3, (1 / 3) * u.ms, method=method), 3 * u.ms, dt=dt * u.ms)[0][-1, 0])
+        return float(
+            run(scalar_network(1.3, (1 / 3) * u.ms, method=method), 3 * u.ms, dt=dt * u.ms)[0][-1, 0]
+        )
 
     steps = 3.0 / np.array([24, 48, 96])
     reference = at_3("heun", 3.0 / 3072)
@@ -143,9 +161,16 @@ def test_gradient_of_a_run_reaches_both_delays_and_the_weights():
 
     def final(forward, backward, weight=1.2):
         forward, backward = Param(forward * u.ms, fit=True), Param(backward * u.ms, fit=True)
-        net = PCNetwork(([model[0], Dense(jnp.full((1, 1), weight))], None), jnp.ones(1), jnp.zeros(1),
-                        activities=[jnp.ones(1), jnp.zeros(1)], forward_delay=forward, backward_delay=backward,
-                        max_delay=1.0 * u.ms, interpolation="cubic")
+        net = PCNetwork(
+            ([model[0], Dense(jnp.full((1, 1), weight))], None),
+            jnp.ones(1),
+            jnp.zeros(1),
+            activities=[jnp.ones(1), jnp.zeros(1)],
+            forward_delay=forward,
+            backward_delay=backward,
+            max_delay=1.0 * u.ms,
+            interpolation="cubic",
+        )
         return run(net, 2 * u.ms)[0][-1, 0]
 
     def total(p):
@@ -157,7 +182,9 @@ def test_gradient_of_a_run_reaches_both_delays_and_the_weights():
     value = jax.jit(total)
     for i in range(3):
         shift = h * np.eye(3)[i]
-        np.testing.assert_allclose(grads[i], (value(point + shift) - value(point - shift)) / (2 * h), rtol=1e-6)
+        np.testing.assert_allclose(
+            grads[i], (value(point + shift) - value(point - shift)) / (2 * h), rtol=1e-6
+        )
 
 
 def test_local_gradients_without_delays_are_those_of_the_energy():
@@ -177,8 +204,14 @@ def test_local_delay_gradient_of_a_network_is_the_formula():
     """``dF/dd_ij = e_i W_ij z_j'(t - d_ij)``, with the slope from two neighbouring reads."""
     model = make_mlp(jax.random.key(0), [2, 3, 2], "identity")
     delay = Param(np.random.default_rng(0).uniform(0.2, 0.8, (2, 3)) * u.ms, fit=True)
-    net = PCNetwork((model, None), jnp.ones(2), jnp.ones(2), activities=[2 * jnp.ones(3), jnp.zeros(2)],
-                    forward_delay=[None, delay], max_delay=1.0 * u.ms)
+    net = PCNetwork(
+        (model, None),
+        jnp.ones(2),
+        jnp.ones(2),
+        activities=[2 * jnp.ones(3), jnp.zeros(2)],
+        forward_delay=[None, delay],
+        max_delay=1.0 * u.ms,
+    )
     z = np.asarray(run(net, 2 * u.ms)[0])
     with brainstate.environ.context(dt=DT):
         found = net.local_grads()["layers.1.forward_value"]
@@ -220,7 +253,9 @@ def recover(seed, n_steps=60_000):
     truth = prefetch_delay(source, "x", (true_delay * u.ms, index))
     delay = Param(np.full((1, 6), 15.0) * u.ms, fit=True)
     read = prefetch_delay(source, "x", (delay, index), max_delay=40 * u.ms)
-    coupling = PredictiveCoupling(read, lambda: jnp.sum(true_weights * truth(), -1), Param(jnp.asarray(0.1 * sign), fit=True))
+    coupling = PredictiveCoupling(
+        read, lambda: jnp.sum(true_weights * truth(), -1), Param(jnp.asarray(0.1 * sign), fit=True)
+    )
 
     def step(noise):
         source(noise)
@@ -231,8 +266,10 @@ def recover(seed, n_steps=60_000):
     with brainstate.environ.context(dt=1.0 * u.ms):
         brainstate.nn.init_all_states(source)
         brainstate.transform.for_loop(step, jnp.asarray(4 * rng.normal(size=(n_steps, 6))))
-    return (np.abs(delay.value().to_decimal(u.ms) - true_delay).max(),
-            np.abs(coupling.conn.value() - true_weights).max())
+    return (
+        np.abs(delay.value().to_decimal(u.ms) - true_delay).max(),
+        np.abs(coupling.conn.value() - true_weights).max(),
+    )
 
 
 @pytest.mark.slow
@@ -247,7 +284,9 @@ def test_local_rule_recovers_delays_and_weights(seed):
 def test_local_rule_is_autodiff_through_the_buffer(interpolation):
     node = HopfStep(3, a=0.1, w=0.5, init_x=jnp.array([0.3, -0.2, 0.1]), init_y=0.2)
     delay = Param(np.random.default_rng(1).uniform(1, 5, (3, 3)) * u.ms, fit=True)
-    read = prefetch_delay(node, "x", (delay, np.tile(np.arange(3), (3, 1))), interpolation=interpolation, max_delay=6 * u.ms)
+    read = prefetch_delay(
+        node, "x", (delay, np.tile(np.arange(3), (3, 1))), interpolation=interpolation, max_delay=6 * u.ms
+    )
     weights = Param(jnp.asarray(np.random.default_rng(2).normal(size=(3, 3))), fit=True)
     coupling = PredictiveCoupling(read, prefetch(node, "x"), weights)
     with brainstate.environ.context(dt=0.1 * u.ms):
@@ -262,9 +301,15 @@ def test_local_rule_is_autodiff_through_the_buffer(interpolation):
 
 def test_predictive_coupling_drives_a_network_and_trains_by_the_global_gradient():
     def loss(delay):
-        net = Network(HopfStep(3, a=-0.1, init_x=jnp.array([0.3, -0.2, 0.1])), conn=np.full((3, 3), 0.5),
-                      delay=Param(delay * u.ms, fit=True), max_delay=8 * u.ms, coupled_var="x",
-                      coupling=PredictiveCoupling, k=0.3)
+        net = Network(
+            HopfStep(3, a=-0.1, init_x=jnp.array([0.3, -0.2, 0.1])),
+            conn=np.full((3, 3), 0.5),
+            delay=Param(delay * u.ms, fit=True),
+            max_delay=8 * u.ms,
+            coupled_var="x",
+            coupling=PredictiveCoupling,
+            k=0.3,
+        )
         result = Simulator(net, dt=0.5 * u.ms).run(20 * u.ms, monitors=lambda net: net.coupling.energy())
         return jnp.sum(result["output"])
 
@@ -282,15 +327,21 @@ def test_bad_delays_are_refused():
             PCNetwork((MODEL, None), y, x, **delays)
         assert text in str(error.value)
 
-    refused("PCNetwork.forward_delay: must be one delay or a list of 2; got 3 entries", forward_delay=[None] * 3)
-    refused("PCLayer.forward_delay: must be a scalar or a matrix [target, source], (4, 3); got (3, 4)",
-            forward_delay=[np.ones((3, 4)) * u.ms, None])
+    refused(
+        "PCNetwork.forward_delay: must be one delay or a list of 2; got 3 entries", forward_delay=[None] * 3
+    )
+    refused(
+        "PCLayer.forward_delay: must be a scalar or a matrix [target, source], (4, 3); got (3, 4)",
+        forward_delay=[np.ones((3, 4)) * u.ms, None],
+    )
     refused("max_delay: is required for a delay that can change", forward_delay=Param(1.0 * u.ms, fit=True))
     refused("PCNetwork.method: must be one of 'euler', 'heun'; got 'rk4'", method="rk4")
     refused("PCNetwork.tau: needs a unit", tau=1.0)
     refused("activities: must hold 2 entries", activities=[x])
     with pytest.raises(ArgumentError, match="PCLayer.layer: must be a Dense without skip"):
-        PCNetwork(([jnp.tanh, Dense(jnp.ones((2, 3)))], None), y, x, forward_delay=[np.ones((3, 3)) * u.ms, None])
+        PCNetwork(
+            ([jnp.tanh, Dense(jnp.ones((2, 3)))], None), y, x, forward_delay=[np.ones((3, 3)) * u.ms, None]
+        )
     with pytest.raises(ArgumentError, match="PCNetwork.activities: must be given for a free input"):
         PCNetwork((MODEL, None), y)
     with pytest.raises(ArgumentError, match="PredictiveCoupling.x: must be a delayed read for local_grads"):

@@ -33,11 +33,17 @@ def network(*, skips_on=(), prior=True, loss_id="MSE", sizes=SIZES, n=4, seed=0)
     rng = np.random.default_rng(seed)
     weights = [rng.normal(size=pair) for pair in zip(sizes[1:], sizes[:-1], strict=True)]
     skips = [rng.normal(size=w.shape) if l in skips_on else None for l, w in enumerate(weights)]
-    model = [Dense(jnp.asarray(w), None, jnp.tanh if l else lambda z: z, activation_first=True)
-             for l, w in enumerate(weights)]
+    model = [
+        Dense(jnp.asarray(w), None, jnp.tanh if l else lambda z: z, activation_first=True)
+        for l, w in enumerate(weights)
+    ]
     skip_model = [None if s is None else Dense(jnp.asarray(s)) for s in skips] if skips_on else None
     activities = [jnp.asarray(rng.normal(size=(n, size))) for size in (sizes[1:] if prior else sizes)]
-    y = rng.normal(size=(n, sizes[-1])) if loss_id == "MSE" else np.eye(sizes[-1])[rng.integers(sizes[-1], size=n)]
+    y = (
+        rng.normal(size=(n, sizes[-1]))
+        if loss_id == "MSE"
+        else np.eye(sizes[-1])[rng.integers(sizes[-1], size=n)]
+    )
     x = rng.normal(size=(n, sizes[0])) if prior else None
     return weights, skips, (model, skip_model), activities, jnp.asarray(y), x
 
@@ -49,8 +55,10 @@ def central_difference(function, tree, h=1e-5):
     for k, leaf in enumerate(leaves):
         grad = np.zeros(leaf.shape)
         for index in np.ndindex(*leaf.shape):
-            shifted = [function(treedef.unflatten([*leaves[:k], leaf.at[index].add(s), *leaves[k + 1 :]]))
-                       for s in (h, -h)]
+            shifted = [
+                function(treedef.unflatten([*leaves[:k], leaf.at[index].add(s), *leaves[k + 1 :]]))
+                for s in (h, -h)
+            ]
             grad[index] = (shifted[0] - shifted[1]) / (2 * h)
         grads.append(grad)
     return treedef.unflatten(grads)
@@ -63,7 +71,11 @@ def assert_trees_close(found, expected, tolerance):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
 
 
-OPTIONS = list(itertools.product(["sp", "ntp", "mupc"], [(), (0,), (1, 2), (3,), (0, 1, 2, 3)], [True, False], ["MSE", "CE"]))
+OPTIONS = list(
+    itertools.product(
+        ["sp", "ntp", "mupc"], [(), (0,), (1, 2), (3,), (0, 1, 2, 3)], [True, False], ["MSE", "CE"]
+    )
+)
 
 
 @pytest.mark.parametrize(("param_type", "skips_on", "prior", "loss_id"), OPTIONS[::3])
@@ -76,14 +88,22 @@ def test_energy_is_that_of_the_oracle(param_type, skips_on, prior, loss_id):
     penalties = {"weight_decay": 0.3, "spectral_penalty": 0.2, "activity_decay": 0.1}
     all_weights = [*weights, *(s for s in skips if s is not None)]
     total = expected.sum() + pc_oracle.regularizers(all_weights, activities, **penalties)
-    np.testing.assert_allclose(pc_energy(params, activities, y, x, loss_id, **options, **penalties), total, rtol=1e-12)
+    np.testing.assert_allclose(
+        pc_energy(params, activities, y, x, loss_id, **options, **penalties), total, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize(("param_type", "skips_on", "prior", "loss_id"), OPTIONS[::11])
 def test_gradients_are_finite_differences(param_type, skips_on, prior, loss_id):
     _, _, params, activities, y, x = network(skips_on=skips_on, prior=prior, loss_id=loss_id)
-    options = {"param_type": param_type, "gamma": 1.7, "output_energy_scaling": 2.5, "weight_decay": 0.3,
-               "spectral_penalty": 0.02, "activity_decay": 0.1}
+    options = {
+        "param_type": param_type,
+        "gamma": 1.7,
+        "output_energy_scaling": 2.5,
+        "weight_decay": 0.3,
+        "spectral_penalty": 0.02,
+        "activity_decay": 0.1,
+    }
     energy, grads = compute_activity_grad(params, activities, y, x, loss_id, **options)
     np.testing.assert_allclose(energy, pc_energy(params, activities, y, x, loss_id, **options), rtol=1e-14)
     differences = central_difference(lambda z: pc_energy(params, z, y, x, loss_id, **options), activities)
@@ -120,8 +140,10 @@ def test_closed_forms_of_the_gradients():
     assert skip_grads is None
 
 
-@pytest.mark.parametrize(("skips_on", "param_type"), [((), "ntp"), ((0,), "sp"), ((0,), "mupc"), ((1,), "ntp"), ((3,), "sp"),
-                                                      ((0, 1, 2, 3), "mupc")])
+@pytest.mark.parametrize(
+    ("skips_on", "param_type"),
+    [((), "ntp"), ((0,), "sp"), ((0,), "mupc"), ((1,), "ntp"), ((3,), "sp"), ((0, 1, 2, 3), "mupc")],
+)
 def test_hidden_energies_vanish_at_the_feedforward_start(skips_on, param_type):
     _, _, params, _, y, x = network(skips_on=skips_on)
     start = init_activities_with_ffwd(params, x, param_type=param_type, gamma=0.8)
@@ -137,7 +159,9 @@ def test_batches_add_up_and_permute():
     whole = pc_energy(params, activities, y, x)
     np.testing.assert_allclose(whole, (2 * parts[0] + 4 * parts[1]) / 6, rtol=1e-14)
     order = np.random.default_rng(0).permutation(6)
-    np.testing.assert_allclose(pc_energy(params, [z[order] for z in activities], y[order], x[order]), whole, rtol=1e-14)
+    np.testing.assert_allclose(
+        pc_energy(params, [z[order] for z in activities], y[order], x[order]), whole, rtol=1e-14
+    )
 
 
 @pytest.mark.parametrize("prior", [True, False])
@@ -152,9 +176,12 @@ def test_hybrid_energy_and_gradient(prior):
     last = label if prior else latent[0]
     forward = guesses[-2::-1]
     inputs, wanted = [image, *forward[:-1]], [latent[2], latent[1], last]
-    terms = [((t - np.tanh(h @ g.weight.T + g.bias)) ** 2).sum(1).mean() if l < 2 else
-             ((t - h @ g.weight.T - g.bias) ** 2).sum(1).mean()
-             for l, (t, h, g) in enumerate(zip(wanted, inputs, amortizer, strict=True))]
+    terms = [
+        ((t - np.tanh(h @ g.weight.T + g.bias)) ** 2).sum(1).mean()
+        if l < 2
+        else ((t - h @ g.weight.T - g.bias) ** 2).sum(1).mean()
+        for l, (t, h, g) in enumerate(zip(wanted, inputs, amortizer, strict=True))
+    ]
     recorded = hpc_energy(amortizer, targets, guesses, image, y, record_layers=True)
     np.testing.assert_allclose(recorded, [terms[2], terms[1], terms[0]], rtol=1e-12)
     grads = compute_hpc_param_grads(amortizer, targets, guesses, image, y)
@@ -178,8 +205,12 @@ def _dense_layers():
 
 def _functions():
     first, last = _dense_layers()
-    return [jax.tree_util.Partial(lambda p, z: jnp.tanh(p["w"] @ z + p["b"]), {"w": first.weight, "b": first.bias}),
-            jax.tree_util.Partial(lambda w, b, z: w @ z + b, last.weight, last.bias)]
+    return [
+        jax.tree_util.Partial(
+            lambda p, z: jnp.tanh(p["w"] @ z + p["b"]), {"w": first.weight, "b": first.bias}
+        ),
+        jax.tree_util.Partial(lambda w, b, z: w @ z + b, last.weight, last.bias),
+    ]
 
 
 def _brainstate_modules():
@@ -191,13 +222,19 @@ def _brainstate_modules():
 
 def _equinox_modules():
     layers = [equinox.nn.Linear(3, 5, key=jax.random.key(1)), equinox.nn.Linear(5, 2, key=jax.random.key(1))]
-    layers = [equinox.tree_at(lambda m: (m.weight, m.bias), layer, (d.weight, d.bias))
-              for layer, d in zip(layers, _dense_layers(), strict=True)]
+    layers = [
+        equinox.tree_at(lambda m: (m.weight, m.bias), layer, (d.weight, d.bias))
+        for layer, d in zip(layers, _dense_layers(), strict=True)
+    ]
     return [equinox.nn.Sequential([layers[0], equinox.nn.Lambda(jnp.tanh)]), layers[1]]
 
 
-LAYER_KINDS = {"dense": _dense_layers, "functions": _functions, "brainstate": _brainstate_modules,
-               "equinox": _equinox_modules}
+LAYER_KINDS = {
+    "dense": _dense_layers,
+    "functions": _functions,
+    "brainstate": _brainstate_modules,
+    "equinox": _equinox_modules,
+}
 
 
 @pytest.mark.parametrize("kind", LAYER_KINDS)
@@ -208,9 +245,13 @@ def test_layers_of_every_kind_agree(kind):
     assert_trees_close(start, init_activities_with_ffwd(reference, x), 1e-14)
     start = [z + 0.1 for z in start]
     np.testing.assert_allclose(pc_energy(params, start, y, x), pc_energy(reference, start, y, x), rtol=1e-13)
-    assert_trees_close(compute_activity_grad(params, start, y, x), compute_activity_grad(reference, start, y, x), 1e-14)
+    assert_trees_close(
+        compute_activity_grad(params, start, y, x), compute_activity_grad(reference, start, y, x), 1e-14
+    )
     found = sorted(float(jnp.sum(g**2)) for g in jax.tree.leaves(compute_pc_param_grads(params, start, y, x)))
-    expected = sorted(float(jnp.sum(g**2)) for g in jax.tree.leaves(compute_pc_param_grads(reference, start, y, x)))
+    expected = sorted(
+        float(jnp.sum(g**2)) for g in jax.tree.leaves(compute_pc_param_grads(reference, start, y, x))
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
@@ -222,7 +263,9 @@ def test_regularizers_act_on_layers_of_every_kind(kind, penalty):
     start = init_activities_with_ffwd(params, x)
     plain = compute_pc_param_grads(params, start, y, x)
     penalized = compute_pc_param_grads(params, start, y, x, **{penalty: 0.5})
-    changed = [float(jnp.abs(a - b).max()) for a, b in zip(*map(jax.tree.leaves, (plain, penalized)), strict=True)]
+    changed = [
+        float(jnp.abs(a - b).max()) for a, b in zip(*map(jax.tree.leaves, (plain, penalized)), strict=True)
+    ]
     matrices = [g.ndim > 1 for g in jax.tree.leaves(plain)]
     assert sum(matrices) == 2
     assert all((change > 1e-3) == matrix for change, matrix in zip(changed, matrices, strict=True))
@@ -242,7 +285,9 @@ def test_weight_decay_gradient_is_the_weight():
 def test_convolutional_layers():
     """Energies take layers on images, and the decay leaves their biases alone."""
     conv = equinox.nn.Conv2d(1, 2, 3, padding=1, key=jax.random.key(0))
-    flat = equinox.nn.Sequential([equinox.nn.Lambda(jnp.ravel), equinox.nn.Linear(32, 3, key=jax.random.key(1))])
+    flat = equinox.nn.Sequential(
+        [equinox.nn.Lambda(jnp.ravel), equinox.nn.Linear(32, 3, key=jax.random.key(1))]
+    )
     x, y = jnp.ones((4, 1, 4, 4)), jnp.eye(3)[jnp.array([0, 1, 2, 0])]
     params = [conv, flat], None
     start = init_activities_with_ffwd(params, x)

@@ -51,7 +51,10 @@ def test_energies_and_gradients(point):
     energy, grads = compute_activity_grad(params, activities, y, x, loss_id)
     near(energy, ARRAYS[f"{prefix}/energy"])
     near(grads, entries(f"{prefix}/act_grad"))
-    near(neg_activity_grad(0.0, activities, (params, y, x, loss_id, None)), [-g for g in entries(f"{prefix}/act_grad")])
+    near(
+        neg_activity_grad(0.0, activities, (params, y, x, loss_id, None)),
+        [-g for g in entries(f"{prefix}/act_grad")],
+    )
     gradients_near(compute_pc_param_grads(params, activities, y, x, loss_id)[0], f"{prefix}/param_grad")
 
 
@@ -75,7 +78,9 @@ def test_feedforward_initialization(name):
 def test_flow_and_equilibrium(convention, name):
     params, y, x, loss_id = case(name)
     start = entries(f"{convention}/{name}/ffwd")
-    speed = (2 if convention == "v001" else 1) / len(x)  # their time is that of a batch mean, ours of one sample
+    speed = (2 if convention == "v001" else 1) / len(
+        x
+    )  # their time is that of a batch mean, ours of one sample
     exact = {"method": "dopri5", "rtol": 1e-10, "atol": 1e-12, "stop_rtol": 0.0, "stop_atol": 0.0}
     prefix = f"{convention}/{name}"
     at_20 = solve_inference(params, start, y, x, loss_id, max_t1=20 * speed, **exact)
@@ -95,7 +100,9 @@ def test_discrete_inference(name):
     optim, activities, energies = optax.sgd(0.2), entries(f"head/{name}/ffwd"), []
     opt_state = optim.init(activities)
     for _ in range(10):
-        energy, activities, _, opt_state = update_activities(params, activities, optim, opt_state, y, x, loss_id)
+        energy, activities, _, opt_state = update_activities(
+            params, activities, optim, opt_state, y, x, loss_id
+        )
         energies.append(energy)
     near(jnp.stack(energies), ARRAYS[f"head/{name}/sgd10_energies"])
     near(activities, entries(f"head/{name}/sgd10_lr0.2"))
@@ -108,16 +115,24 @@ def test_hybrid():
     near(guesses, entries("head/F/amort_init"))
     targets = entries("head/F/sup/equilib_activities_for_amort")
     near(hpc_energy(amortizer, targets, guesses, image, prior), ARRAYS["head/F/sup/hpc_energy"])
-    near(hpc_energy(amortizer, targets, guesses, image, prior, record_layers=True),
-         ARRAYS["head/F/sup/hpc_layer_energies"])
-    gradients_near(compute_hpc_param_grads(amortizer, targets, guesses, image, prior), "head/F/sup/hpc_param_grad")
+    near(
+        hpc_energy(amortizer, targets, guesses, image, prior, record_layers=True),
+        ARRAYS["head/F/sup/hpc_layer_energies"],
+    )
+    gradients_near(
+        compute_hpc_param_grads(amortizer, targets, guesses, image, prior), "head/F/sup/hpc_param_grad"
+    )
     exact = {"method": "dopri5", "rtol": 1e-10, "atol": 1e-12, "stop_rtol": 0.0, "stop_atol": 0.0}
     found = solve_inference(generator, guesses[1:], image, prior, max_t1=100.0, **exact).activities
     near(found, entries("head/F/sup/gen_equilibrium"), 1e-6)
-    gradients_near(compute_pc_param_grads(generator, found, image, prior)[0], "head/F/sup/gen_param_grad", 1e-6)
+    gradients_near(
+        compute_pc_param_grads(generator, found, image, prior)[0], "head/F/sup/gen_param_grad", 1e-6
+    )
 
 
-@pytest.mark.parametrize(("name", "param_type"), [("sp_noskip", "sp"), ("sp_skip", "sp"), ("mupc_skip", "mupc")])
+@pytest.mark.parametrize(
+    ("name", "param_type"), [("sp_noskip", "sp"), ("sp_skip", "sp"), ("mupc_skip", "mupc")]
+)
 def test_parameterizations(name, param_type):
     prefix = f"head/G/{name}"
     params = preactivation_mlp(), make_skip_model(4) if name.endswith("_skip") else None
@@ -126,8 +141,12 @@ def test_parameterizations(name, param_type):
     activities = entries(f"{prefix}/activities")
     options = {"param_type": param_type}
     near(pc_energy(params, activities, y, x, **options), ARRAYS[f"{prefix}/energy"])
-    near(pc_energy(params, activities, y, x, **options, record_layers=True), ARRAYS[f"{prefix}/layer_energies"])
+    near(
+        pc_energy(params, activities, y, x, **options, record_layers=True), ARRAYS[f"{prefix}/layer_energies"]
+    )
     near(compute_activity_grad(params, activities, y, x, **options)[1], entries(f"{prefix}/act_grad"))
     gradients_near(compute_pc_param_grads(params, activities, y, x, **options)[0], f"{prefix}/param_grad")
     linear = preactivation_mlp(act=lambda z: z), params[1]
-    near(linear_energy_rescaling(linear, x, param_type=param_type), ARRAYS[f"{prefix}/theory_linear_energy_S"])
+    near(
+        linear_energy_rescaling(linear, x, param_type=param_type), ARRAYS[f"{prefix}/theory_linear_energy_S"]
+    )

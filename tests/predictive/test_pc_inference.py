@@ -1,4 +1,4 @@
-"""Inference in continuous time: per sample, stopped by the vector field, never by a time limit called convergence."""
+"""Inference per sample, stopped by the vector field; a time limit is no convergence."""
 
 import jax
 import jax.numpy as jnp
@@ -45,7 +45,9 @@ def test_it_stops_by_the_vector_field_and_says_so():
     assert (result.t < 500).all()
     flow = neg_activity_grad(0.0, result.activities, (PARAMS, y, x, "MSE", None))
     rms = np.sqrt(np.mean(np.concatenate([5 * np.asarray(f) for f in flow[:-1]], axis=1) ** 2, axis=1))
-    size = np.sqrt(np.mean(np.concatenate([np.asarray(z) for z in result.activities[:-1]], axis=1) ** 2, axis=1))
+    size = np.sqrt(
+        np.mean(np.concatenate([np.asarray(z) for z in result.activities[:-1]], axis=1) ** 2, axis=1)
+    )
     np.testing.assert_allclose(result.residual, rms, rtol=1e-9)
     assert (rms <= 1e-3 * size).all()
     np.testing.assert_array_equal(result.activities[-1], start[-1])
@@ -74,11 +76,25 @@ def test_small_activities_do_not_stop_it():
 def test_energy_falls_along_the_recorded_flow(loss_id, prior):
     y, x = data(3)
     y = y if loss_id == "MSE" else jnp.eye(3)
-    start = init_activities_from_normal(jax.random.key(3), SIZES, "supervised" if prior else "unsupervised", 3, sigma=1.0)
+    start = init_activities_from_normal(
+        jax.random.key(3), SIZES, "supervised" if prior else "unsupervised", 3, sigma=1.0
+    )
     x = x if prior else None
     times = jnp.linspace(0.0, 10.0, 41)
-    result = solve_inference(PARAMS, start, y, x, loss_id, max_t1=10.0, record_at=times, rtol=1e-8, atol=1e-8,
-                             stop_rtol=0.0, stop_atol=0.0, method="dopri5")
+    result = solve_inference(
+        PARAMS,
+        start,
+        y,
+        x,
+        loss_id,
+        max_t1=10.0,
+        record_at=times,
+        rtol=1e-8,
+        atol=1e-8,
+        stop_rtol=0.0,
+        stop_atol=0.0,
+        method="dopri5",
+    )
     energies = jax.vmap(lambda *z: pc_energy(PARAMS, list(z), y, x, loss_id))(*result.trajectory)
     assert (np.diff(energies) < 0).all()
     assert result.ts.shape == (41,)
@@ -89,7 +105,9 @@ def test_energy_falls_along_the_recorded_flow(loss_id, prior):
 
 def test_a_stopped_sample_rests_in_the_record():
     y, x = data(3)
-    result = solve_inference(PARAMS, init_activities_with_ffwd(PARAMS, x), y, x, max_t1=100.0, record_at=jnp.array([1.0, 100.0]))
+    result = solve_inference(
+        PARAMS, init_activities_with_ffwd(PARAMS, x), y, x, max_t1=100.0, record_at=jnp.array([1.0, 100.0])
+    )
     assert (result.t < 100).all()
     for recorded, last in zip(result.trajectory, result.activities, strict=True):
         np.testing.assert_allclose(recorded[-1], last, atol=1e-12)
@@ -101,8 +119,20 @@ def test_gradients_through_inference(while_loop):
     start = init_activities_with_ffwd(PARAMS, x)
 
     def value(y):
-        found = solve_inference(PARAMS, start, y, x, max_t1=2.0, rtol=1e-9, atol=1e-9, method="dopri5", stop_rtol=0.0,
-                                stop_atol=0.0, max_steps=64, while_loop=while_loop)
+        found = solve_inference(
+            PARAMS,
+            start,
+            y,
+            x,
+            max_t1=2.0,
+            rtol=1e-9,
+            atol=1e-9,
+            method="dopri5",
+            stop_rtol=0.0,
+            stop_atol=0.0,
+            max_steps=64,
+            while_loop=while_loop,
+        )
         return jnp.sum(found.activities[0] ** 2)
 
     slope, h = jax.grad(value)(y), 1e-5
@@ -113,8 +143,19 @@ def test_gradients_through_inference(while_loop):
 def test_activity_decay_moves_the_inert_entry_of_every_sample_alike():
     y, x = data(3)
     start = [jnp.ones_like(z) for z in init_activities_with_ffwd(PARAMS, x)]
-    result = solve_inference(PARAMS, start, y, x, max_t1=1.0, rtol=1e-8, atol=1e-8, method="dopri5", stop_rtol=0.0,
-                             stop_atol=0.0, activity_decay=0.5)
+    result = solve_inference(
+        PARAMS,
+        start,
+        y,
+        x,
+        max_t1=1.0,
+        rtol=1e-8,
+        atol=1e-8,
+        method="dopri5",
+        stop_rtol=0.0,
+        stop_atol=0.0,
+        activity_decay=0.5,
+    )
     np.testing.assert_allclose(result.activities[-1], np.exp(-0.5), rtol=1e-6)
 
 
@@ -138,8 +179,15 @@ def test_failures_are_raised_and_named():
         solve_inference(PARAMS, start, y.at[1, 1].set(jnp.nan), x)
     status = jax.jit(lambda y: solve_inference(PARAMS, start, y, x, max_t1=100.0, max_steps=3).status)(y)
     assert (status > 0).all()
-    for name, value in {"max_t1": 0.0, "rtol": -1.0, "atol": 0.0, "stop_rtol": np.nan, "dt0": -1.0, "max_steps": 0,
-                        "method": "rk4"}.items():
+    for name, value in {
+        "max_t1": 0.0,
+        "rtol": -1.0,
+        "atol": 0.0,
+        "stop_rtol": np.nan,
+        "dt0": -1.0,
+        "max_steps": 0,
+        "method": "rk4",
+    }.items():
         with pytest.raises(ArgumentError, match=f"solve_inference.{name}: must be"):
             solve_inference(PARAMS, start, y, x, **{name: value})
     with pytest.raises(ArgumentError, match="solve_inference.record_at: must not pass max_t1 = 20.0"):

@@ -34,9 +34,13 @@ OPTIONS = {
 def linear_network(*, skips: bool, bias: bool):
     model = make_mlp(jax.random.key(0), [3, 5, 5, 5, 2], "identity", use_bias=True, param_type="ntp")
     keys = jax.random.split(jax.random.key(1), 4)
-    model = [Dense(layer.weight, jax.random.normal(k, layer.bias.shape) if bias else None)
-             for layer, k in zip(model, keys, strict=True)]
-    skip_model = [Dense(jnp.ones((5, 3))), *make_skip_model(4)[1:3], Dense(jnp.ones((2, 5)))] if skips else None
+    model = [
+        Dense(layer.weight, jax.random.normal(k, layer.bias.shape) if bias else None)
+        for layer, k in zip(model, keys, strict=True)
+    ]
+    skip_model = (
+        [Dense(jnp.ones((5, 3))), *make_skip_model(4)[1:3], Dense(jnp.ones((2, 5)))] if skips else None
+    )
     x, y = jax.random.normal(jax.random.key(2), (6, 3)), jax.random.normal(jax.random.key(3), (6, 2))
     return (model, skip_model), y, x
 
@@ -45,7 +49,7 @@ def linear_network(*, skips: bool, bias: bool):
 @pytest.mark.parametrize("skips", [False, True])
 @pytest.mark.parametrize("name", OPTIONS)
 def test_equilibrium(name, skips, bias):
-    """The closed form is a root of the gradient, has the energy of the short formula, and the Hessian of the energy."""
+    """The closed form is a root of the gradient; energy and Hessian are those of `pc_energy`."""
     params, y, x = linear_network(skips=skips, bias=bias)
     options = OPTIONS[name]
     activities = linear_equilibrium_activities(params, y, x, **options)
@@ -60,14 +64,26 @@ def test_equilibrium(name, skips, bias):
         z = [part[None] for part in jnp.split(hidden, sizes)]
         return pc_energy(params, [*z, y[:1]], y[:1], x[:1], **options)
 
-    np.testing.assert_allclose(linear_activity_hessian(params, x, **options), jax.hessian(of_one_sample)(hidden),
-                               atol=1e-8 * float(jnp.abs(params[0][1].weight).max() + 1) ** 2)
+    np.testing.assert_allclose(
+        linear_activity_hessian(params, x, **options),
+        jax.hessian(of_one_sample)(hidden),
+        atol=1e-8 * float(jnp.abs(params[0][1].weight).max() + 1) ** 2,
+    )
 
 
 def test_inference_finds_the_equilibrium():
     params, y, x = linear_network(skips=False, bias=True)
-    found = solve_inference(params, init_activities_with_ffwd(params, x), y, x, max_t1=1e4, rtol=1e-9, atol=1e-11,
-                            stop_rtol=0.0, stop_atol=1e-10)
+    found = solve_inference(
+        params,
+        init_activities_with_ffwd(params, x),
+        y,
+        x,
+        max_t1=1e4,
+        rtol=1e-9,
+        atol=1e-11,
+        stop_rtol=0.0,
+        stop_atol=1e-10,
+    )
     assert found.converged.all()
     for a, b in zip(found.activities[:-1], linear_equilibrium_activities(params, y, x), strict=False):
         np.testing.assert_allclose(a, b, atol=1e-8)
@@ -99,7 +115,7 @@ def test_output_gradient_at_the_feedforward_point_is_backprop():
         np.testing.assert_allclose(g.weight, 0, atol=1e-15)
 
     def angle(step, layer):
-        """Return 1 - cosine between the two gradients of a hidden layer after two Euler steps of inference."""
+        """Return 1 - cosine of a hidden layer's two gradients after two Euler steps of inference."""
         args, z = ((model, None), y, x, "MSE", None), start
         for _ in range(2):
             z = [a + step * len(x) * b for a, b in zip(z, neg_activity_grad(0.0, z, args), strict=True)]
@@ -113,7 +129,7 @@ def test_output_gradient_at_the_feedforward_point_is_backprop():
 
 
 def test_critical_delay_and_frequency():
-    """The pair solves the characteristic equation, and matches simulated thresholds of the literature's formula."""
+    """The pair solves the characteristic equation."""
     for w in (1.2, 1.5, 2.0):
         s = 2j * np.pi * float(critical_frequency(w, 3.0))
         assert abs(3.0 * s + 1 + w**2 * np.exp(-2 * s * float(critical_delay(w, 3.0)))) < 1e-12
