@@ -9,6 +9,14 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install -q -e ".[test]"
 	touch $@
 
+.venv/docs: .venv/ready
+	$(BIN)/python -m pip install -q -e ".[docs]"
+	touch $@
+
+.venv/bench: .venv/ready
+	$(BIN)/python -m pip install -q -e ".[bench]"
+	touch $@
+
 demo: .venv/ready
 	$(BIN)/python -m brainmass_delays demo
 
@@ -22,13 +30,11 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 
-bench: .venv/ready
-	$(BIN)/python -m pip install -q -e ".[bench]"
+bench: .venv/bench
 	$(BIN)/python benchmarks/run.py
 
-docs: .venv/ready
-	$(BIN)/python -m pip install -q -e ".[docs]"
-	$(BIN)/sphinx-build -W -b html docs docs/_build/html
+docs: .venv/docs
+	$(BIN)/python -m sphinx -W -b html docs docs/_build/html
 
 clean:
 	rm -rf .venv docs/_build

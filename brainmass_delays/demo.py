@@ -164,8 +164,8 @@ def run_demo(
         .normalize("row")
     )
     print(
-        f"\n{brain}\nTarget: {effort.duration:g} ms of one {RHYTHM:g} Hz oscillator per region at {speed:g} mm/ms, "
-        f"with {NOISE:.0%} measurement noise.\n"
+        f"\n{brain}\nTarget: {effort.duration:g} ms of one {RHYTHM:g} Hz oscillator per region "
+        f"at {speed:g} mm/ms, with {NOISE:.0%} measurement noise.\n"
     )
     experiment = Experiment(brain, speed, effort)
 
@@ -200,12 +200,10 @@ def _recovered(result: FitResult) -> float:
 
 def _print_table(true: float, outcomes: list[tuple[FitResult, float]]) -> None:
     """Print one line per start."""
-    print(
-        f"\n{'true':>8}{'start':>8}{'recovered':>11}{'error':>10}{'loss':>10}{'steps':>7}{'time':>9}   (speeds in mm/ms)"
-    )
-    for (result, seconds), why in zip(
-        outcomes, ("best of the coarse sweep", "slowest", "fastest"), strict=True
-    ):
+    titles = f"{'true':>8}{'start':>8}{'recovered':>11}{'error':>10}{'loss':>10}{'steps':>7}{'time':>9}"
+    print(f"\n{titles}   (speeds in mm/ms)")
+    reasons = ("best of the coarse sweep", "slowest of the sweep", "fastest of the sweep")
+    for (result, seconds), why in zip(outcomes, reasons, strict=True):
         start = float(result.param_history["speed"][0].to_decimal(SPEED))
         found = _recovered(result)
         print(
@@ -213,14 +211,16 @@ def _print_table(true: float, outcomes: list[tuple[FitResult, float]]) -> None:
             f"{result.n_steps:7d}{seconds:7.1f} s   {why}"
         )
     print(
-        "The first time includes compilation. Where a far start ends in another valley, its loss tells.\n"
+        "\nThe loss can have several valleys, so the first start is the best of a coarse sweep of speeds\n"
+        f"from {LOOK[0]:g} to {LOOK[1]:g} mm/ms. The other two show what happens without it: a fit that\n"
+        "ended in another valley has a higher loss. The first time includes compilation.\n"
     )
 
 
 def _write_figures(out: Path, experiment: Experiment, results: list[FitResult]) -> None:
     """Draw the loss over speed, its gradient, and the recovery."""
     true, effort = experiment.speed, experiment.effort
-    wide = np.geomspace(*LOOK, effort.n_fine)
+    wide = np.geomspace(1.01 * BOUNDS[0], LOOK[1], effort.n_fine)
     close = 1.1 * true + np.linspace(-0.003, 0.003, effort.n_zoom)
     some = np.geomspace(*LOOK, effort.n_gradients)
     curves = {

@@ -1,6 +1,6 @@
 """Recover a conduction speed by gradient descent.
 
-Eight coupled oscillators are simulated at 3 mm/ms. A model that starts from 4.5 mm/ms is trained on that recording.
+Eight coupled oscillators are simulated at 3 mm/ms; a model that starts from 4.5 mm/ms is trained on that.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Write a coupling of your own, and train its exponent together with the speed behind it.
 
-A coupling is a kernel and a thin Module. It gets two reads, the delayed sources (N, N) and the targets (N,), and never
-touches a buffer: delays, interpolation and gradients come with the reads.
+A coupling is a kernel and a thin Module. It gets two reads, the delayed sources (N, N) and the targets (N,),
+and never touches a buffer: delays, interpolation and gradients come with the reads.
 """
 
 import argparse
@@ -24,7 +24,7 @@ TRUE = {"speed": 4.0, "coupling.p": 1.5}
 
 
 def saturating(source, target, weights, k, p):
-    """Return sum_j w_ij d |d|^p / (1 + |d|^p): a power law for small differences d that grows linearly for large ones."""
+    """Return k sum_j w_ij d |d|^p / (1 + |d|^p): linear for large differences d, weaker for small ones."""
     d = u.get_magnitude(source()) - u.get_magnitude(target())[..., None]
     size = jnp.where(d == 0, 1.0, jnp.abs(d)) ** p  # the derivative of 0^p in p would be NaN
     return k * jnp.sum(weights * d * size / (1 + size), axis=-1)

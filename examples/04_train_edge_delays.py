@@ -1,7 +1,7 @@
 """Train every delay of a network on its own: one number per connection instead of one speed.
 
-Myelination differs from tract to tract. Here six regions are wired by 24 connections with delays of 2 to 18 ms; all of them
-are recovered from a start where every one is 10 ms.
+Myelination differs from tract to tract. Here six regions have 24 connections with delays of 2 to 18 ms; all
+of them are recovered from a start where every one is 10 ms.
 """
 
 import argparse

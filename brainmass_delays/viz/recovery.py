@@ -16,7 +16,7 @@ from ..fit import FitResult
 MM_PER_MS = u.mm / u.ms
 LINEAR, NEAREST, TRUE = "#0b6fb8", "#d1495b", "0.35"
 RUNS = ("#0b6fb8", "#e0a100", "#3f9e6e")
-NAMES = {"linear": "interpolated reads (linear)", "nearest": "nearest reads"}
+NAMES = {"linear": "interpolated reads", "nearest": "nearest reads"}
 SPEED_TICKS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20)
 
 
@@ -54,7 +54,7 @@ def draw_landscape(
         ylim=(0, None),
     )
     wide.annotate("true", (true, 0), (4, 4), textcoords="offset points", color=TRUE)
-    wide.legend(loc="upper center", frameon=False, fontsize=9)
+    wide.legend(loc="lower left", frameon=False, fontsize=9)
     _speed_axis(wide, "x")
     close.set(
         xlabel="speed (mm/ms)",
@@ -94,27 +94,18 @@ def draw_gradient(
         "x",
         color=NEAREST,
         ms=6,
-        label="the same for nearest reads (off scale at a jump)",
+        label="central differences, nearest reads",
     )
     top.set(
         ylabel="d loss / d speed  (ms/mm)",
         title="The gradient is the slope of the loss; nearest reads have none",
     )
-    top.legend(frameon=False)
+    top.legend(loc="upper right", frameon=False)
     error = np.abs(gradient - differences["linear"]) / np.abs(differences["linear"])
     bottom.semilogy(speeds, np.maximum(error, 1e-16), "o-", color=LINEAR, ms=4, lw=1)
     bottom.axhline(np.median(error), color=TRUE, ls="--", lw=1)
-    bottom.annotate(
-        f"median {np.median(error):.0e}",
-        (speeds[0], np.median(error)),
-        (2, 4),
-        textcoords="offset points",
-        color=TRUE,
-    )
-    bottom.set(
-        ylabel="relative error",
-        title="Error (peaks: a delay passes a whole step within the difference)",
-    )
+    bottom.set_ylabel("relative error")
+    bottom.set_title(f"Error: median {np.median(error):.0e}")
     _speed_axis(bottom, "x")
     return _tidy(figure)
 
@@ -145,9 +136,9 @@ def draw_recovery(results: Sequence[FitResult], true: float, floor: float) -> Fi
         right.semilogy(result.history, **style)
     left.axhline(true, color=TRUE, ls="--", lw=1.2)
     left.annotate(
-        f"true speed {true:g} mm/ms",
+        f"true: {true:g} mm/ms",
         (1, true),
-        (-4, 5),
+        (-4, -14),
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
         ha="right",
@@ -156,7 +147,7 @@ def draw_recovery(results: Sequence[FitResult], true: float, floor: float) -> Fi
     _speed_axis(left, "y")
     found = results[0].best_params["speed"].to_decimal(MM_PER_MS)
     left.set(xlabel="step", title=f"Speed: recovered {float(found):.4f} mm/ms")
-    left.legend(frameon=False)
+    left.legend(loc="upper right", frameon=False, fontsize=9)
     right.axhline(floor, color=TRUE, ls="--", lw=1.2)
     right.annotate(
         "at the true speed: the measurement noise",
@@ -188,9 +179,9 @@ def _plain(axis: Axis, ticks: Locator) -> None:
 
 
 def _room(values: np.ndarray) -> tuple[float, float]:
-    """Return the range of values with a margin."""
-    margin = 0.35 * np.ptp(values)
-    return values.min() - margin, values.max() + 0.3 * margin
+    """Return the range of values with space for a legend above."""
+    height = np.ptp(values)
+    return values.min() - 0.1 * height, values.max() + 0.35 * height
 
 
 def _tidy(figure: Figure) -> Figure:

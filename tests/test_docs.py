@@ -1,0 +1,100 @@
+"""Everything the documentation shows as code runs: docstrings, the README, the pages."""
+
+import ast
+import doctest
+import importlib
+import pkgutil
+import re
+import warnings
+from pathlib import Path
+
+import brainstate
+import matplotlib.pyplot as plt
+import pytest
+
+import brainmass_delays
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+QUICK_PAGES = {"connectomes", "quickstart", "write_a_node", "write_a_coupling"}
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def modules():
+    """Return the names of all modules of the package."""
+    walk = pkgutil.walk_packages(brainmass_delays.__path__, "brainmass_delays.")
+    return ["brainmass_delays", *(m.name for m in walk if not m.name.endswith("__main__"))]
+
+
+def run_doctests(name):
+    """Run every docstring of a module on its own, without its globals, and return the failures."""
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(optionflags=FLAGS)
+    report = []
+    for test in finder.find(importlib.import_module(name), globs={}):
+        runner.run(test, out=report.append)
+        plt.close("all")
+    return "".join(report)
+
+
+@pytest.mark.parametrize("name", modules())
+def test_docstrings(name):
+    report = run_doctests(name)
+    assert not report, report
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", modules())
+def test_docstrings_in_single_precision(name, single_precision):
+    report = run_doctests(name)
+    assert not report, report
+
+
+def cells(text):
+    """Return code and options of every cell of a page."""
+    for match in CELL.finditer(text):
+        lines = match.group(1).splitlines()
+        options = [line for line in lines if line.startswith(":")]
+        yield "\n".join(line for line in lines if line not in options), " ".join(options)
+
+
+def slow(page):
+    return pytest.param(page, id=page.stem, marks=[] if page.stem in QUICK_PAGES else [pytest.mark.slow])
+
+
+@pytest.mark.parametrize("page", [slow(p) for p in PAGES if "{code-cell}" in p.read_text()])
+def test_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    brainstate.environ.set(precision=32)  # what a notebook starts with
+    names = {}
+    for i, (code, options) in enumerate(cells(page.read_text())):
+        program = compile(code, f"{page.name}, cell {i + 1}", "exec")
+        if "raises-exception" in options:
+            with pytest.raises(Exception):  # noqa: B017, PT011
+                exec(program, names)
+        else:
+            exec(program, names)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if BLOCK.search(p.read_text())], ids=lambda p: p.stem)
+def test_blocks_are_python(page):
+    for code in BLOCK.findall(page.read_text()):
+        ast.parse(code)
+
+
+def test_readme_example_runs():
+    (example,) = BLOCK.findall((ROOT / "README.md").read_text())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", category=UserWarning)
+        names = {}
+        exec(compile(example, "README.md", "exec"), names)
+    assert abs(names["result"].best_params["speed"].to_decimal(names["speed_unit"]) - 3) < 0.02
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda p: p.stem)
+def test_local_links_exist(page):
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert not missing

@@ -1,0 +1,86 @@
+"""The public names exist, say what they do, and are where their source is."""
+
+import importlib
+import inspect
+import re
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+import brainmass_delays
+
+ROOT = Path(__file__).parents[1]
+
+NAMES = """
+ArgumentError Connectome FitResult Fitter Network OUNoise Param RunError Simulator WhiteNoise
+delay_index prefetch prefetch_delay integrate objectives predictive spiking viz COUPLINGS NODES
+AdditiveCoupling DiffusiveCoupling HyperbolicTangentCoupling KuramotoCoupling LaplacianCoupling
+PowerLawCoupling SigmoidalCoupling SigmoidalJansenRitCoupling
+additive_coupling diffusive_coupling hyperbolic_tangent_coupling kuramoto_coupling laplacian_coupling
+powerlaw_coupling sigmoidal_coupling sigmoidal_jansen_rit_coupling
+LinearStep HopfStep Generic2dOscillatorStep KuramotoStep FitzHughNagumoStep WilsonCowanStep JansenRitStep
+MontbrioPazoRoxinStep
+"""
+
+NAMESPACES = {
+    "objectives": "timeseries_rmse timeseries_mse fc_corr fc_rmse spectrum combine",
+    "viz": "plot_timeseries plot_connectivity plot_functional_connectivity plot_power_spectrum "
+    "plot_fit plot_loss_landscape",
+    "integrate": "solve_ode solve_dde",
+}
+
+PARTS = {name: getattr(brainmass_delays, name) for name in brainmass_delays.__all__ if name != "Param"}
+PUBLIC = sorted(name for name, part in PARTS.items() if inspect.isclass(part) or inspect.isfunction(part))
+# results, errors and declarations, which appear in the example of what makes them
+SHOWN_ELSEWHERE = {"FitResult", "Input", "PairwiseCoupling", "Parameter", "RunError", "StateVariable"}
+
+
+@pytest.mark.parametrize("name", NAMES.split())
+def test_name_exists(name):
+    assert getattr(brainmass_delays, name) is not None
+    assert name in brainmass_delays.__all__
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_namespace_holds(namespace):
+    module = getattr(brainmass_delays, namespace)
+    missing = [name for name in NAMESPACES[namespace].split() if not hasattr(module, name)]
+    assert not missing
+
+
+def test_all_is_complete_and_sorted_out():
+    assert len(set(brainmass_delays.__all__)) == len(brainmass_delays.__all__)
+    assert all(hasattr(brainmass_delays, name) for name in brainmass_delays.__all__)
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="Netwrok"):
+        brainmass_delays.Netwrok  # noqa: B018
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstring(name):
+    part = getattr(brainmass_delays, name)
+    text = inspect.getdoc(part)
+    first = text.splitlines()[0]
+    assert first.endswith((".", ".``"))
+    assert len(first) <= 130
+    assert (">>>" in text) != (name in SHOWN_ELSEWHERE), "a public object has an example"
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_source_can_be_found(name):
+    part = getattr(brainmass_delays, name)
+    assert part.__module__.startswith("brainmass_delays.")
+    assert hasattr(importlib.import_module(part.__module__), name)
+    assert inspect.getsource(part)
+
+
+def test_package_is_typed():
+    assert resources.files("brainmass_delays").joinpath("py.typed").is_file()
+
+
+def test_version_is_the_same_everywhere():
+    written = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE).group(1)
+    assert brainmass_delays.__version__ == written
