@@ -34,7 +34,7 @@ class ArgumentError(ValueError):
             message += f"; got {got}"
         message += "."
         if cure:
-            message += f" {cure.rstrip('.')}."
+            message += f" {cure}" if cure.endswith((".", "?")) else f" {cure}."
         super().__init__(message)
 
 
@@ -46,7 +46,7 @@ def check_choice(where: str, value: Any, choices: Iterable[str]) -> str:
     near = difflib.get_close_matches(str(value), choices, n=1)
     cure = f"Did you mean {near[0]!r}?" if near else ""
     raise ArgumentError(
-        where, f"must be one of {', '.join(map(repr, choices))}", repr(value), cure.rstrip(".")
+        where, f"must be one of {', '.join(map(repr, choices))}", repr(value), cure
     )
 
 
@@ -70,6 +70,7 @@ def check_positive(where: str, value: Any, cure: str = "") -> Any:
 
 def check_count(where: str, value: Any, minimum: int = 1) -> int:
     """Return ``value`` as an int if it is a whole number of at least ``minimum``."""
-    if isinstance(value, bool) or not float(value).is_integer() or value < minimum:
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not is_number or not float(value).is_integer() or value < minimum:
         raise ArgumentError(where, f"must be a whole number of at least {minimum}", repr(value))
     return int(value)
