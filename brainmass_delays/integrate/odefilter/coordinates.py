@@ -49,9 +49,10 @@ class Coordinates:
             lambda leaf: jnp.asarray(magnitude(where, leaf, unit)), tree, is_leaf=_is_quantity
         )
         expected, got = jax.tree.map(jnp.shape, self._example), jax.tree.map(jnp.shape, plain)
-        if expected != got:
+        vector, single = ravel_pytree(plain)[0], ravel_pytree(self._example)[0].size == 1
+        if expected != got and not (single and vector.size == 1):  # one number is one number
             raise ArgumentError(where, f"must have the structure and shapes of the state, {expected}", got)
-        return ravel_pytree(plain)[0].astype(self.dtype)
+        return vector.astype(self.dtype)
 
     def to_tree(self, vectors: jax.Array, derivative: int):
         """Give vectors, shape (..., d), the structure and unit of the state; leading axes lead each leaf."""
