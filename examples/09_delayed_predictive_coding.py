@@ -1,8 +1,8 @@
 """Let predictions and errors travel with delays: stability, a rhythm, and a travelling wave.
 
 One hidden unit with delays d in both directions obeys ``tau z' = -z - w^2 z(t - 2 d)``. Beyond a critical
-delay it oscillates, with tau = 17 ms and d = 12 ms at about 14 Hz. Through a chain of levels, activity travels
-as a wave.
+delay it oscillates, with tau = 17 ms and d = 12 ms at about 14 Hz. Through a chain of levels, activity
+travels as a wave.
 """
 
 import argparse

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.checks import ArgumentError, check_choice, check_count, check_positive
-from .._core.status import OK, is_traced, raise_if_failed
+from .._core.status import MAX_STEPS_REACHED, OK, flag, is_traced, raise_if_failed
 from ..integrate.adaptive import tolerances
 from ..integrate.border import Border
 from ..integrate.control import Controller, resolve_controller
-from ..integrate.solution import Pieces, evaluate_at
-from ..integrate.stepping import Stepper, run
+from ..integrate.loops import resolve
+from ..integrate.stepping import Stepper
 from ..integrate.tableaus import METHODS
 from .energies import energy_of_batch
 from .layers import as_params
@@ -86,8 +86,8 @@ def solve_inference(
     method : {'dopri5', 'tsit5', 'bosh3', 'heun21'}, default 'dopri5'
         Embedded Runge-Kutta pair.
     rtol, atol : float, default 1e-5
-        Tolerances of the solver. They limit how small the vector field can become, to some ten times ``rtol``, because
-        an explicit solver at rest works at its limit of stability: keep them well below the stop.
+        Tolerances of the solver. They also limit how small the vector field can become, because an explicit
+        solver at rest works at its limit of stability: keep them well below those of the stop.
     controller : {'integral', 'pi', 'pid'} or Controller, default 'integral'
         How steps follow from errors.
     dt0 : float, optional
@@ -98,7 +98,7 @@ def solve_inference(
         A sample stops when ``RMS(dz/dt) <= stop_atol + stop_rtol * RMS(z)``, over all entries but the inert
         one. Zeros never stop it early.
     record_at : array, (time,), optional
-        Times to record, between 0 and ``max_t1``.
+        Times to record, ascending, between 0 and ``max_t1``; steps land on them.
     while_loop : {'lax', 'bounded', 'checkpointed'} or callable, default 'lax'
         Loop over the steps; 'lax' has no reverse mode. See `brainmass_delays.integrate.while_loop`.
     **energy_options
@@ -172,6 +172,7 @@ def _solve(
     inputs_and_targets(activities, y, x, len(params[0]))
     check_network(params, activities, y, x)
     times = numbers["record_at"]
+    loop = resolve(while_loop, max_steps, "solve_inference.while_loop")
 
     def flow(_, z, data):
         y, x = data
@@ -181,16 +182,16 @@ def _solve(
 
     def of_sample(z, *data):
         border, start = Border.of("solve_inference", z, 0.0)
-        slope = border.slopes(flow)
+        slope, end = border.slopes(flow), border.time("max_t1", numbers["max_t1"])
         stepper = Stepper(
             rhs=lambda t, y, _: slope(t, y, data),
             tableau=METHODS[method],
             controller=resolve_controller(controller, "solve_inference.controller"),
             **tolerances(border, numbers["rtol"], numbers["atol"]),
-            targets=border.time("max_t1", numbers["max_t1"])[None],
+            targets=end[None] if times is None else jnp.append(border.time("record_at", times), end),
             longest=jnp.inf,
             restart=False,
-            span=border.time("max_t1", numbers["max_t1"]),
+            span=end,
         )
         size = sum(entry.size for entry in z[:-1])
 
@@ -200,27 +201,25 @@ def _solve(
         def rests(state):
             return rms(state.slope) <= numbers["stop_atol"] + numbers["stop_rtol"] * rms(state.y)
 
-        t0 = border.time("t0", 0.0)
-        state, _ = stepper.start(t0, start, None, numbers["dt0"])
-        tape = (
-            ()
-            if times is None
-            else Pieces.blank(max_steps, border.size, METHODS[method].degree, border.time_dtype, border.dtype)
-        )
-        state, tape = run(
-            stepper,
-            state,
-            max_steps=max_steps,
-            loop=while_loop,
-            tape=tape,
-            rows=None if times is None else lambda piece: piece,
-            stop=rests,
-        )
-        path = (
-            None
-            if times is None
-            else border.unravel(evaluate_at(tape, jnp.minimum(times, state.t), state.accepted, t0, state.t))
-        )
+        def run_until(state, time):
+            def unfinished(state):
+                return (state.t < time) & (state.status == OK) & ~rests(state)
+
+            def cond(state):
+                return unfinished(state) & (state.accepted + state.rejected < max_steps)
+
+            state = loop(cond, lambda state: stepper.attempt(state, (None,) * len(stepper.nodes))[0], state)
+            return state._replace(status=state.status | flag(unfinished(state), MAX_STEPS_REACHED))
+
+        def record(state, time):
+            state = run_until(state, time)
+            return state, border.unravel(state.y)
+
+        state, _ = stepper.start(border.time("t0", 0.0), start, None, numbers["dt0"])
+        path = None
+        if times is not None:
+            state, path = jax.lax.scan(record, state, times)
+        state = run_until(state, end)
         return Inference(
             border.unravel(state.y),
             state.t,
@@ -245,6 +244,10 @@ def _check_numbers(where, times, numbers):
             check_positive(f"{where}.{name}", value)
         elif not (np.all(np.asarray(value) >= 0) and np.all(np.isfinite(value))):
             raise ArgumentError(f"{where}.{name}", "must be finite and not negative", value)
-    known = [times["record_at"], times["max_t1"]]
-    if known[0] is not None and not is_traced(known) and np.max(known[0]) > known[1]:
-        raise ArgumentError(f"{where}.record_at", f"must not pass max_t1 = {known[1]}", np.max(known[0]))
+    record_at, end = times["record_at"], times["max_t1"]
+    if record_at is None or is_traced((record_at, end)):
+        return
+    if np.max(record_at) > end or np.any(np.diff(record_at) < 0):
+        raise ArgumentError(
+            f"{where}.record_at", f"must ascend and not pass max_t1 = {end}", np.max(record_at)
+        )

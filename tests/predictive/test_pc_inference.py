@@ -190,5 +190,5 @@ def test_failures_are_raised_and_named():
     }.items():
         with pytest.raises(ArgumentError, match=f"solve_inference.{name}: must be"):
             solve_inference(PARAMS, start, y, x, **{name: value})
-    with pytest.raises(ArgumentError, match="solve_inference.record_at: must not pass max_t1 = 20.0"):
+    with pytest.raises(ArgumentError, match="record_at: must ascend and not pass max_t1 = 20.0"):
         solve_inference(PARAMS, start, y, x, record_at=np.array([1.0, 30.0]))
