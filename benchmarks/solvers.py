@@ -1,8 +1,7 @@
 """Compare the adaptive solvers with diffrax in one run, and measure the memory of the loops.
 
 Run ``python benchmarks/solvers.py``; the tables go to stdout as Markdown. Times are the fastest of
-interleaved
-repetitions, so that the ratios hold on a machine that others use.
+interleaved repetitions, so that the ratios hold on a machine that others use.
 """
 
 import time
