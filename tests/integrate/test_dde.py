@@ -208,7 +208,8 @@ def test_edges_equal_snapshots(history):
         jax.jit(jax.value_and_grad(lambda d, c=c: end(d, c)[0]))(jnp.asarray(delays)) for c in (True, False)
     )
     np.testing.assert_allclose(edges, snapshots, rtol=1e-6)  # the steps may differ
-    np.testing.assert_allclose(d_edges, d_snapshots, rtol=1e-4, atol=1e-6)
+    # with one generation of kinks, later ones fall inside steps that differ between the two solves
+    np.testing.assert_allclose(d_edges, d_snapshots, rtol=1e-4, atol=1e-4)
 
 
 def test_gradient_in_every_edge_against_differences():
