@@ -1,11 +1,13 @@
 """Configuration of Sphinx: pages in MyST, code cells executed at every build."""
 
-from importlib.metadata import version as installed_version
+import tomllib
+from pathlib import Path
 
 project = "brainmass_delays"
 author = "the brainmass_delays developers"
 copyright = f"2026, {author}"
-version = release = installed_version("brainmass_delays")
+settings = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text())
+version = release = settings["project"]["version"]
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "jupyter_execute", "**.ipynb_checkpoints"]

@@ -95,6 +95,7 @@ def test_readme_example_runs():
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda p: p.stem)
 def test_local_links_exist(page):
-    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", prose)
     missing = [link for link in links if not (page.parent / link).exists()]
     assert not missing
