@@ -18,10 +18,10 @@ from brainmass_delays.spiking.localization import CONDITIONS, ideal_observer, ru
 from brainmass_delays.viz.spikes import plot_confusion, plot_delay_changes, plot_delays, plot_raster
 
 COMPARED = {
-    "weights fixed, random delays": "0.6",
+    "weights fixed, random delays": "lightcoral",
     "weights fixed, learned delays": "tab:red",
-    "random delays": "tab:gray",
-    "learned delays": "tab:blue",
+    "random delays": "deepskyblue",
+    "learned delays": "navy",
 }
 SHOWN = "weights fixed, learned delays"
 
@@ -84,7 +84,7 @@ def draw_scores(results, bound, centers):
     axes[0].set(
         xlabel="epoch",
         ylabel="cross-entropy",
-        ylim=(0, None),
+        ylim=(0, 3.4),
         title=f"accuracy of the ideal observer: {bound:.0%}",
     )
     axes[0].legend(frameon=False, title="accuracy on new trials")
@@ -98,7 +98,7 @@ def main(out, quick):
     """Train the four networks, print their scores, draw the figures."""
     out.mkdir(parents=True, exist_ok=True)
     task = CONDITIONS[SHOWN].task()
-    n_train, n_test, n_epochs = (128, 64, 2) if quick else (4096, 1024, 15)
+    n_train, n_test, n_epochs = (128, 64, 2) if quick else (4096, 1024, 12)
     trials, test = task.generate(n_train, seed=0), task.generate(n_test, seed=1)
     centers = np.rad2deg(task.decode(np.arange(task.n_classes)))
     bound = score(task, test, ideal_observer(task, test, 90 if quick else 360))

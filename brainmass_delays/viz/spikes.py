@@ -142,8 +142,8 @@ def plot_confusion(confusion: np.ndarray, centers: np.ndarray, *, ax: Axes | Non
         origin="lower",
     )
     ticks = range(0, len(centers), max(len(centers) // 4, 1))
-    ax.set_xticks(ticks, [f"{centers[i]:.0f}" for i in ticks])
-    ax.set_yticks(ticks, [f"{centers[i]:.0f}" for i in ticks])
+    ax.set_xticks(ticks, [f"{centers[i]:.1f}" for i in ticks])
+    ax.set_yticks(ticks, [f"{centers[i]:.1f}" for i in ticks])
     ax.set(xlabel="predicted angle (deg)", ylabel="true angle (deg)")
     ax.figure.colorbar(image, ax=ax, label="share of true class", shrink=0.8)
     return ax
