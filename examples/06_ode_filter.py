@@ -51,10 +51,10 @@ def pendulum(t, angle, speed, frequency):
 
 
 START = (jnp.array([1.0]), jnp.array([0.0]))
-GRID = np.linspace(0.0, 4.0, 61)
-TRUTH, FIRST_GUESS, NOISE = 1.0, 1.4, 0.1
-SCALES = np.geomspace(3e4, 3.0, 6)
-N_STEPS = 40
+GRID = np.linspace(0.0, 1.5, 41)
+TRUTH, FIRST_GUESS, NOISE = 1.0, 1.8, 0.1
+SCALES = np.geomspace(1e5, 1e1, 5)
+N_STEPS = 60
 
 
 def path(frequency, output_scale):
@@ -66,7 +66,7 @@ def path(frequency, output_scale):
 
 def fit(data, scales, n_steps):
     """Maximize the likelihood over the frequency, one output scale after the other."""
-    optimizer = optax.adam(0.01)
+    optimizer = optax.adam(0.02)
 
     @jax.jit
     def descend(frequency, scale):
@@ -93,10 +93,10 @@ def fit(data, scales, n_steps):
 def plot(data, landscape, tempered, plain, out):
     """Draw the data, the likelihood at three scales, and both fits."""
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
-    solution = path(tempered[-1], 3.0)
+    solution = path(tempered[-1], SCALES[-1])
     axes[0].plot(GRID, data, ".", color="0.5", label="data")
     axes[0].plot(GRID, solution.u, label="tempered fit")
-    axes[0].plot(GRID, path(plain[-1], 3.0).u, "--", label="plain fit")
+    axes[0].plot(GRID, path(plain[-1], SCALES[-1]).u, "--", label="plain fit")
     axes[0].set(xlabel="time (s)", ylabel="angle (rad)")
     for scale, values in landscape[1].items():
         axes[1].plot(landscape[0], values - values.max(), label=f"output scale {scale:.0g}")
@@ -127,7 +127,7 @@ def main():
     plain, plain_trace = fit(data, SCALES[-1:], N_STEPS * len(SCALES))
     print(f"true frequency {TRUTH}, tempered fit {tempered:.4f}, fit without tempering {plain:.4f}")
 
-    frequencies = jnp.linspace(0.6, 1.6, 120)
+    frequencies = jnp.linspace(0.5, 2.0, 120)
 
     @jax.jit
     def likelihoods(scale):
