@@ -119,9 +119,9 @@ def sweep(
     Raises
     ------
     ArgumentError
-        For names that ``predict`` does not take, arguments that it lacks, empty axes, axes of different lengths
-        with ``product=False``, a ``predict`` that cannot be traced or returns something other than arrays, and
-        a ``max_memory`` that one point passes.
+        For names that ``predict`` does not take, arguments that it lacks, empty axes, axes of different
+        lengths with ``product=False``, a ``predict`` that cannot be traced or returns something other than
+        arrays, and a ``max_memory`` that one point passes.
 
     Notes
     -----
@@ -136,7 +136,7 @@ def sweep(
     >>> from brainmass_delays import Connectome, HopfStep, Network, Simulator
     >>> from brainmass_delays.sweep import sweep
     >>> def predict(speed, k):
-    ...     net = Network(HopfStep(4, a=0.1, init_x=0.1), conn=Connectome.synthetic(4), speed=speed, k=k,
+    ...     net = Network(HopfStep(4, init_x=0.1), conn=Connectome.synthetic(4), speed=speed, k=k,
     ...                   coupled_var='x', max_delay=100 * u.ms)
     ...     run = Simulator(net, dt=0.5 * u.ms).run(10 * u.ms, monitors=['x'])
     ...     return {'x': run['x'][-1], 'status': run['status']}

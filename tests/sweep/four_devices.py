@@ -1,4 +1,4 @@
-"""Sweep over four devices and over one, and compare; in a process of its own, which counts its devices once."""
+"""Sweep over four devices and over one, and compare; a process counts its devices once."""
 
 import os
 
