@@ -27,7 +27,6 @@ NODES: dict[str, type[NeuralMass]] = {
 
 __all__ = [
     "NODES",
-    "NODES",
     "FitzHughNagumoStep",
     "Generic2dOscillatorStep",
     "HopfStep",

@@ -96,7 +96,7 @@ def test_mackey_glass_and_its_gradient_in_the_delay():
             max_steps=1500
         ).ys  # fmt: skip
 
-    assert abs(end(17.0) - 0.82906727588) < 1e-9  # jitcdde 1.8.3 at 1e-12 agrees, see the slow test
+    assert abs(end(17.0) - 0.82906727588) < 1e-9
     assert abs(end(17.0, 1e-6) - end(17.0)) < 1e-5
     difference = (end(17.0 + 1e-3) - end(17.0 - 1e-3)) / 2e-3
     np.testing.assert_allclose(jax.jit(jax.grad(end))(17.0), difference, rtol=1e-6)
