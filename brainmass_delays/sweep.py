@@ -54,7 +54,7 @@ class SweepResult(NamedTuple):
     >>> result.results.tolist(), result.status.tolist()
     ([[inf, 0.25], [inf, 0.5]], [[2, 0], [2, 0]])
     >>> result.failures()
-    ["a=1.0, b=0.0: a value became NaN or infinite", "a=2.0, b=0.0: a value became NaN or infinite"]
+    ['a=1.0, b=0.0: a value became NaN or infinite', 'a=2.0, b=0.0: a value became NaN or infinite']
     """
 
     axes: dict[str, Any]
