@@ -11,7 +11,7 @@ from .connectome import Connectome
 from .couplings import *  # noqa: F403
 from .couplings import __all__ as _couplings
 from .delays.prefetch import delay_index, prefetch, prefetch_delay
-from .fit import Fitter, FitResult, objectives
+from .fit import FitResult, Fitter, objectives
 from .network import Network
 from .nodes import *  # noqa: F403
 from .nodes import __all__ as _nodes
@@ -20,7 +20,8 @@ from .simulator import Simulator
 
 __version__ = "0.1.0"
 
-_LAZY = ("predictive", "spiking", "viz")  # imported when first used: they are large, and viz brings matplotlib
+# Imported when first used: they are large, and viz brings matplotlib.
+_LAZY = ("predictive", "spiking", "viz")
 
 __all__ = [
     "ArgumentError",

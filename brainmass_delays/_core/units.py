@@ -10,7 +10,8 @@ from .checks import ArgumentError
 def magnitude(where: str, value: Any, unit: u.Unit, *, plain: bool = True) -> Any:
     """Return the number of ``unit`` in ``value``.
 
-    A plain number is taken to be in ``unit`` already, or refused with ``plain=False``; another dimension is refused.
+    A plain number is taken to be in ``unit`` already, or refused with ``plain=False``; another dimension is
+    refused.
     """
     if isinstance(value, u.Quantity) and not value.is_unitless:
         if not u.have_same_dim(value, unit):

@@ -263,8 +263,8 @@ class DelayedRead(brainstate.graph.Node):
     def explain(self) -> str:
         """Say which delays leave their static bounds now, and the cure."""
         return (
-            f"{self.excess()}. Pass a larger max_delay (below a lower bound, a smaller min_delay), or bound the "
-            "Param by a transform such as SigmoidT."
+            f"{self.excess()}. Pass a larger max_delay (below a lower bound, a smaller min_delay), or bound "
+            "the Param by a transform such as SigmoidT."
         )
 
     def __call__(self, *args, **kwargs):
