@@ -97,7 +97,8 @@ def solve_filter(
         reported.
     clip : bool, optional
         Shorten steps to end on the checkpoints, instead of stepping over them and interpolating (then ``f``
-        is evaluated beyond the last one). Default: True without ``save_at``, else False.
+        is evaluated beyond the last one). Default: True without ``save_at``, else False; 'fixed-interval'
+        always clips.
     damp : float, default 0.0
         Standard deviation of noise added to the observation "the residual is zero".
     error_norm : {'scale_then_rms', 'rms_then_scale'}, default 'scale_then_rms'
@@ -166,6 +167,7 @@ def solve_filter(
     )  # fmt: skip
     equation = filter.equation
     strategy = _check_strategy(strategy, save_at)
+    clip = strategy == "fixed-interval" or (save_at is None if clip is None else clip)
     targets = _check_times(where, equation, t0, t1, save_at)
     rtol = checked_positive(f"{where}.rtol", rtol)
     atol = equation.state.magnitude(f"{where}.atol", checked_positive(f"{where}.atol", atol))
@@ -177,8 +179,9 @@ def solve_filter(
         controller=resolve_controller(controller, f"{where}.controller", safety=SAFETY),
         tolerance_norm=ERROR_NORMS[error_norm],
         per_unit_step=error_per_unit_step,
-        clip=save_at is None if clip is None else clip,
-        smoothing=strategy == "fixed-point" and save_at is not None,
+        clip=clip,
+        smoothing=strategy == "fixed-point"
+        and not (clip and save_at is None),  # else the end needs no way back
         slack=eps,
         shortest=4.0 * jnp.finfo(targets.dtype).eps * jnp.maximum(jnp.abs(equation.t0), jnp.abs(targets[-1])),
         max_steps=max_steps,
@@ -187,11 +190,11 @@ def solve_filter(
     state = adaptive.start(_first_step(f"{where}.dt0", filter, dt0, rtol, atol))
     if strategy == "fixed-interval":
         run = _replay(adaptive, state, targets[-1])
-    elif save_at is None:
+    elif save_at is None and clip:
         state = adaptive.advance(state, targets[-1])
         run = _run(Node(state.now.t, state.now.gaussian, None), state, state.accepted)
     else:
-        run = _stop_at(adaptive, state, targets)
+        run = _stop_at(adaptive, state, targets, only_last=save_at is None)
     return finish(where, filter, run, correct_underconfidence)
 
 
@@ -201,8 +204,8 @@ def _run(nodes: Node, state: State, accepted) -> Run:
     return Run(nodes.t, nodes.gaussian, nodes.kernel, accepted, rejected, state.surprise, state.status)
 
 
-def _stop_at(adaptive: AdaptiveFilter, state: State, targets: jax.Array) -> Run:
-    """Advance from checkpoint to checkpoint."""
+def _stop_at(adaptive: AdaptiveFilter, state: State, targets: jax.Array, *, only_last: bool) -> Run:
+    """Advance from checkpoint to checkpoint; report all of them, or the last one without its leading axis."""
 
     # Reverse mode keeps one state per checkpoint, and runs the attempts up to the next one again.
     @jax.checkpoint
@@ -211,6 +214,9 @@ def _stop_at(adaptive: AdaptiveFilter, state: State, targets: jax.Array) -> Run:
         return state, (node, state.accepted)
 
     state, (nodes, accepted) = jax.lax.scan(body, state, targets)
+    if only_last:
+        nodes, accepted = jax.tree.map(lambda rows: rows[-1], (nodes._replace(kernel=None), accepted))
+        return _run(nodes, state, accepted)
     # The first kernel leads back to t0, which is not reported unless it is a checkpoint itself.
     nodes = nodes._replace(kernel=jax.tree.map(lambda rows: rows[1:], nodes.kernel))
     return _run(nodes, state, accepted)
