@@ -17,6 +17,7 @@ from .nodes import *  # noqa: F403
 from .nodes import __all__ as _nodes
 from .noise import OUNoise, WhiteNoise
 from .simulator import Simulator
+from .sweep import SweepResult, sweep
 
 __version__ = "0.1.0"
 
@@ -33,12 +34,14 @@ __all__ = [
     "Param",
     "RunError",
     "Simulator",
+    "SweepResult",
     "WhiteNoise",
     "delay_index",
     "integrate",
     "objectives",
     "prefetch",
     "prefetch_delay",
+    "sweep",
     *_LAZY,
     *_couplings,
     *_nodes,
