@@ -172,6 +172,7 @@ def _solve(
     inputs_and_targets(activities, y, x, len(params[0]))
     check_network(params, activities, y, x)
     times = numbers["record_at"]
+    times = None if times is None else jnp.minimum(times, numbers["max_t1"])
     loop = resolve(while_loop, max_steps, "solve_inference.while_loop")
 
     def flow(_, z, data):
@@ -188,7 +189,7 @@ def _solve(
             tableau=METHODS[method],
             controller=resolve_controller(controller, "solve_inference.controller"),
             **tolerances(border, numbers["rtol"], numbers["atol"]),
-            targets=end[None] if times is None else jnp.append(border.time("record_at", times), end),
+            targets=end[None] if times is None else jnp.append(times, end),
             longest=jnp.inf,
             restart=False,
             span=end,
@@ -247,7 +248,7 @@ def _check_numbers(where, times, numbers):
     record_at, end = times["record_at"], times["max_t1"]
     if record_at is None or is_traced((record_at, end)):
         return
-    if np.max(record_at) > end or np.any(np.diff(record_at) < 0):
+    if np.max(record_at) > end * (1 + 1e-6) or np.any(np.diff(record_at) < 0):
         raise ArgumentError(
             f"{where}.record_at", f"must ascend and not pass max_t1 = {end}", np.max(record_at)
         )
