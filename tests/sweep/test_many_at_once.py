@@ -11,7 +11,7 @@ from brainmass_delays import HopfStep, Network, Simulator
 from brainmass_delays.noise import WhiteNoise
 
 WEIGHTS = np.array([[0.0, 0.3, 0.1], [0.5, 0.0, 0.0], [0.2, 0.4, 0.0]])
-LENGTHS = np.array([[0.0, 9.0, 12.5], [6.0, 0.0, 7.0], [8.0, 11.0, 0.0]])
+LENGTHS = np.array([[0.0, 9.3, 10.6], [6.3, 0.0, 7.2], [8.4, 9.7, 0.0]])
 
 
 def final_state(speed, weights=WEIGHTS, lengths=LENGTHS, **node):
