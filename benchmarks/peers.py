@@ -61,7 +61,7 @@ def network(case: Case, speed=None, full: bool = False, **options) -> bd.Network
     x, y = case.start
     node = bd.HopfStep(case.n_nodes, a=GROWTH, w=FREQUENCY, beta=1.0, init_x=x, init_y=y, method="heun")
     coupling, k = (UserPowerLaw, 1.0) if case.coupling == "powerlaw" else (case.coupling, GAIN)
-    weights = bd.Param(case.weights) if full else case.weights
+    weights = bd.Param(case.weights, fit=False) if full else case.weights
     return bd.Network(
         node,
         conn=weights,
