@@ -17,7 +17,7 @@ from .integrate.block_reads import MirroredReads, ScatteredReads
 from .integrate.blocks import BlockScan, block_scan
 from .network import Network
 
-UNROLL = 4  # steps per turn of the inner loop, whose overhead dominates small networks
+UNROLL = 1  # more steps per turn cost XLA minutes of compilation with four-stage methods
 LATENESS = (0, 1)  # a step's value is known at its end, its slope belongs to its start
 
 
@@ -280,7 +280,9 @@ class _PrefetchedRun:
         newest = self.plan.n_recent - 1 + s
         reads_short = self.short_lag is not None
         if reads_short and self.has_slopes:
-            recent[1] = _put(recent[1], _estimated_slope(recent, newest), newest)
+            known = jax.lax.dynamic_index_in_dim(recent[1], newest, axis=-1, keepdims=False)
+            slope = jnp.where(i == 0, known, _estimated_slope(recent, newest))  # history knows its own slope
+            recent[1] = _put(recent[1], slope, newest)
 
         def current(c):
             if reads_short and self.has_slopes and c > 0:

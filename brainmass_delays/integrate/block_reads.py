@@ -46,7 +46,7 @@ class ScatteredReads(NamedTuple):
             scatter_windows(t, self.sources, columns, s) for t, s in zip(tracks_bar, seen_bar, strict=True)
         )
 
-    def finish(self, adjoint, weights, starts, tracks, tracks_bar):
+    def finish(self, adjoint, weights, starts, tracks, tracks_bar, done):
         """Return the cotangents of the weights and the tracks."""
         return (), tracks_bar
 
@@ -115,17 +115,19 @@ class MirroredReads(NamedTuple):
         ]
         return self._mirror(adjoint, weights, starts, values, first)
 
-    def finish(self, adjoint, weights, starts, tracks, tracks_bar):
-        """Go on into the history, as far as the longest lag reaches; return the cotangents of weights and
-        tracks."""
-        m, width = self.block, self.origin + 1
+    def finish(self, adjoint, weights, starts, tracks, tracks_bar, done):
+        """Go on into what precedes step ``done``, as far as the longest lag reaches.
+
+        Return the cotangents of weights and tracks.
+        """
+        m, width = self.block, self.origin + 1 + done
         pasts = [jnp.pad(t[..., :width], [(0, 0)] * (t.ndim - 1) + [(m, 0)]) for t in tracks]
         n_blocks = jnp.minimum((jnp.max(-starts) + 2 + m) // m, -(-width // m))
 
         def step(b, state):
             adjoint, past_bars = state
-            first = -(b + 1) * m
-            columns = [m + width - late + first for late in self.lateness]
+            first = done - (b + 1) * m
+            columns = [m + self.origin + 1 - late + first for late in self.lateness]
             values = [
                 jax.lax.dynamic_slice_in_dim(p, c, m, axis=-1) for p, c in zip(pasts, columns, strict=True)
             ]

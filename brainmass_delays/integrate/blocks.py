@@ -274,7 +274,7 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
         tracks_bar = sizes.before(tuple(map(jnp.add, final_bar, tracks_bar)) if accumulates else final_bar)
         weights_bar = weights
         if reads is not None:
-            weights_bar, tracks_bar = reads.finish(adjoint, weights, starts, tracks, tracks_bar)
+            weights_bar, tracks_bar = reads.finish(adjoint, weights, starts, tracks, tracks_bar, sizes.done)
         return hoisted_bar, carry_bar, tracks_bar, xs_bar, weights_bar, None
 
     run.defvjp(run_forward, run_backward)
