@@ -280,8 +280,8 @@ class _PrefetchedRun:
         newest = self.plan.n_recent - 1 + s
         reads_short = self.short_lag is not None
         if reads_short and self.has_slopes:
-            known = jax.lax.dynamic_index_in_dim(recent[1], newest, axis=-1, keepdims=False)
-            slope = jnp.where(i == 0, known, _estimated_slope(recent, newest))  # history knows its own slope
+            at_kink = i + self.kink_age == 0  # the history knows its own slope
+            slope = jnp.where(at_kink, kink[0], _estimated_slope(recent, newest))
             recent[1] = _put(recent[1], slope, newest)
 
         def current(c):
