@@ -25,10 +25,10 @@ from brainmass_delays.spiking.localization import (
 SMALL = {"n_fibers": 4, "duration": 60 * u.ms}
 
 
-def small_network(n_fibers=4, mode="valid", **options):
+def small_network(n_fibers=4, n_hidden=6, mode="valid", **options):
     brainstate.random.seed(0)
     return LocalizationNetwork(
-        DelayLayer(2 * n_fibers, max_delay=10 * u.ms, mode=mode, **options), n_hidden=6
+        DelayLayer(2 * n_fibers, max_delay=10 * u.ms, mode=mode, **options), n_hidden=n_hidden
     )
 
 
@@ -141,12 +141,12 @@ def test_padding_a_short_trial_does_not_change_its_score(mode):
 
 
 def test_training_lowers_the_loss_and_moves_delays_inside_their_bounds(single_precision):
-    task = LocalizationTask(**SMALL)
-    trials, network = task.generate(256, seed=0), small_network()
+    task = LocalizationTask(n_fibers=20, duration=60 * u.ms)
+    trials, network = task.generate(256, seed=0), small_network(n_fibers=20, n_hidden=20)
     before = np.asarray(u.get_magnitude(network.delays.delay.value()))
     record = train(network, trials, task, n_epochs=12, batch_size=16, progress=False)
     after = np.asarray(u.get_magnitude(network.delays.delay.value()))
-    assert record.loss[-1] < 0.9 * record.loss[0]
+    assert record.loss[-1] < 0.75 * record.loss[0]
     assert np.all(before != after) and after.min() >= 0 and after.max() <= 10
 
 
