@@ -22,7 +22,7 @@ class PCLayer(brainstate.nn.Module):
     .. math::
 
         e(t) = z_\text{above}(t) - a f(z_\text{below}(t - d_f)) - s(z_\text{below}(t - d_f)), \qquad
-        \text{feedback}(t) = \big[J^T e\big](t - d_b)
+        \text{feedback}(t) = \big(J^T e\big)(t - d_b)
 
     Parameters
     ----------

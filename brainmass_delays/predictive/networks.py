@@ -26,7 +26,7 @@ class PCNetwork(brainstate.nn.Module):
 
     .. math::
 
-        \tau \dot z_l(t) = -e_l(t) + \big[J_{l+1}^T e_{l+1}\big](t - d_b), \qquad
+        \tau \dot z_l(t) = -e_l(t) + \big(J_{l+1}^T e_{l+1}\big)(t - d_b), \qquad
         e_l(t) = z_l(t) - f_l(z_{l-1}(t - d_f))
 
     Without delays this is the gradient flow of `pc_energy` per sample. The fixed point does not depend on
@@ -51,7 +51,9 @@ class PCNetwork(brainstate.nn.Module):
     interpolation : {'linear', 'cubic', 'nearest'}, default 'linear'
         How delayed values are read.
     method : {'heun', 'euler'}, default 'heun'
-        Order 2 or 1 in the step.
+        Order 2 or 1 in the step, for smooth histories. Linear reads add an error of order 2 that depends on
+        where a delay falls between two steps, so that halving the step need not quarter it; cubic
+        ones show the order of the method alone.
     loss_id, param_type, gamma
         As for `pc_energy`.
 

@@ -215,7 +215,7 @@ def critical_frequency(weight, tau=1.0):
     >>> import brainunit as u
     >>> from brainmass_delays.predictive import critical_frequency
     >>> print(round(float(critical_frequency(1.35, 17 * u.ms).to_decimal(u.Hz)), 1))
-    14.2
+    14.3
     """
     check_positive("critical_frequency.tau", getattr(tau, "mantissa", tau))
     w2, unstable = _squared_where_unstable(weight)
