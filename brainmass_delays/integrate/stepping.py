@@ -104,14 +104,20 @@ class Stepper:
 
     def end(self, t, h):
         """Return the end of an attempt of length ``h``: the next target, or half way there, if near."""
-        after = jnp.searchsorted(self.targets, t + self.resolution(t), side="right")
-        target = self.targets[jnp.minimum(after, len(self.targets) - 1)]
+        target = self._target_after(t)
         h = lax.stop_gradient(jnp.minimum(h, self.longest))
         left = lax.stop_gradient(target - t)
         lands = (h >= (1 - 1e-6) * left) | (left <= self.resolution(t))
         if len(self.targets) > 1:
             h = jnp.where(2 * h > left, 0.5 * left, h)
         return jnp.where(lands, target, t + h)
+
+    def _target_after(self, t):
+        """Return the first target that can be told from ``t``, or the last one."""
+        if len(self.targets) == 1:
+            return self.targets[0]
+        passed = jnp.sum(self.targets <= t + self.resolution(t))  # faster than a search in a loop
+        return self.targets[jnp.minimum(passed, len(self.targets) - 1)]
 
     @property
     def nodes(self) -> tuple:
