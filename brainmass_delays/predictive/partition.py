@@ -10,7 +10,7 @@ import numpy as np
 
 def is_array(leaf: Any) -> bool:
     """Tell whether ``leaf`` is a JAX or NumPy array."""
-    return isinstance(leaf, jax.Array | np.ndarray | np.generic)
+    return _is_array_type(type(leaf))
 
 
 def is_trainable(leaf: Any) -> bool:
@@ -46,15 +46,26 @@ def compile_over_arrays(function):
     @functools.wraps(function)
     def call(*args, **kwargs):
         leaves, treedef = jax.tree.flatten((args, kwargs))
-        found = [is_array(leaf) for leaf in leaves]
-        static = treedef, tuple(_ARRAY if array else leaf for leaf, array in zip(leaves, found, strict=True))
+        arrays, others = [], []
+        for leaf in leaves:
+            if is_array(leaf):
+                arrays.append(leaf)
+                leaf = _ARRAY
+            others.append(leaf)
+        static = treedef, tuple(others)
         try:
             hash(static)
         except TypeError:
             return function(*args, **kwargs)
-        return compiled(static, [leaf for leaf, array in zip(leaves, found, strict=True) if array])
+        return compiled(static, arrays)
 
     return call
+
+
+@functools.cache
+def _is_array_type(kind: type) -> bool:
+    """Tell whether ``kind`` is a type of arrays; the answer is kept, as asking JAX costs a microsecond."""
+    return issubclass(kind, jax.Array | jax.core.Tracer | np.ndarray | np.generic)
 
 
 class _ArrayPlace:
