@@ -15,7 +15,7 @@ import numpy as np
 
 from brainmass_delays.spiking import freeze_delays
 from brainmass_delays.spiking.localization import CONDITIONS, ideal_observer, run_condition, score
-from brainmass_delays.viz.spikes import plot_confusion, plot_delay_changes, plot_delays, plot_raster
+from brainmass_delays.viz import plot_confusion, plot_delay_changes, plot_delays, plot_raster
 
 COMPARED = {
     "weights fixed, random delays": "lightcoral",

@@ -26,7 +26,7 @@ def plot_raster(
     dt : float, default 1
         Step in ms.
     ax : Axes, optional
-        Where to draw; the current axes by default.
+        Where to draw; a new figure by default.
     color : str, default black
     groups : sequence of str, optional
         Names of equal blocks of channels, e.g. ``('left', 'right')``.
@@ -38,7 +38,7 @@ def plot_raster(
     Examples
     --------
     >>> import numpy as np
-    >>> from brainmass_delays.viz.spikes import plot_raster
+    >>> from brainmass_delays.viz import plot_raster
     >>> ax = plot_raster(np.eye(20), groups=('left', 'right'))
     >>> ax.get_xlabel()
     'time (ms)'
@@ -48,7 +48,7 @@ def plot_raster(
         raise ArgumentError(
             "plot_raster.spikes", "must have the shape (time, channel)", spikes.shape, "Choose one trial"
         )
-    ax = plt.gca() if ax is None else ax
+    ax = plt.subplots()[1] if ax is None else ax
     n_steps, n_channels = spikes.shape
     step, channel = np.nonzero(spikes)
     size = np.clip(2000 / max(n_channels, 1), 1.5, 60)
@@ -74,12 +74,12 @@ def plot_delays(before: np.ndarray, after: np.ndarray, max_delay: float, *, ax: 
     Examples
     --------
     >>> import numpy as np
-    >>> from brainmass_delays.viz.spikes import plot_delays
+    >>> from brainmass_delays.viz import plot_delays
     >>> ax = plot_delays(np.arange(10.), np.arange(10.) + 1, 12.)
     >>> ax.get_xlabel()
     'delay (ms)'
     """
-    ax = plt.gca() if ax is None else ax
+    ax = plt.subplots()[1] if ax is None else ax
     bins = np.linspace(0, max_delay, 26)
     ax.hist(np.ravel(before), bins, color="0.8", label="before")
     ax.hist(np.ravel(after), bins, histtype="step", color="tab:red", lw=1.5, label="after")
@@ -96,12 +96,12 @@ def plot_delay_changes(
     Examples
     --------
     >>> import numpy as np
-    >>> from brainmass_delays.viz.spikes import plot_delay_changes
+    >>> from brainmass_delays.viz import plot_delay_changes
     >>> ax = plot_delay_changes(np.arange(10.), np.arange(10.) + 1, 12.)
     >>> ax.get_ylabel()
     'delay after (ms)'
     """
-    ax = plt.gca() if ax is None else ax
+    ax = plt.subplots()[1] if ax is None else ax
     ax.plot([0, max_delay], [0, max_delay], color="0.7", lw=0.8)
     ax.plot(np.ravel(before), np.ravel(after), ".", ms=4, color="tab:red")
     margin = max_delay / 50
@@ -123,7 +123,7 @@ def plot_confusion(confusion: np.ndarray, centers: np.ndarray, *, ax: Axes | Non
     Examples
     --------
     >>> import numpy as np
-    >>> from brainmass_delays.viz.spikes import plot_confusion
+    >>> from brainmass_delays.viz import plot_confusion
     >>> ax = plot_confusion(np.eye(3), np.array([-60., 0., 60.]))
     >>> ax.get_xlabel()
     'predicted angle (deg)'
@@ -133,7 +133,7 @@ def plot_confusion(confusion: np.ndarray, centers: np.ndarray, *, ax: Axes | Non
         raise ArgumentError(
             "plot_confusion.confusion", f"must have the shape {(len(centers), len(centers))}", confusion.shape
         )
-    ax = plt.gca() if ax is None else ax
+    ax = plt.subplots()[1] if ax is None else ax
     image = ax.imshow(
         confusion / np.maximum(confusion.sum(1, keepdims=True), 1),
         vmin=0,
