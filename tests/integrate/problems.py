@@ -1,5 +1,6 @@
-"""Initial value problems of neuroscience and of the textbooks, with SciPy as an independent judge."""
+"""Initial value and delay problems of neuroscience and of the textbooks; SciPy is an independent judge."""
 
+from math import factorial
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -61,10 +62,43 @@ def jansen_rit(xp, t, u, p):
 
 
 PROBLEMS = {
-    "lotka_volterra": Problem(lotka_volterra, (20.0, 20.0), 5.0, (0.5, 0.05, 0.5, 0.05)),
+    "lotka_volterra": Problem(lotka_volterra, (20.0, 20.0), 10.0, (0.5, 0.05, 0.5, 0.05)),
     "van_der_pol_1": Problem(van_der_pol, (2.0, 0.0), 3.0, (1.0,)),
-    "van_der_pol_5": Problem(van_der_pol, (2.0, 0.0), 3.0, (5.0,)),
+    "van_der_pol_5": Problem(van_der_pol, (2.0, 0.0), 12.0, (5.0,)),
     "fitzhugh_nagumo": Problem(fitzhugh_nagumo, (-1.0, 1.0), 20.0, (0.5, 0.08)),
     "jansen_rit": Problem(jansen_rit, (0.0,) * 6, 0.2, (120.0,)),
     "forced_oscillator": Problem(forced_oscillator, (0.5, 0.0), 5.0, (2.0,)),
 }
+
+
+TIGHT = {"rtol": 1e-11, "atol": 1e-11}
+
+
+def decay(t, y, delayed, args):
+    return -delayed
+
+
+def method_of_steps(t, delay=1.0):
+    """Solve x' = -x(t - delay), history 1, by its polynomial on each interval."""
+    n = int(np.floor(t / delay)) + 1
+    return sum((-1) ** k * (t - (k - 1) * delay) ** k / factorial(k) for k in range(n + 1))
+
+
+def mackey_glass(t, y, delayed, args):
+    return 0.2 * delayed / (1 + delayed**10) - 0.1 * y
+
+
+def delayed_logistic(t, y, delayed, args):
+    return 1.4 * y * (1 - delayed)
+
+
+def directed_graph():
+    """A weighted, directed graph of four nodes, a delay on each edge; weights[i, j] is from j to i."""
+    rng = np.random.default_rng(3)
+    return rng.normal(size=(4, 4)) * (1 - np.eye(4)), rng.uniform(0.4, 1.9, size=(4, 4)) * (1 - np.eye(4))
+
+
+def network_slope(t, x, delayed, args):
+    """Four driven, leaky nodes on that graph; ``delayed[target, source]``."""
+    weights, _ = directed_graph()
+    return -x + (weights * delayed).sum(1) + jnp.cos(t + jnp.arange(4))
