@@ -1,20 +1,24 @@
 """Compare the adaptive solvers with diffrax in one run, and measure the memory of the loops.
 
-Run ``python benchmarks/solvers.py``; the tables go to stdout as Markdown. Times are the fastest of
-interleaved repetitions, so that the ratios hold on a machine that others use.
+    python benchmarks/solvers.py [--quick] [--problem NAME]
+
+The tables go to stdout as Markdown. Calls take turns and the fastest of each is shown beside the median of the
+ratios of neighboring calls, so that the ratios hold on a machine that others use.
 """
 
+import argparse
 import time
+from importlib.metadata import version
 
 import brainstate
 import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
+from timing import table
 
 from brainmass_delays.integrate import solve_dde, solve_ode, while_loop
 
-REPETITIONS = 25
 MAX_STEPS = 4096
 METHODS = {"dopri5": diffrax.Dopri5, "tsit5": diffrax.Tsit5}
 
@@ -37,15 +41,39 @@ def ring(t, y, p):
     return jnp.concatenate([growth * x - 3.0 * y + coupling, growth * y + 3.0 * x])
 
 
+def fitzhugh_nagumo(t, y, p):
+    """An excitable cell, here firing."""
+    return jnp.array([y[0] - y[0] ** 3 / 3 - y[1] + p, 0.08 * (y[0] + 0.7 - 0.8 * y[1])])
+
+
+def jansen_rit(t, y, p):
+    """A cortical column, time in seconds; p scales its input."""
+
+    def rate(v):
+        return 5.0 / (1 + jnp.exp(0.56 * (6.0 - v)))
+
+    pulse = 3.25 * 100 * rate(y[1] - y[2])
+    excitation = 3.25 * 100 * (240 * p + 108.0 * rate(135.0 * y[0]))
+    inhibition = 22 * 50 * 33.75 * rate(33.75 * y[0])
+    fast, slow = jnp.array([pulse, excitation]), inhibition
+    return jnp.concatenate([
+        y[3:], fast - 200 * y[3:5] - 1e4 * y[:2], (slow - 100 * y[5] - 2500 * y[2])[None]
+    ])  # fmt: skip
+
+
 PROBLEMS = {
     "Lotka-Volterra": (lotka_volterra, lambda: jnp.array([20.0, 20.0]), 10.0),
     "van der Pol": (van_der_pol, lambda: jnp.array([2.0, 0.0]), 10.0),
+    "FitzHugh-Nagumo": (fitzhugh_nagumo, lambda: jnp.array([-1.0, 1.0]), 40.0),
+    "Jansen-Rit": (jansen_rit, lambda: jnp.zeros(6), 0.5),
     "50 Hopf nodes": (ring, lambda: 0.3 * jnp.cos(jnp.arange(100.0)), 10.0),
 }
 CASES = [
     ("Lotka-Volterra", "dopri5", 1e-6),
-    ("50 Hopf nodes", "tsit5", 1e-6),
     ("van der Pol", "tsit5", 1e-9),
+    ("FitzHugh-Nagumo", "dopri5", 1e-6),
+    ("Jansen-Rit", "dopri5", 1e-6),
+    ("50 Hopf nodes", "tsit5", 1e-6),
 ]
 
 
@@ -85,29 +113,28 @@ def compile_seconds(function, *args):
     return compiled, time.perf_counter() - start
 
 
-def interleaved_minima(functions, *args):
-    """Return the shortest run time of each function, in microseconds, their calls taking turns."""
+def interleaved(functions, *args, repetitions):
+    """Return the run times ``(repetition, function)`` in microseconds, the calls of the functions taking turns."""
     times = []
-    for _ in range(REPETITIONS):
+    for _ in range(repetitions):
         row = []
         for function in functions:
             start = time.perf_counter()
             jax.block_until_ready(function(*args))
             row.append(time.perf_counter() - start)
         times.append(row)
-    return 1e6 * np.min(times, axis=0)
+    return 1e6 * np.array(times)
 
 
-def compare_with_diffrax():
+def compare_with_diffrax(cases, repetitions):
     """Print run time, compile time and evaluations of value and gradient beside those of diffrax."""
-    print("\n## solve_ode and diffrax 0.7.2, float64, integral control\n")
+    print(f"\n### solve_ode and diffrax {version('diffrax')}, float64, integral control\n")
     columns = ["problem", "method", "tolerance", "evaluations", "forward us", "gradient us"]
-    print("| " + " | ".join([*columns, "compile forward s", "compile gradient s"]) + " |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name, method, tolerance in CASES:
+    rows = []
+    for name, method, tolerance in cases:
         f, y0, t1 = PROBLEMS[name]
         args = jnp.asarray(0.5), y0()
-        cells = []
+        cells, compiling, results = [], [], []
         for loop in ("lax", "checkpointed"):
             functions, seconds = [], []
             for solver in (ours, peer):
@@ -116,13 +143,16 @@ def compare_with_diffrax():
                 compiled, spent = compile_seconds(wanted, *args)
                 functions.append(compiled)
                 seconds.append(spent)
-            cells.append((interleaved_minima(functions, *args), seconds, [g(*args) for g in functions]))
-        (forward, compile_f, values), (gradient, compile_g, grads) = cells
-        agree = np.allclose(grads[0][1][1], grads[1][1][1], rtol=1e3 * tolerance, atol=1e3 * tolerance)
-        evaluations = [int(value[1]) for value in values]
-        row = [evaluations, forward, gradient, compile_f, compile_g]
-        print(f"| {name} | {method} | {tolerance:g} | " + " | ".join(map(ratio, row)) + " |"
-              + ("" if agree else " gradients differ!"), flush=True)  # fmt: skip
+            results.append([g(*args) for g in functions])  # also the first run, which is not timed
+            cells.append(run_times(interleaved(functions, *args, repetitions=repetitions)))
+            compiling.append(ratio(seconds))
+        gradients = [result[1][1] for result in results[1]]
+        agree = np.allclose(*gradients, rtol=1e3 * tolerance, atol=1e3 * tolerance)
+        evaluations = ratio([int(value[1]) for value in results[0]])
+        rows.append([name, method, f"{tolerance:g}", evaluations, *cells, *compiling, "yes" if agree else "NO"])
+    print(table([*columns, "compile forward s", "compile gradient s", "gradients agree"], rows), flush=True)
+    print("\nours / diffrax = ratio; run times: the fastest, and in brackets the median of the ratios of runs "
+          "that followed each other.")  # fmt: skip
 
 
 def ratio(pair):
@@ -132,13 +162,17 @@ def ratio(pair):
     return f"{mine:{digits}} / {other:{digits}} = {mine / other:.2f}"
 
 
-def measure_loop_memory():
+def run_times(times):
+    """Show the fastest runs, their ratio, and the median of the ratios within a repetition."""
+    return f"{ratio(times.min(0))} [{np.median(times[:, 0] / times[:, 1]):.2f}]"
+
+
+def measure_loop_memory(bounds, repetitions):
     """Print the temporary memory of value and gradient of a loop of 30 steps, by kind and bound."""
-    print("\n## Temporary memory of a gradient: 30 steps, a state of 1000 numbers (8 kB)\n")
+    print("\n### Temporary memory of a gradient: 30 steps, a state of 1000 numbers (8 kB)\n")
     columns = ["max_steps", "bounded kB", "checkpointed kB", "checkpointed kB / sqrt(max_steps)"]
-    print("| " + " | ".join([*columns, "bounded us", "checkpointed us"]) + " |")
-    print("|---|---|---|---|---|---|")
-    for max_steps in (64, 256, 1024, 4096, 16384, 65536):
+    rows = []
+    for max_steps in bounds:
         sizes, functions = [], []
         for kind in ("bounded", "checkpointed"):
 
@@ -151,41 +185,45 @@ def measure_loop_memory():
             compiled, _ = compile_seconds(jax.value_and_grad(loss), jnp.ones(1000))
             sizes.append(compiled.memory_analysis().temp_size_in_bytes / 1e3)
             functions.append(compiled)
-        times = interleaved_minima(functions, jnp.ones(1000))
-        print(f"| {max_steps} | {sizes[0]:.0f} | {sizes[1]:.0f} | {sizes[1] / max_steps**0.5:.1f} "
-              f"| {times[0]:.0f} | {times[1]:.0f} |", flush=True)  # fmt: skip
+        times = interleaved(functions, jnp.ones(1000), repetitions=repetitions).min(0)
+        rows.append([max_steps, *(f"{size:.0f}" for size in sizes), f"{sizes[1] / max_steps**0.5:.1f}",
+                     *(f"{t:.0f}" for t in times)])  # fmt: skip
+    print(table([*columns, "bounded us", "checkpointed us"], rows), flush=True)
 
 
-def measure_delay_equations():
-    """Print cost and work of delay equations, for which diffrax has no solver."""
-    print("\n## solve_dde: Mackey-Glass to t = 300, and a network of delayed edges\n")
-    print("| problem | tolerance | accepted | evaluations | forward ms | gradient in the delays ms |")
-    print("|---|---|---|---|---|---|")
+def mackey_glass(delay, tolerance, loop):
+    """Solve the Mackey-Glass equation to t = 300."""
 
-    def mackey_glass(delay, tolerance, loop):
-        def f(t, y, delayed, args):
-            return 0.2 * delayed / (1 + delayed**10) - 0.1 * y
+    def f(t, y, delayed, args):
+        return 0.2 * delayed / (1 + delayed**10) - 0.1 * y
 
-        return solve_dde(f, 1.2, 0.0, 300.0, delay, rtol=tolerance, atol=tolerance, while_loop=loop)
+    return solve_dde(f, 1.2, 0.0, 300.0, delay, rtol=tolerance, atol=tolerance, while_loop=loop)
 
+
+def hopf_network(delays, tolerance, loop):
+    """Solve 84 Hopf nodes, all coupled, a delay on each edge."""
     weights = jnp.asarray(np.random.default_rng(0).uniform(size=(84, 84)) / 84)
 
-    def network(delay, tolerance, loop):
-        def f(t, y, delayed, args):
-            x, y = y
-            growth = 0.1 - x**2 - y**2
-            return growth * x - 3.0 * y + (weights * (delayed - x[:, None])).sum(1), growth * y + 3.0 * x
+    def f(t, y, delayed, args):
+        x, y = y
+        growth = 0.1 - x**2 - y**2
+        return growth * x - 3.0 * y + (weights * (delayed - x[:, None])).sum(1), growth * y + 3.0 * x
 
-        history = (0.3 * jnp.cos(jnp.arange(84.0)), 0.3 * jnp.sin(jnp.arange(84.0)))
-        return solve_dde(f, history, 0.0, 20.0, delay, coupled=lambda u: u[0], rtol=tolerance, atol=tolerance,
-                         while_loop=loop, max_steps=1024)  # fmt: skip
+    history = (0.3 * jnp.cos(jnp.arange(84.0)), 0.3 * jnp.sin(jnp.arange(84.0)))
+    return solve_dde(f, history, 0.0, 20.0, delays, coupled=lambda u: u[0], rtol=tolerance, atol=tolerance,
+                     while_loop=loop, max_steps=1024)  # fmt: skip
 
+
+def measure_delay_equations(tolerances, repetitions):
+    """Print cost and work of delay equations, for which diffrax has no solver."""
+    print("\n### solve_dde: Mackey-Glass to t = 300, and a network of delayed edges\n")
     lengths = jnp.asarray(np.random.default_rng(1).uniform(0.3, 2.0, size=(84, 84)))
+    rows = []
     for name, solve, delay in (
         ("Mackey-Glass", mackey_glass, jnp.asarray(17.0)),
-        ("84 Hopf nodes", network, lengths),
+        ("84 Hopf nodes", hopf_network, lengths),
     ):
-        for tolerance in (1e-4, 1e-8):
+        for tolerance in tolerances:
 
             def loss(delay, loop, solve=solve, tolerance=tolerance):
                 solution = solve(delay, tolerance, loop)
@@ -195,13 +233,21 @@ def measure_delay_equations():
             gradient = jax.jit(jax.grad(lambda delay, loss=loss: loss(delay, "checkpointed")[0]))
             statistics = forward(delay)[1]
             gradient(delay)
-            times = interleaved_minima([forward, gradient], delay) / 1e3
-            print(f"| {name} | {tolerance:g} | {statistics.accepted} | {statistics.evaluations} "
-                  f"| {times[0]:.2f} | {times[1]:.2f} |", flush=True)  # fmt: skip
+            times = interleaved([forward, gradient], delay, repetitions=repetitions).min(0) / 1e3
+            rows.append([name, f"{tolerance:g}", statistics.accepted, statistics.evaluations,
+                         *(f"{t:.2f}" for t in times)])  # fmt: skip
+    columns = ["problem", "tolerance", "accepted", "evaluations", "forward ms", "gradient in the delays ms"]
+    print(table(columns, rows), flush=True)
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few repetitions, small loops, loose tolerance")
+    parser.add_argument("--problem", choices=PROBLEMS, help="compare with diffrax on this problem only")
+    options = parser.parse_args()
     brainstate.environ.set(precision=64)
-    compare_with_diffrax()
-    measure_loop_memory()
-    measure_delay_equations()
+    repetitions = 5 if options.quick else 25
+    compare_with_diffrax([case for case in CASES if options.problem in (None, case[0])], repetitions)
+    if options.problem is None:
+        measure_loop_memory((64, 1024) if options.quick else (64, 256, 1024, 4096, 16384, 65536), repetitions)
+        measure_delay_equations((1e-4,) if options.quick else (1e-4, 1e-8), repetitions)
