@@ -8,6 +8,7 @@ pass replays one stride at a time.
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -33,25 +34,108 @@ def checkpointed_tape_loop(cond, body, plan, init, tape, *, max_steps):
     init = jax.tree.map(lambda x: lax.convert_element_type(x, jnp.result_type(x)), init)  # never weakly typed
     values = jax.eval_shape(lambda state, tape: read(tape, plan(state, tape)), init, tape)
     hoisted = _hoist(cond, init), _hoist(plan, init, tape), _hoist(body, init, values)
-    (cond, plan, body), consts = zip(*hoisted, strict=True)
-    slots, longest_stride = store_size(max_steps)
+    functions, consts = zip(*hoisted, strict=True)
+    loop = _TapeLoop(*functions, max_steps)
+    run = jax.custom_vjp(loop.run)
+    run.defvjp(loop.run_and_store, loop.transpose, symbolic_zeros=True)
+    return run(consts, init, tape)
 
-    def running(consts, n, state):
-        return any_lane(cond(consts[0], state)) & (n < max_steps)
 
-    def step(consts, state, tape):
-        active = lane(cond(consts[0], state))
-        new, rows, slot = body(consts[2], state, read(tape, plan(consts[1], state, tape)))
+@dataclass(frozen=True)
+class _TapeLoop:
+    """Run a tape loop forward and backward; every function takes what it closed over as first argument.
+
+    ``consts`` holds these first arguments of ``cond``, ``plan`` and ``body``; ``parameters`` those that
+    carry a derivative.
+    """
+
+    cond: Callable
+    plan: Callable
+    body: Callable
+    max_steps: int
+
+    def run(self, consts, init, tape):
+        """Return the last state and the filled tape."""
+        carry = lax.while_loop(
+            lambda carry: self._running(consts, *carry[:2]),
+            lambda carry: (carry[0] + 1, *self._step(consts, *carry[1:])),
+            (0, init, tape),
+        )
+        return carry[1:]
+
+    def run_and_store(self, consts, init, tape):
+        """Do the same and keep every ``stride``-th state."""
+        parameters = jax.tree.map(lambda x: _inexact(x.value) if x.perturbed else None, consts)
+        consts, init, tape = jax.tree.map(lambda x: x.value, (consts, init, tape))
+        slots, _ = store_size(self.max_steps)
+
+        def store_and_step(carry):
+            n, state, tape, stride, store = carry
+            stride = jnp.where(n >= slots * stride, 2 * stride, stride)
+            slot = jnp.where(n % stride == 0, n % slots, slots)  # the extra slot takes what is not kept
+            store = write(store, slot, state)
+            return n + 1, *self._step(consts, state, tape), stride, store
+
+        n, state, tape, stride, store = lax.while_loop(
+            lambda carry: self._running(consts, *carry[:2]),
+            store_and_step,
+            (0, init, tape, 1, blank(init, slots + 1)),
+        )
+        return (state, tape), (parameters, consts, store, tape, n, stride)
+
+    def transpose(self, residuals, cotangents):
+        """Pull cotangents back through the steps taken, one stride after the other."""
+        parameters, consts, store, tape, n, stride = residuals
+        slots, longest_stride = store_size(self.max_steps)
+        first_state = jax.tree.map(lambda x: x[0], store)
+
+        def stride_transposed(carry):
+            end, states, *cts = carry
+            start = (end - 1) // stride * stride
+            states = self._replay(consts, store, tape, start, end, start % slots, states)
+
+            def step_transposed(carry):
+                k, *cts = carry
+                state = jax.tree.map(lambda x: x[k - start], states)
+                return k - 1, *self._step_transposed(parameters, consts, state, tape, *cts)
+
+            _, *cts = lax.while_loop(lambda carry: carry[0] >= start, step_transposed, (end - 1, *cts))
+            return start, states, *cts
+
+        ct_state, ct_tape = _dense(cotangents, (first_state, tape))
+        carry = n, blank(first_state, longest_stride), ct_state, ct_tape, _zeros(parameters)
+        *_, ct_state, ct_tape, ct_consts = lax.while_loop(
+            lambda carry: carry[0] > 0, stride_transposed, carry
+        )
+        return ct_consts, ct_state, ct_tape
+
+    def _replay(self, consts, store, tape, start, end, slot, states):
+        """Write the states of the steps from ``start`` to ``end``, from the one stored in ``slot`` on."""
+
+        def step(carry):
+            k, states, state = carry
+            return k + 1, write(states, k - start, state), self._step(consts, state, tape)[0]
+
+        first = jax.tree.map(lambda x: x[slot], store)
+        k, states, state = lax.while_loop(lambda carry: carry[0] < end - 1, step, (start, states, first))
+        return write(states, k - start, state)
+
+    def _running(self, consts, n, state):
+        return any_lane(self.cond(consts[0], state)) & (n < self.max_steps)
+
+    def _step(self, consts, state, tape):
+        active = lane(self.cond(consts[0], state))
+        new, rows, slot = self.body(consts[2], state, read(tape, self.plan(consts[1], state, tape)))
         return select(active, new, state), write(tape, slot, rows, active)
 
-    def step_transposed(parameters, consts, state, tape, ct_state, ct_tape, ct_parameters):
-        active = lane(cond(consts[0], state))
-        index = plan(consts[1], state, tape)
+    def _step_transposed(self, parameters, consts, state, tape, ct_state, ct_tape, ct_parameters):
+        active = lane(self.cond(consts[0], state))
+        index = self.plan(consts[1], state, tape)
         values = read(tape, index)
 
         def outputs(parameters, state_part, values_part):
             inputs = _merge(parameters, consts)[2], _merge(state_part, state), _merge(values_part, values)
-            new, rows, slot = body(*inputs)
+            new, rows, slot = self.body(*inputs)
             return (_inexact(new), _inexact(rows)), slot
 
         _, pull, slot = jax.vjp(outputs, parameters, _inexact(state), _inexact(values), has_aux=True)
@@ -61,69 +145,6 @@ def checkpointed_tape_loop(cond, body, plan, init, tape, *, max_steps):
         ct_tape = add(ct_tape, index, select(active, d_values, _zeros(d_values)))
         d_parameters = select(active, d_parameters, _zeros(d_parameters))
         return select(active, d_state, ct_state), ct_tape, jax.tree.map(jnp.add, ct_parameters, d_parameters)
-
-    @jax.custom_vjp
-    def run(consts, init, tape):
-        carry = lax.while_loop(
-            lambda carry: running(consts, *carry[:2]),
-            lambda carry: (carry[0] + 1, *step(consts, *carry[1:])),
-            (0, init, tape),
-        )
-        return carry[1:]
-
-    def forward(consts, init, tape):
-        parameters = jax.tree.map(lambda x: _inexact(x.value) if x.perturbed else None, consts)
-        consts, init, tape = jax.tree.map(lambda x: x.value, (consts, init, tape))
-
-        def store_and_step(carry):
-            n, state, tape, stride, store = carry
-            stride = jnp.where(n >= slots * stride, 2 * stride, stride)
-            slot = jnp.where(n % stride == 0, n % slots, slots)  # the extra slot takes what is not kept
-            store = write(store, slot, state)
-            return n + 1, *step(consts, state, tape), stride, store
-
-        n, state, tape, stride, store = lax.while_loop(
-            lambda carry: running(consts, *carry[:2]),
-            store_and_step,
-            (0, init, tape, 1, blank(init, slots + 1)),
-        )
-        return (state, tape), (parameters, consts, store, tape, n, stride)
-
-    def backward(residuals, cotangents):
-        parameters, consts, store, tape, n, stride = residuals
-        first_state = jax.tree.map(lambda x: x[0], store)
-
-        def segment_transposed(carry):
-            end, states, *cts = carry
-            start = (end - 1) // stride * stride
-
-            def replay(carry):
-                k, states, state = carry
-                return k + 1, write(states, k - start, state), step(consts, state, tape)[0]
-
-            def transpose(carry):
-                k, *cts = carry
-                state = jax.tree.map(lambda x: x[k - start], states)
-                return k - 1, *step_transposed(parameters, consts, state, tape, *cts)
-
-            kept = jax.tree.map(lambda x: x[start % slots], store)
-            k, states, state = lax.while_loop(lambda carry: carry[0] < end - 1, replay, (start, states, kept))
-            states = write(states, k - start, state)
-            return (
-                start,
-                states,
-                *lax.while_loop(lambda carry: carry[0] >= start, transpose, (end - 1, *cts))[1:],
-            )
-
-        ct_state, ct_tape = _dense(cotangents, (first_state, tape))
-        carry = n, blank(first_state, longest_stride), ct_state, ct_tape, _zeros(parameters)
-        *_, ct_state, ct_tape, ct_consts = lax.while_loop(
-            lambda carry: carry[0] > 0, segment_transposed, carry
-        )
-        return ct_consts, ct_state, ct_tape
-
-    run.defvjp(forward, backward, symbolic_zeros=True)
-    return run(consts, init, tape)
 
 
 def store_size(max_steps: int) -> tuple[int, int]:

@@ -5,6 +5,8 @@ References
 .. [1] G. Söderlind. Digital filters in adaptive time-stepping. ACM Trans. Math. Softw. 29 (2003) 1-26.
 .. [2] C. A. Kennedy, M. H. Carpenter. Additive Runge-Kutta schemes for convection-diffusion-reaction
    equations. Appl. Numer. Math. 44 (2003) 139-181.
+.. [3] E. Hairer, S. P. Nørsett, G. Wanner. Solving Ordinary Differential Equations I. Springer, 1993.
+   Section II.4.
 """
 
 from dataclasses import dataclass, replace
@@ -57,9 +59,7 @@ class Controller:
         if p or d:
             factor *= memory[0] ** (-p - 2 * d) * memory[1] ** d
         factor = jnp.where(jnp.isnan(factor), self.shortest, jnp.clip(factor, self.shortest, self.longest))
-        largest = self.longest ** (
-            1 / max(i, 0.1)
-        )  # an error of zero must not stay in the memory as infinity
+        largest = self.longest ** (1 / max(i, 0.1))  # an error of zero must not be remembered as infinity
         remembered = jnp.stack([jnp.minimum(power, largest), memory[0]])
         return factor, jnp.where(power >= 1, remembered, memory)
 
@@ -82,3 +82,21 @@ def scaled_norm(error, before, after, rtol, atol):
     """Return the root mean square of ``error / (atol + rtol * max(|before|, |after|))``."""
     scale = atol + rtol * jnp.maximum(jnp.abs(before), jnp.abs(after))
     return jnp.sqrt(jnp.mean((jnp.abs(error) / scale) ** 2))
+
+
+def starting_step(flow, t0, y0, slope, norm, *, power, fallback, longest=jnp.inf):
+    """Guess a first step at which an explicit Euler step errs by a hundredth of the tolerance [3]_.
+
+    ``norm`` measures states and slopes in tolerances, ``power`` is the inverse order of the error, and
+    ``fallback`` the step for a state or slope of size 0.
+    """
+    size, speed = norm(y0), norm(slope)
+    moving = (size > 1e-5) & (speed > 1e-5)
+    trial = jnp.where(moving, 0.01 * size / jnp.where(moving, speed, 1.0), fallback)
+    trial = jnp.minimum(trial, longest)
+    bend = norm(flow(t0 + trial, y0 + trial * slope) - slope) / trial
+    steepest = jnp.maximum(speed, bend)
+    flat = steepest <= 1e-15
+    step = (0.01 / jnp.where(flat, 1.0, steepest)) ** power
+    step = jnp.minimum(100 * trial, jnp.where(flat, jnp.maximum(fallback, 1e-3 * trial), step))
+    return jnp.where(jnp.isfinite(step) & (step > 0), step, fallback)

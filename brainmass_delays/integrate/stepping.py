@@ -3,11 +3,6 @@
 Step sizes are constants of differentiation, except that a step which lands on a target (a breakpoint, the
 end) follows that target: the gradient is the exact derivative of the steps taken, on a grid that moves with
 its targets.
-
-References
-----------
-.. [1] E. Hairer, S. P. Nørsett, G. Wanner. Solving Ordinary Differential Equations I. Springer, 1993. Section
-II.4.
 """
 
 from collections.abc import Callable
@@ -19,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from .._core.status import MAX_STEPS_REACHED, NOT_FINITE, OK, STEP_UNDERFLOW, flag
-from .control import Controller, scaled_norm
+from .control import Controller, scaled_norm, starting_step
 from .events import Watch, crossing, start_watch, watch
 from .loops import tape_loop
 from .solution import Pieces
@@ -85,22 +80,18 @@ class Stepper:
         return State(t0, end, y0, slope, memory, zero, zero, flag(False, OK)), 1 + (dt0 is None)
 
     def first_step(self, t0, y0, slope, delayed):
-        """Guess a first step at which an explicit Euler step errs by a hundredth of the tolerance [1]_."""
+        """Guess the first step; the past stands still over it."""
         t0, y0, slope, delayed = lax.stop_gradient((t0, y0, slope, delayed))
-
-        def size(x):
-            return scaled_norm(x, y0, y0, self.rtol, self.atol)
-
-        tiny = 1e-6 * self.span
-        d0, d1 = size(y0), size(slope)
-        h0 = jnp.where((d0 > 1e-5) & (d1 > 1e-5), 0.01 * d0 / jnp.where(d1 > 0, d1, 1.0), tiny)
-        h0 = jnp.minimum(h0, self.longest)
-        d2 = size(self.rhs(t0 + h0, y0 + h0 * slope, delayed) - slope) / h0
-        steepest = jnp.maximum(d1, d2)
-        h1 = (0.01 / jnp.maximum(steepest, 1e-15)) ** (1 / self.tableau.order)
-        h1 = jnp.where(steepest > 1e-15, h1, jnp.maximum(tiny, 1e-3 * h0))
-        h = jnp.minimum(100 * h0, h1)
-        return jnp.where(jnp.isfinite(h) & (h > 0), h, tiny)
+        return starting_step(
+            lambda t, y: self.rhs(t, y, delayed),
+            t0,
+            y0,
+            slope,
+            lambda x: scaled_norm(x, y0, y0, self.rtol, self.atol),
+            power=1 / self.tableau.order,
+            fallback=1e-6 * self.span,
+            longest=self.longest,
+        )
 
     def end(self, t, h):
         """Return the end of an attempt of length ``h``: the next target, or half way there, if near."""

@@ -10,7 +10,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from ..control import scaled_norm
+from ..control import scaled_norm, starting_step
 from .coordinates import Equation
 
 SAFETY = 0.95
@@ -53,22 +53,16 @@ def _ratio_rule(equation: Equation, rtol, atol, order: int):
 
 
 def _hairer_rule(equation: Equation, rtol, atol, order: int):
-    """Estimate the second derivative by one Euler step (Hairer, Nørsett and Wanner, Solving ODEs I, II.4)."""
+    """Compare an Euler step with the slope at its end (see `starting_step`)."""
     state, t0 = equation.initial, equation.t0
     scale = atol + rtol * jnp.abs(state[0])
 
     def flow(t, state):
         return jnp.concatenate([state[1:], equation.field(t, state)[None]])
 
-    slope = flow(t0, state)
-    size, speed = _rms(state / scale), _rms(slope / scale)
-    small = (size < 1e-5) | (speed < 1e-5)
-    trial = jnp.where(small, 1e-6, 0.01 * size / jnp.where(small, 1.0, speed))
-    bend = _rms((flow(t0 + trial, state + trial * slope) - slope) / scale) / trial
-    largest = jnp.maximum(speed, bend)
-    flat = largest <= 1e-15
-    steep = (0.01 / jnp.where(flat, 1.0, largest)) ** (1.0 / (order + 1))
-    return jnp.minimum(100.0 * trial, jnp.where(flat, jnp.maximum(1e-6, 1e-3 * trial), steep))
+    return starting_step(
+        flow, t0, state, flow(t0, state), lambda x: _rms(x / scale), power=1 / (order + 1), fallback=1e-6
+    )
 
 
 INITIAL_STEPS = {"ratio": _ratio_rule, "hairer": _hairer_rule}

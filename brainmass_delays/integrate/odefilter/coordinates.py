@@ -5,10 +5,10 @@ from collections.abc import Callable
 import brainunit as u
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 
 from ..._core.checks import ArgumentError, check_count
 from ..._core.units import magnitude
+from ..border import Border
 
 
 def _is_quantity(leaf) -> bool:
@@ -24,19 +24,14 @@ class Coordinates:
     """Turn states and their derivatives into vectors of ``d`` numbers and back."""
 
     def __init__(self, where: str, example, time_unit: u.Unit | None):
-        leaves = jax.tree.leaves(example, is_leaf=_is_quantity)
-        if not leaves:
-            raise ArgumentError(f"{where}.u0", "must have at least one array")
-        units = {u.get_unit(leaf) for leaf in leaves}
+        plain = jax.tree.map(u.get_magnitude, example, is_leaf=_is_quantity)
+        self._border, _ = Border.of(where, plain, 0.0)
+        units = {u.get_unit(leaf) for leaf in jax.tree.leaves(example, is_leaf=_is_quantity)}
         if len(units) > 1:
             raise ArgumentError(f"{where}.u0", "must have one unit, as its entries share one variance",
                                 ", ".join(map(str, units)), "Divide each entry by its scale")  # fmt: skip
         self.unit, self.time_unit = units.pop(), time_unit
-        plain = jax.tree.map(lambda leaf: jnp.asarray(u.get_magnitude(leaf)), example, is_leaf=_is_quantity)
-        dtype = jnp.result_type(float, *jax.tree.leaves(plain)) if not _all_floats(plain) else None
-        self._example = jax.tree.map(lambda leaf: leaf.astype(dtype or leaf.dtype), plain)
-        vector, self._unravel = ravel_pytree(self._example)
-        self.dtype = vector.dtype
+        self.dtype, self._shapes = self._border.dtype, jax.tree.map(jnp.shape, plain)
 
     def _unit(self, derivative: int) -> u.Unit:
         """Return the unit of a derivative of the state."""
@@ -48,18 +43,15 @@ class Coordinates:
         plain = jax.tree.map(
             lambda leaf: jnp.asarray(magnitude(where, leaf, unit)), tree, is_leaf=_is_quantity
         )
-        expected, got = jax.tree.map(jnp.shape, self._example), jax.tree.map(jnp.shape, plain)
-        vector, single = ravel_pytree(plain)[0], ravel_pytree(self._example)[0].size == 1
-        if expected != got and not (single and vector.size == 1):  # one number is one number
-            raise ArgumentError(where, f"must have the structure and shapes of the state, {expected}", got)
-        return vector.astype(self.dtype)
+        got, size = jax.tree.map(jnp.shape, plain), sum(jnp.size(leaf) for leaf in jax.tree.leaves(plain))
+        if self._shapes != got and not size == self._border.size == 1:  # one number is one number
+            rule = f"must have the structure and shapes of the state, {self._shapes}"
+            raise ArgumentError(where, rule, got)
+        return self._border.ravel(plain)
 
     def to_tree(self, vectors: jax.Array, derivative: int):
         """Give vectors, shape (..., d), the structure and unit of the state; leading axes lead each leaf."""
-        unravel = self._unravel
-        for _ in range(vectors.ndim - 1):
-            unravel = jax.vmap(unravel)
-        return jax.tree.map(lambda leaf: self.with_unit(leaf, derivative), unravel(vectors))
+        return jax.tree.map(lambda leaf: self.with_unit(leaf, derivative), self._border.unravel(vectors))
 
     def magnitude(self, where: str, value) -> jax.Array:
         """Return a number in the unit of the state."""
@@ -69,10 +61,6 @@ class Coordinates:
         """Attach the unit of a derivative, if it has one."""
         unit = self._unit(derivative)
         return value if unit.is_unitless else value * unit
-
-
-def _all_floats(tree) -> bool:
-    return all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(tree))
 
 
 class Equation:
