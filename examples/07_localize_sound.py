@@ -109,7 +109,8 @@ def main(out, quick):
         print(f"{name:32s} {result.evaluation}, {result.saturation.total:.0%} of delays at a bound")
 
     start, trained = CONDITIONS[SHOWN].network(task, 0), results[SHOWN].network
-    trial, angle = test.spikes[0], np.rad2deg(test.angle[0])
+    shown = np.argmin(np.abs(np.rad2deg(test.angle) - 50))  # a sound well to one side
+    trial, angle = test.spikes[shown], np.rad2deg(test.angle[shown])
     before, after = (activity(network, trial, task.dt) for network in (start, trained))
     delays = [np.asarray(network.delays.delay.value().to_decimal(u.ms)) for network in (start, trained)]
     figures = {

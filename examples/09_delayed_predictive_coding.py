@@ -79,7 +79,7 @@ def plot_stability(weights, delays, grows, path):
         xlim=(weights[0], weights[-1]),
         title="Delayed predictive coding: decay or growth",
     )
-    ax.legend(loc="upper right", framealpha=1)
+    ax.legend(loc="lower left", framealpha=1)
     fig.colorbar(image, label=r"$\log_{10}$ of amplitude, late over early", extend="both")
     fig.savefig(path, dpi=150)
     plt.close(fig)

@@ -69,8 +69,8 @@ class LocalizationNetwork(brainstate.nn.Module):
     def activity(self, spikes: jax.Array) -> Activity:
         """Run the network on ``spikes`` ``(batch, time, channel)``."""
         delayed = self.delays(spikes)
-        hidden = self.hidden(delayed if self.input is None else self.input(delayed))
-        return Activity(hidden, self.integrators(self.readout(hidden)))
+        hidden = self.hidden(delayed if self.input is None else _in_every_step(self.input, delayed))
+        return Activity(hidden, self.integrators(_in_every_step(self.readout, hidden)))
 
     def update(self, spikes: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
         """Return the log-odds of the classes, ``(batch, class)``.
@@ -88,6 +88,11 @@ class LocalizationNetwork(brainstate.nn.Module):
         step = jnp.arange(n_steps) - first
         weight = (step >= 0) & (step < (lengths - dropped)[:, None])
         return (potential * weight[..., None]).sum(1) / jnp.maximum(weight.sum(1), 1)[:, None]
+
+
+def _in_every_step(linear, x):
+    """Apply ``linear`` to ``x`` ``(batch, time, channel)``, flat: its gradient is then one matrix product."""
+    return linear(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], -1)
 
 
 def _linear(n_in, n_out):
