@@ -20,7 +20,7 @@ from .delays.edges import ReadPlan, full_edges, packed_edges, plan_reads
 from .delays.history import INITIALIZERS
 from .delays.interpolation import interpolation as find_interpolation
 from .delays.prefetch import CurrentRead, DelayedRead, served_values
-from .delays.source import depends_on_time, params_of, refuse_untrainable
+from .delays.source import depends_on_time, params_of, refuse_untrainable, value_of
 from .delays.tracts import TractDelays, delay_bounds, network_delays
 from .integrate import DelayEquation
 from .integrate.steps import STEPS, per_ms
@@ -154,14 +154,19 @@ class Network(brainstate.nn.Module):
         is_own = isinstance(coupling, str) or coupling in COUPLINGS.values()
         may_pack = is_own and not isinstance(weights, Param) and not is_traced(weights)
         self.edges = packed_edges(active) if may_pack else full_edges(active)
+        weights = weights if isinstance(weights, Param) else self._masked(self.edges.pack(weights))
         self.source_read, self.bounds = self._source_read(
             source, max_delay, min_delay, delay_init, interpolation, active
         )
         self.target_read = CurrentRead(node, coupled_var)
         self.coupling = _make_coupling(
-            coupling, self.source_read, self.target_read, Param.init(self.edges.pack(weights)), k
+            coupling, self.source_read, self.target_read, Param.init(weights), k
         )
         self.is_linear = type(self.coupling) in COUPLINGS.values() and self.coupling.linear
+
+    def _masked(self, weights):
+        """Set the weights of slots without a connection to zero."""
+        return (jnp if is_traced(weights) else np).where(self.edges.active, weights, 0)
 
     def _check_coupled_var(self):
         names = getattr(self.node, "STATE_NAMES", ())
@@ -198,14 +203,14 @@ class Network(brainstate.nn.Module):
             source, bounds = 0.0 * u.ms, (np.zeros(self.edges.sources.shape),) * 2
         else:
             refuse_untrainable("Network", getattr(source, "speed", source), interpolation)
-            low, high = delay_bounds(source, max_delay, min_delay, active)
+            low, high = self._slot_bounds(source, max_delay, min_delay, active)
             if (low > high).any():
                 raise ArgumentError(
                     "Network.max_delay",
                     f"must not be below the shortest delay, {low.max():.6g} ms",
                     f"{high.max():.6g} ms",
                 )
-            bounds = tuple(self.edges.pack(b) for b in (low, high))
+            bounds = low, high
         read = DelayedRead(
             self.node,
             self.coupled_var,
@@ -243,13 +248,18 @@ class Network(brainstate.nn.Module):
     def _slot_delays(self) -> u.Quantity:
         """Return the present delays of the slots, ``(target, slot)``."""
         source = self.delay_source
-        if (
-            isinstance(source, TractDelays)
-            and not self.edges.is_full
-            and np.ndim(u.get_magnitude(source.speed.value())) == 0
-        ):
-            return source.at(self.edges.pack(source.lengths))
-        return self.edges.pack(self.delay())
+        return source.take(self.edges)() if self._has_one_speed() else self.edges.pack(self.delay())
+
+    def _slot_bounds(self, source, max_delay, min_delay, active):
+        """Return the static bounds of the delays of the slots in ms, without a full matrix where possible."""
+        if self._has_one_speed():
+            return delay_bounds(source.take(self.edges), max_delay, min_delay, self.edges.active)
+        return tuple(map(self.edges.pack, delay_bounds(source, max_delay, min_delay, active)))
+
+    def _has_one_speed(self):
+        """Tell whether the delays are lengths over one speed, so that those of the slots alone will do."""
+        source = self.delay_source
+        return isinstance(source, TractDelays) and np.ndim(u.get_magnitude(value_of(source.speed))) == 0
 
     def read_plan(self, dt: u.Quantity) -> ReadPlan:
         """Plan how a run with step ``dt`` reads."""
@@ -433,13 +443,13 @@ def _weights(conn: Any, n: int, self_connection: bool) -> tuple[Any, np.ndarray]
         )
     if is_traced(value):
         active = np.ones((n, n), bool) if self_connection else ~np.eye(n, dtype=bool)
-        return jnp.where(active, value, 0.0), active
+        return value, active
     if not np.all(np.isfinite(value)):
         raise ArgumentError("Network.conn", "must be finite", f"{value[~np.isfinite(value)][0]}")
     active = value != 0
     if not self_connection:
         active &= ~np.eye(n, dtype=bool)
-    return np.where(active, value, 0), active
+    return value, active
 
 
 def _make_coupling(coupling, source, target, weights, k):

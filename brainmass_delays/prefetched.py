@@ -186,7 +186,7 @@ class _PrefetchedRun:
             new = tuple(jnp.moveaxis(t, 0, -1) for t in ((x, slope) if self.has_slopes else (x,)))
             return (values, kink), new, out
 
-        reads, weights, starts = self._reads(block, len(tracks))
+        reads, weights, starts = self._reads(block, len(tracks), lean)
         sizes = BlockScan(
             block, n_blocks, self.n_past - 1, self.plan.n_recent, LATENESS[: len(tracks)], reads, done
         )
@@ -213,7 +213,7 @@ class _PrefetchedRun:
         kink = tuple(jax.ShapeDtypeStruct(lead, dtype) for _ in range(2)) if self.has_slopes else ()
         return index, index, served, recent, kink
 
-    def _reads(self, block, n_tracks):
+    def _reads(self, block, n_tracks, lean):
         """Choose how blocks read: sums for a linear coupling, the values themselves for any other."""
         if not self.has_windows:
             return None, (), ()
@@ -222,7 +222,14 @@ class _PrefetchedRun:
         if not self.net.is_linear:
             return ScatteredReads(self.edges.sources, length, block, origin), (), starts
         reads = MirroredReads(
-            self.edges.sources, length, block, origin, self.net.offsets, LATENESS[:n_tracks]
+            self.edges.sources,
+            self.plan.windows,
+            length,
+            block,
+            origin,
+            self.net.offsets,
+            LATENESS[:n_tracks],
+            not lean,
         )
         kinds = {"half" if c == 0.5 else "grid": c for c in reversed(self.net.offsets)}
         return reads, {kind: self._tap_weights(fraction, c) for kind, c in kinds.items()}, starts

@@ -20,7 +20,7 @@ class Edges(NamedTuple):
 
     ``sources`` says which node a slot reads, ``active`` whether the connection exists. In a full matrix
     slot j is source j; otherwise the slots of a target are its sources in ascending order, padded with
-    inactive ones."""
+    inactive slots that name the target itself."""
 
     sources: np.ndarray
     active: np.ndarray
@@ -45,8 +45,11 @@ def packed_edges(active: np.ndarray) -> Edges:
     width = max(1, int(counts.max()))
     if width >= 0.9 * active.shape[1]:
         return full_edges(active)
-    order = np.argsort(~active, axis=1, kind="stable")[:, :width].astype(np.int32)
-    return Edges(order, np.arange(width) < counts[:, None], False)
+    rows, columns = np.nonzero(active)
+    slots = np.arange(rows.size) - np.searchsorted(rows, rows)
+    sources = np.repeat(np.arange(len(active), dtype=np.int32)[:, None], width, axis=1)
+    sources[rows, slots] = columns
+    return Edges(sources, np.arange(width) < counts[:, None], False)
 
 
 class SlotList(NamedTuple):

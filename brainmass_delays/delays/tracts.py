@@ -1,5 +1,6 @@
 """Delays from tract lengths and a conduction speed, with their static bounds."""
 
+import copy
 from typing import Any
 
 import brainstate
@@ -58,6 +59,12 @@ class TractDelays(brainstate.nn.Module):
         """Return the delays of some lengths in mm."""
         speed = magnitude("Network.speed", value_of(self.speed), SPEED)
         return jnp.asarray(lengths) / speed * u.ms
+
+    def take(self, edges: Any) -> "TractDelays":
+        """Return the same for the slots of some edges, ``(target, slot)``; the speed must be a scalar."""
+        taken = copy.copy(self)
+        taken.lengths = edges.pack(self.lengths)
+        return taken
 
     def bounds(self) -> tuple[Any, Any]:
         """Return the smallest and largest delay in ms that the speed's transform allows; None where it sets

@@ -1,15 +1,22 @@
 """Read many steps at once: the samples one connection needs for a block of steps are one contiguous
 window."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .interpolation import Interpolation, split
 
 # Windows worked on at once should stay in a core's second-level cache.
 CACHE_BYTES = 192 * 1024
+# Products of a weight and a window in one turn of a loop: more, and XLA no longer compiles it as a whole.
+SLOTS_PER_TURN = 8
+# Steps to correlate at once.
+MAX_PIECE = 256
 
 
 class StageWeights(NamedTuple):
@@ -88,23 +95,134 @@ def blend(windows: jax.Array, weights: jax.Array, base: int, n_steps: int) -> ja
     )
 
 
-def weigh_and_sum(windows: jax.Array, taps: jax.Array) -> jax.Array:
-    """Weigh and sum windows over the slots: ``(..., target, slot, length)``, ``(target, slot, tap)`` ->
-    ``(..., target, step)``.
+def sum_windows(
+    tracks: Sequence[jax.Array],
+    sources: jax.Array,
+    starts: Sequence[jax.Array],
+    taps: Sequence[jax.Array],
+    n_steps: int,
+    *,
+    differentiable: bool = False,
+) -> jax.Array:
+    """Weigh and sum the windows of every target's slots.
 
-    One product of small matrices per target reads every window once; the taps are added afterwards.
+    Parameters
+    ----------
+    tracks : sequence of arrays
+        Samples, ``(..., node, time)`` each.
+    sources : int array
+        The node that each slot reads, ``(target, slot)``.
+    starts : sequence of int arrays
+        Where windows start, ``(target, slot)``, one per track.
+    taps : sequence of arrays
+        Weights ``(target, slot, tap)``, one per track.
+    n_steps : int
+        Steps to sum for.
+    differentiable : bool
+        Whether autodiff must get through; on a CPU that costs about half the speed.
+
+    Returns
+    -------
+    array
+        ``(..., target, step)``.
     """
-    per_tap = jnp.einsum("ikq,...ikl->...iql", taps, windows)
-    n_taps, n_steps = taps.shape[-1], windows.shape[-1] - taps.shape[-1] + 1
-    return sum(per_tap[..., q, q : q + n_steps] for q in range(n_taps))
+    if differentiable or jax.default_backend() != "cpu":
+        return _sum_gathered(tracks, sources, starts, taps, n_steps)
+    summed = partial(_sum_in_place, n_steps=n_steps)
+    for _ in range(tracks[0].ndim - 2):
+        summed = jax.vmap(summed, in_axes=(0, None, None, None))
+    return summed(tuple(tracks), jnp.asarray(sources), tuple(starts), tuple(taps))
 
 
-def correlate(windows: jax.Array, values: jax.Array) -> jax.Array:
-    """Correlate windows ``(..., node, slot, length)`` with values ``(..., node, step)`` at every shift,
-    ``(node, slot, tap)``."""
-    n_taps = windows.shape[-1] - values.shape[-1] + 1
-    shifted = [jnp.pad(values, [(0, 0)] * (values.ndim - 1) + [(q, n_taps - 1 - q)]) for q in range(n_taps)]
-    return jnp.einsum("...jkl,...jlq->jkq", windows, jnp.stack(shifted, -1))
+def _sum_gathered(tracks, sources, starts, taps, n_steps):
+    """Gather the windows of a few targets and multiply them with the weights as small matrices."""
+
+    def total(row):
+        sources, starts, taps = row
+        result = 0.0
+        for track, start, weights in zip(tracks, starts, taps, strict=True):
+            n_taps = weights.shape[-1]
+            windows = gather_windows(track, sources, start, n_steps + n_taps - 1)
+            per_tap = jnp.einsum("ikq,...ikl->...iql", weights, windows)
+            result += sum(per_tap[..., q, q : q + n_steps] for q in range(n_taps))
+        return jnp.moveaxis(result, -2, 0)
+
+    n_batch = int(np.prod(tracks[0].shape[:-2], dtype=int))
+    n_bytes = 4 * sources.shape[-1] * n_steps * len(tracks) * max(1, n_batch)
+    rows = jnp.asarray(sources), tuple(starts), tuple(taps)
+    return jnp.moveaxis(map_rows(total, rows, n_bytes), 0, -2)
+
+
+def _sum_in_place(tracks, sources, starts, taps, *, n_steps):
+    """Loop over targets and slots, which a CPU runs without ever storing a window.
+
+    XLA compiles loops of few instructions into one function; so few slots are worked on per turn, and
+    batches one after the other.
+    """
+    n_targets, width = sources.shape
+    per_turn = max(1, SLOTS_PER_TURN // sum(w.shape[-1] for w in taps))
+    n_turns, rest = divmod(width, per_turn)
+
+    @jax.custom_batching.sequential_vmap
+    def total(tracks, sources, starts, taps):
+        def add(result, i, k):
+            for track, start, weights in zip(tracks, starts, taps, strict=True):
+                n_taps = weights.shape[-1]
+                corner = sources[i, k], start[i, k]
+                window = jax.lax.dynamic_slice(track, corner, (1, n_steps + n_taps - 1))[0]
+                for q in range(n_taps):
+                    result += weights[i, k, q] * window[q : q + n_steps]
+            return result
+
+        def several(result, i, first, count):
+            for k in range(count):
+                result = add(result, i, first + k)
+            return result
+
+        def target(i, totals):
+            result = jnp.zeros(n_steps, tracks[0].dtype)
+            result = jax.lax.fori_loop(
+                0, n_turns, lambda j, r: several(r, i, j * per_turn, per_turn), result
+            )
+            result = several(result, i, n_turns * per_turn, rest)
+            return jax.lax.dynamic_update_slice(totals, result[None], (i, 0))
+
+        return jax.lax.fori_loop(0, n_targets, target, jnp.zeros((n_targets, n_steps), tracks[0].dtype))
+
+    return total(tracks, sources, starts, taps)
+
+
+def correlate_windows(
+    track: jax.Array, sources: jax.Array, starts: jax.Array, values: jax.Array, n_taps: int
+) -> jax.Array:
+    """Correlate windows with ``values`` ``(..., target, step)`` at every shift: ``(target, slot, tap)``.
+
+    It is the transpose of `sum_windows` in its weights. Long pieces of the run are worked on at once, which
+    costs a fraction of what blocks would.
+    """
+    n_pieces = -(-values.shape[-1] // MAX_PIECE)
+    size = -(-values.shape[-1] // n_pieces)
+    more = n_pieces * size - values.shape[-1]
+    values, track = (
+        jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, m)]) for x, m in ((values, more), (track, more + n_taps))
+    )
+    n_bytes = 4 * sources.shape[-1] * size * max(1, int(np.prod(track.shape[:-2], dtype=int)))
+
+    def piece(total, first):
+        def products(row):
+            sources, starts, values = row
+            windows = gather_windows(track, sources, starts, size + n_taps - 1)
+            values = jnp.moveaxis(values, 0, -2)
+            before = [(0, 0)] * (values.ndim - 1)
+            shifted = [jnp.pad(values, [*before, (q, n_taps - 1 - q)]) for q in range(n_taps)]
+            return jnp.einsum("...jkl,...jlq->jkq", windows, jnp.stack(shifted, -1))
+
+        at = jax.lax.dynamic_slice_in_dim(values, first, size, axis=-1)
+        rows = jnp.asarray(sources), starts + first, jnp.moveaxis(at, -2, 0)
+        return total + map_rows(products, rows, n_bytes), None
+
+    zeros = jnp.zeros((*sources.shape, n_taps), values.dtype)
+    return jax.lax.scan(piece, zeros, size * np.arange(n_pieces, dtype=np.int32))[0]
 
 
 def map_rows(function, rows, n_bytes: int):

@@ -241,8 +241,8 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
             if accumulates:
                 new_bar = tuple(map(jnp.add, new_bar, sizes.written(tracks_bar, first)))
             if reads is not None:
-                adjoint, later = reads.pull(adjoint, weights, starts, tracks, first)
-                new_bar = tuple(map(jnp.add, new_bar, later))
+                later = reads.pull(adjoint, transposed, first)
+                new_bar = tuple(map(jnp.add, new_bar, later)) if later else new_bar
             _, pull, _ = jax.vjp(
                 lambda *args: block(*args, begin_i, x_i, first, hoisted_i),
                 hoisted_d,
@@ -260,6 +260,7 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
             return (jax.tree.map(jnp.add, hoisted_bar, hoisted_more), carry_bar, tracks_bar, adjoint), x_bar
 
         adjoint = () if reads is None else reads.begin(weights, tracks, sizes.first(sizes.n_blocks))
+        transposed = () if reads is None else reads.transposed(weights, starts)
         # Columns that are only ever written by their own block need no accumulator, whose updates would be
         # copied.
         accumulates = sizes.n_recent or (reads is not None and not reads.keeps_seen)
@@ -274,7 +275,10 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
         tracks_bar = sizes.before(tuple(map(jnp.add, final_bar, tracks_bar)) if accumulates else final_bar)
         weights_bar = weights
         if reads is not None:
-            weights_bar, tracks_bar = reads.finish(adjoint, weights, starts, tracks, tracks_bar, sizes.done)
+            steps = sizes.done, sizes.block * sizes.n_blocks
+            weights_bar, tracks_bar = reads.finish(
+                adjoint, transposed, weights, starts, tracks, tracks_bar, steps
+            )
         return hoisted_bar, carry_bar, tracks_bar, xs_bar, weights_bar, None
 
     run.defvjp(run_forward, run_backward)
