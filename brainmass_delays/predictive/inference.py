@@ -63,7 +63,7 @@ def solve_inference(
     max_t1: float = 20.0,
     method: str = "dopri5",
     rtol: float = 1e-5,
-    atol: float = 1e-7,
+    atol: float = 1e-5,
     controller: str | Controller = "integral",
     dt0: float | None = None,
     max_steps: int = 4096,
@@ -85,10 +85,11 @@ def solve_inference(
         longer.
     method : {'dopri5', 'tsit5', 'bosh3', 'heun21'}, default 'dopri5'
         Embedded Runge-Kutta pair.
-    rtol, atol : float, default 1e-5 and 1e-7
+    rtol, atol : float, default 1e-5
         Tolerances of the solver. They also limit how small the vector field can become: an explicit solver at
         rest works at its limit of stability, where the field hovers at the tolerances times the largest
-        eigenvalue of the Hessian of the energy. Keep that well below the tolerances of the stop.
+        eigenvalue of the Hessian of the energy. Keep that well below the tolerances of the stop, but in float32
+        not below 1e-5: there rounding errors would be taken for errors of the steps.
     controller : {'integral', 'pi', 'pid'} or Controller, default 'integral'
         How steps follow from errors.
     dt0 : float, optional
