@@ -33,12 +33,7 @@ def _compilation_cache(tmp_path_factory):
 
 # Open defects, each to be mended and then taken off this list; a run reports them as expected failures.
 OPEN = {
-    "test_reference_experiment.py::test_the_target_has_no_loss": "cause not found yet",
-    "test_fitter.py::test_status_of_the_simulation_stops_the_fit": "the message lacks the cure for the bound",
-    "test_network_runs.py": "not yet seen to pass as a whole",
     "test_network_convergence.py": "not yet seen to pass as a whole",
-    "test_sparse.py": "padding of neighbor lists slows sparse gradients",
-    "test_many_at_once.py": "not yet seen to pass as a whole",
 }
 
 

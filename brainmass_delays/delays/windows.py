@@ -131,7 +131,8 @@ def sum_windows(
     summed = partial(_sum_in_place, n_steps=n_steps)
     for _ in range(tracks[0].ndim - 2):
         summed = jax.vmap(summed, in_axes=(0, None, None, None))
-    return summed(tuple(tracks), jnp.asarray(sources), tuple(starts), tuple(taps))
+    sources = jnp.asarray(sources, starts[0].dtype)
+    return summed(tuple(tracks), sources, tuple(starts), tuple(taps))
 
 
 def _sum_gathered(tracks, sources, starts, taps, n_steps):

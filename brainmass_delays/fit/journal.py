@@ -6,7 +6,7 @@ from typing import Any
 import brainunit as u
 import numpy as np
 
-from .._core.status import RunError, describe
+from .._core.status import DELAY_ABOVE_BOUND, RunError, describe
 from .parameters import constrained, store, stored
 from .problem import Evaluation, Problem
 
@@ -81,7 +81,8 @@ class Journal:
             self.n_refused += 1
             return
         cures = self.problem.delays_outside() or [
-            "Lower the learning rate, or bound the Param, e.g. t=SigmoidT(low, high)."
+            *(["Raise max_delay."] if evaluation.status & DELAY_ABOVE_BOUND else []),
+            "Lower the learning rate, or bound the Param, e.g. t=SigmoidT(low, high).",
         ]
         raise self._failure(f"{reason}. " + " ".join(cures))
 
