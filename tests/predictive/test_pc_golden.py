@@ -58,14 +58,16 @@ def test_energies_and_gradients(point):
     gradients_near(compute_pc_param_grads(params, activities, y, x, loss_id)[0], f"{prefix}/param_grad")
 
 
-def test_older_convention_is_twice_ours():
+@pytest.mark.parametrize("point", ["init", "rand"])
+def test_older_convention_is_twice_ours(point):
     params, y, x, _ = case("A")
-    activities = entries("v001/A/rand/activities")
-    near(2 * pc_energy(params, activities, y, x), ARRAYS["v001/A/rand/energy"])
-    near(2 * pc_energy(params, activities, y, x, record_layers=True), ARRAYS["v001/A/rand/layer_energies"])
-    near([2 * g for g in compute_activity_grad(params, activities, y, x)[1]], entries("v001/A/rand/act_grad"))
+    prefix = f"v001/A/{point}"
+    activities = entries(f"{prefix}/activities")
+    near(2 * pc_energy(params, activities, y, x), ARRAYS[f"{prefix}/energy"])
+    near(2 * pc_energy(params, activities, y, x, record_layers=True), ARRAYS[f"{prefix}/layer_energies"])
+    near([2 * g for g in compute_activity_grad(params, activities, y, x)[1]], entries(f"{prefix}/act_grad"))
     grads, _ = compute_pc_param_grads(params, activities, y, x)
-    gradients_near(jax.tree.map(lambda g: 2 * g, grads), "v001/A/rand/param_grad")
+    gradients_near(jax.tree.map(lambda g: 2 * g, grads), f"{prefix}/param_grad")
 
 
 @pytest.mark.parametrize("name", ["A", "B", "E"])
@@ -94,18 +96,19 @@ def test_flow_and_equilibrium(convention, name):
     gradients_near(jax.tree.map(lambda g: scale * g, grads), f"{prefix}/equilibrium_param_grad", 1e-6)
 
 
-@pytest.mark.parametrize("name", ["A", "B"])
-def test_discrete_inference(name):
+@pytest.mark.parametrize(("convention", "name"), [("head", "A"), ("head", "B"), ("v001", "A")])
+def test_discrete_inference(convention, name):
     params, y, x, loss_id = case(name)
-    optim, activities, energies = optax.sgd(0.2), entries(f"head/{name}/ffwd"), []
+    prefix, scale = f"{convention}/{name}", 2 if convention == "v001" else 1
+    optim, activities, energies = optax.sgd(0.2 * scale), entries(f"{prefix}/ffwd"), []
     opt_state = optim.init(activities)
     for _ in range(10):
         energy, activities, _, opt_state = update_activities(
             params, activities, optim, opt_state, y, x, loss_id
         )
-        energies.append(energy)
-    near(jnp.stack(energies), ARRAYS[f"head/{name}/sgd10_energies"])
-    near(activities, entries(f"head/{name}/sgd10_lr0.2"))
+        energies.append(scale * energy)
+    near(jnp.stack(energies), ARRAYS[f"{prefix}/sgd10_energies"])
+    near(activities, entries(f"{prefix}/sgd10_lr0.2"))
 
 
 def test_hybrid():
