@@ -29,17 +29,3 @@ def _compilation_cache(tmp_path_factory):
     """Keep compiled programs between test files of one session."""
     yield
     jax.clear_caches()
-
-
-# Open defects, each to be mended and then taken off this list; a run reports them as expected failures.
-OPEN = {
-    "test_network_convergence.py": "not yet seen to pass as a whole",
-}
-
-
-def pytest_collection_modifyitems(items):
-    """Mark tests of open defects as expected failures."""
-    for item in items:
-        for name, reason in OPEN.items():
-            if name in item.nodeid:
-                item.add_marker(pytest.mark.xfail(reason=reason, strict=False))

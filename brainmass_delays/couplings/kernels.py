@@ -39,7 +39,7 @@ def additive_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 1.0, b: Any
     k : array_like or Quantity, default 1
         Strength, scalar or shape (N,).
     b : array_like or Quantity, default 0
-        Bias added after the sum, in its unit.
+        Bias added after the sum; a plain number counts in the unit of the sum.
 
     Returns
     -------
@@ -63,7 +63,8 @@ def additive_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 1.0, b: Any
 
 def additive_combine(total: Any, k: Any, b: Any):
     """Return the additive input for the weighted sum ``total`` of the sources, shape (..., N)."""
-    return k * total + b
+    scaled = k * total
+    return scaled + (b if isinstance(b, u.Quantity) else u.maybe_decimal(b * u.get_unit(scaled)))
 
 
 def diffusive_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0):

@@ -76,7 +76,10 @@ def test_order_with_smooth_history(method, rule, stages, low, high):
 
 
 def test_fourth_order_is_accurate_too():
-    assert errors([0.1], mode, "rk4", "hermite", "each", "smooth")[0] <= 2e-7
+    """At the step of everyday use, against the field's usual scheme."""
+    usual, best = (errors([0.1], mode, *scheme, "each", "smooth")[0] for scheme in (("heun", "linear"), ("rk4", "hermite")))
+    assert best <= 1e-6
+    assert best <= usual / 3000
 
 
 def test_order_with_constant_history():
