@@ -20,6 +20,7 @@ from timing import table
 from brainmass_delays.integrate import solve_dde, solve_ode, while_loop
 
 MAX_STEPS = 4096
+WARM_UP = 15  # calls just after a compilation took up to 20 times as long as later ones
 METHODS = {"dopri5": diffrax.Dopri5, "tsit5": diffrax.Tsit5}
 
 
@@ -116,14 +117,14 @@ def compile_seconds(function, *args):
 def interleaved(functions, *args, repetitions):
     """Return the run times ``(repetition, function)`` in microseconds, the calls of the functions taking turns."""
     times = []
-    for _ in range(repetitions):
+    for _ in range(WARM_UP + repetitions):
         row = []
         for function in functions:
             start = time.perf_counter()
             jax.block_until_ready(function(*args))
             row.append(time.perf_counter() - start)
         times.append(row)
-    return 1e6 * np.array(times)
+    return 1e6 * np.array(times[WARM_UP:])
 
 
 def compare_with_diffrax(cases, repetitions):
@@ -143,7 +144,7 @@ def compare_with_diffrax(cases, repetitions):
                 compiled, spent = compile_seconds(wanted, *args)
                 functions.append(compiled)
                 seconds.append(spent)
-            results.append([g(*args) for g in functions])  # also the first run, which is not timed
+            results.append([g(*args) for g in functions])
             cells.append(run_times(interleaved(functions, *args, repetitions=repetitions)))
             compiling.append(ratio(seconds))
         gradients = [result[1][1] for result in results[1]]
@@ -246,7 +247,7 @@ if __name__ == "__main__":
     parser.add_argument("--problem", choices=PROBLEMS, help="compare with diffrax on this problem only")
     options = parser.parse_args()
     brainstate.environ.set(precision=64)
-    repetitions = 5 if options.quick else 25
+    repetitions = 10 if options.quick else 50
     compare_with_diffrax([case for case in CASES if options.problem in (None, case[0])], repetitions)
     if options.problem is None:
         measure_loop_memory((64, 1024) if options.quick else (64, 256, 1024, 4096, 16384, 65536), repetitions)
