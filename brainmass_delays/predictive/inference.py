@@ -8,7 +8,6 @@ import numpy as np
 
 from .._core.checks import ArgumentError, check_choice, check_count, check_positive
 from .._core.status import MAX_STEPS_REACHED, OK, flag, is_traced, raise_if_failed
-from ..integrate.adaptive import tolerances
 from ..integrate.border import Border
 from ..integrate.control import Controller, resolve_controller
 from ..integrate.loops import resolve
@@ -88,8 +87,8 @@ def solve_inference(
     rtol, atol : float, default 1e-5
         Tolerances of the solver. They also limit how small the vector field can become: an explicit solver at
         rest works at its limit of stability, where the field hovers at the tolerances times the largest
-        eigenvalue of the Hessian of the energy. Keep that well below the tolerances of the stop, but in float32
-        not below 1e-5: there rounding errors would be taken for errors of the steps.
+        eigenvalue of the Hessian of the energy. Keep that well below the tolerances of the stop, but not
+        below 1e-5 in float32: rounding errors would be taken for errors of the steps.
     controller : {'integral', 'pi', 'pid'} or Controller, default 'integral'
         How steps follow from errors.
     dt0 : float, optional
@@ -190,7 +189,8 @@ def _solve(
             rhs=lambda t, y, _: slope(t, y, data),
             tableau=METHODS[method],
             controller=resolve_controller(controller, "solve_inference.controller"),
-            **tolerances(border, numbers["rtol"], numbers["atol"]),
+            rtol=numbers["rtol"],
+            atol=numbers["atol"],
             targets=end[None] if times is None else jnp.append(times, end),
             longest=jnp.inf,
             restart=False,
