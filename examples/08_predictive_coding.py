@@ -112,6 +112,7 @@ def plot_training(seen, energies, path):
 def plot_generation(params, times, course, inference, path):
     """Plot the images the generator predicts from labels, and the accuracy of the labels it infers."""
     predicted = init_activities_with_ffwd(params, jnp.eye(10))[-1].reshape(10, 8, 8)
+    predicted = jnp.pad(predicted, ((0, 0), (1, 1), (1, 1)), constant_values=predicted.min())
     fig, axes = plt.subplot_mosaic([["a", "b"]], figsize=(9, 3), width_ratios=[1.5, 1], layout="constrained")
     axes["a"].imshow(
         np.block([[np.asarray(predicted[5 * r + c]) for c in range(5)] for r in range(2)]), cmap="gray"
