@@ -110,10 +110,11 @@ def refuse_untrainable(where: str, source: Any, rule: str) -> None:
 
 
 def transform_bounds(param: Param) -> tuple[Any, Any]:
-    """Return the lower and upper bound that a Param's transform keeps; None where there is none."""
+    """Return the lower and upper bound that a Param's transform keeps; None where none is known."""
     transform = param.t
     low = getattr(transform, "lower", None)
     high = getattr(transform, "upper", low + transform.width if hasattr(transform, "width") else None)
+    low, high = (None if is_traced(bound) else bound for bound in (low, high))
     return (high, low) if isinstance(transform, brainstate.nn.NegSoftplusT) else (low, high)
 
 

@@ -41,7 +41,7 @@ class ScatteredReads(NamedTuple):
 
     def pull(self, adjoint, transposed, first):
         """Return the cotangents of what a block wrote that are still to come, per track: none."""
-        return None
+        return ()
 
     def push(self, adjoint, tracks_bar, starts, seen_bar, first):
         """Take in the cotangents of what a block saw."""

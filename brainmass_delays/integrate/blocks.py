@@ -181,99 +181,80 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
     carry_d, carry_i, join_carry = _split(carry)
     xs_d, xs_i, join_xs = _split(xs)
     hoisted_d, hoisted_i, join_hoisted = _split(hoisted)
-    indices = np.arange(sizes.n_blocks, dtype=np.int32)  # concrete: the reverse pass is traced on its own
-    join_outs = []
+    passes = _Passes(sizes, body, join_carry, join_xs, join_hoisted)
+    run = jax.custom_vjp(lambda *args: passes.forward(*args)[0])
+    run.defvjp(passes.forward_and_keep, passes.backward)
+    carry_d, carry_i, tracks, outs_d, outs_i = run(
+        hoisted_d, carry_d, tracks, xs_d, weights, (carry_i, xs_i, starts, hoisted_i)
+    )
+    return join_carry(carry_d, carry_i), tracks, passes.join_outs(outs_d, outs_i)
 
-    def block(hoisted_d, carry_d, seen, recent, x_d, carry_i, x_i, first, hoisted_i):
-        carry, new, out = body(
-            join_carry(carry_d, carry_i),
-            seen,
-            recent,
-            join_xs(x_d, x_i),
-            first,
-            join_hoisted(hoisted_d, hoisted_i),
-        )
-        out_d, out_i, join = _split(out)
-        join_outs[:] = [join]
+
+class _Passes:
+    """The forward and the reverse pass of a lean scan, on trees split into what has a gradient (``_d``) and
+    the rest (``_i``)."""
+
+    def __init__(self, sizes, body, join_carry, join_xs, join_hoisted):
+        self.sizes, self.body, self.reads = sizes, body, sizes.reads
+        self.join_carry, self.join_xs, self.join_hoisted = join_carry, join_xs, join_hoisted
+        self.join_outs = None  # known once a block was traced
+        self.indices = np.arange(sizes.n_blocks, dtype=np.int32)  # concrete: the passes are traced apart
+        self.keeps_seen = self.reads is not None and self.reads.keeps_seen
+        # Columns that are only ever written by their own block need no accumulator, whose updates would be
+        # copied.
+        self.accumulates = sizes.n_recent or (self.reads is not None and not self.reads.keeps_seen)
+
+    def block(self, hoisted_d, carry_d, seen, recent, x_d, carry_i, x_i, first, hoisted_i):
+        """Run one block: what has a gradient, then the rest."""
+        carry, x = self.join_carry(carry_d, carry_i), self.join_xs(x_d, x_i)
+        carry, new, out = self.body(carry, seen, recent, x, first, self.join_hoisted(hoisted_d, hoisted_i))
+        out_d, out_i, self.join_outs = _split(out)
         new_d, new_i, _ = _split(carry)
         return (new_d, new, out_d), (new_i, out_i)
 
-    def forward(hoisted_d, carry_d, tracks, xs_d, weights, ints):
-        carry_i, xs_i, starts, hoisted_i = ints
+    def forward(self, hoisted_d, carry_d, tracks, xs_d, weights, ints):
+        """Return the results, and per block the carry at its start and, if they are few, what it saw."""
+        sizes, (carry_i, xs_i, starts, hoisted_i) = self.sizes, ints
 
         def advance(state, inputs):
             carry_d, carry_i, tracks = state
             b, x_d, x_i = inputs
             first = sizes.first(b)
             seen, recent = sizes.see(weights, starts, tracks, first), sizes.recent(tracks, first)
-            (new_d, new, out_d), (new_i, out_i) = block(
+            (new_d, new, out_d), (new_i, out_i) = self.block(
                 hoisted_d, carry_d, seen, recent, x_d, carry_i, x_i, first, hoisted_i
             )
-            kept = seen if sizes.reads is not None and sizes.reads.keeps_seen else ()
-            return (new_d, new_i, sizes.write(tracks, new, first)), (out_d, out_i, carry_d, carry_i, kept)
+            begun = carry_d, carry_i, seen if self.keeps_seen else ()
+            return (new_d, new_i, sizes.write(tracks, new, first)), (out_d, out_i, *begun)
 
         last, (outs_d, outs_i, *begun) = jax.lax.scan(
-            advance, (carry_d, carry_i, tracks), (indices, xs_d, xs_i)
+            advance, (carry_d, carry_i, tracks), (self.indices, xs_d, xs_i)
         )
-        return (*last, outs_d, outs_i), begun
+        return (*last, outs_d, outs_i), tuple(begun)
 
-    @jax.custom_vjp
-    def run(hoisted_d, carry_d, tracks, xs_d, weights, ints):
-        return forward(hoisted_d, carry_d, tracks, xs_d, weights, ints)[0]
-
-    def run_forward(hoisted_d, carry_d, tracks, xs_d, weights, ints):
-        result, begun = forward(hoisted_d, carry_d, tracks, xs_d, weights, ints)
+    def forward_and_keep(self, hoisted_d, carry_d, tracks, xs_d, weights, ints):
+        """Run forward and keep what the reverse pass needs: the tracks, and what stood when blocks began."""
+        result, begun = self.forward(hoisted_d, carry_d, tracks, xs_d, weights, ints)
         return result, (hoisted_d, result[2], xs_d, weights, ints, begun)
 
-    def run_backward(kept, cotangents):
-        hoisted_d, tracks, xs_d, weights, (_, xs_i, starts, hoisted_i), begun = kept
+    def backward(self, kept, cotangents):
+        """Return the cotangents of the arguments of `forward`."""
+        hoisted_d, tracks, xs_d, weights, (_, xs_i, starts, _), begun = kept
         carry_bar, _, final_bar, outs_bar, _ = cotangents
-        reads = sizes.reads
-
-        def retreat(state, inputs):
-            hoisted_bar, carry_bar, tracks_bar, adjoint = state
-            b, x_d, x_i, (begin_d, begin_i, seen), out_bar = inputs
-            first = sizes.first(b)
-            recent = sizes.recent(tracks, first)
-            if reads is None or not reads.keeps_seen:
-                seen = sizes.see(weights, starts, tracks, first)
-            new_bar = sizes.written(final_bar, first)
-            if accumulates:
-                new_bar = tuple(map(jnp.add, new_bar, sizes.written(tracks_bar, first)))
-            if reads is not None:
-                later = reads.pull(adjoint, transposed, first)
-                new_bar = tuple(map(jnp.add, new_bar, later)) if later else new_bar
-            _, pull, _ = jax.vjp(
-                lambda *args: block(*args, begin_i, x_i, first, hoisted_i),
-                hoisted_d,
-                begin_d,
-                seen,
-                recent,
-                x_d,
-                has_aux=True,
-            )
-            hoisted_more, carry_bar, seen_bar, recent_bar, x_bar = pull((carry_bar, new_bar, out_bar))
-            if reads is not None:
-                adjoint, tracks_bar = reads.push(adjoint, tracks_bar, starts, seen_bar, first)
-            if sizes.n_recent:
-                tracks_bar = sizes.add_recent(tracks_bar, recent_bar, first)
-            return (jax.tree.map(jnp.add, hoisted_bar, hoisted_more), carry_bar, tracks_bar, adjoint), x_bar
-
+        sizes, reads = self.sizes, self.reads
         adjoint = () if reads is None else reads.begin(weights, tracks, sizes.first(sizes.n_blocks))
         transposed = () if reads is None else reads.transposed(weights, starts)
-        # Columns that are only ever written by their own block need no accumulator, whose updates would be
-        # copied.
-        accumulates = sizes.n_recent or (reads is not None and not reads.keeps_seen)
-        tracks_bar = tuple(map(jnp.zeros_like, final_bar)) if accumulates else ()
+        tracks_bar = tuple(map(jnp.zeros_like, final_bar)) if self.accumulates else ()
         zeros = jax.tree.map(jnp.zeros_like, hoisted_d)
         (hoisted_bar, carry_bar, tracks_bar, adjoint), xs_bar = jax.lax.scan(
-            retreat,
+            lambda state, inputs: self._retreat(kept, final_bar, transposed, state, inputs),
             (zeros, carry_bar, tracks_bar, adjoint),
-            (indices, xs_d, xs_i, tuple(begun), outs_bar),
+            (self.indices, xs_d, xs_i, begun, outs_bar),
             reverse=True,
         )
-        tracks_bar = sizes.before(tuple(map(jnp.add, final_bar, tracks_bar)) if accumulates else final_bar)
-        weights_bar = weights
+        if self.accumulates:
+            final_bar = tuple(map(jnp.add, final_bar, tracks_bar))
+        tracks_bar, weights_bar = sizes.before(final_bar), weights
         if reads is not None:
             steps = sizes.done, sizes.block * sizes.n_blocks
             weights_bar, tracks_bar = reads.finish(
@@ -281,8 +262,33 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
             )
         return hoisted_bar, carry_bar, tracks_bar, xs_bar, weights_bar, None
 
-    run.defvjp(run_forward, run_backward)
-    carry_d, carry_i, tracks, outs_d, outs_i = run(
-        hoisted_d, carry_d, tracks, xs_d, weights, (carry_i, xs_i, starts, hoisted_i)
-    )
-    return join_carry(carry_d, carry_i), tracks, join_outs[0](outs_d, outs_i)
+    def _retreat(self, kept, final_bar, transposed, state, inputs):
+        """Go back over one block."""
+        sizes, reads = self.sizes, self.reads
+        hoisted_d, tracks, _, weights, (_, _, starts, hoisted_i), _ = kept
+        hoisted_bar, carry_bar, tracks_bar, adjoint = state
+        b, x_d, x_i, (begin_d, begin_i, seen), out_bar = inputs
+        first = sizes.first(b)
+        recent = sizes.recent(tracks, first)
+        if not self.keeps_seen:
+            seen = sizes.see(weights, starts, tracks, first)
+        new_bar = sizes.written(final_bar, first)
+        if self.accumulates:
+            new_bar = tuple(map(jnp.add, new_bar, sizes.written(tracks_bar, first)))
+        later = () if reads is None else reads.pull(adjoint, transposed, first)
+        new_bar = tuple(map(jnp.add, new_bar, later)) if later else new_bar
+        _, pull, _ = jax.vjp(
+            lambda *args: self.block(*args, begin_i, x_i, first, hoisted_i),
+            hoisted_d,
+            begin_d,
+            seen,
+            recent,
+            x_d,
+            has_aux=True,
+        )
+        hoisted_more, carry_bar, seen_bar, recent_bar, x_bar = pull((carry_bar, new_bar, out_bar))
+        if reads is not None:
+            adjoint, tracks_bar = reads.push(adjoint, tracks_bar, starts, seen_bar, first)
+        if sizes.n_recent:
+            tracks_bar = sizes.add_recent(tracks_bar, recent_bar, first)
+        return (jax.tree.map(jnp.add, hoisted_bar, hoisted_more), carry_bar, tracks_bar, adjoint), x_bar
