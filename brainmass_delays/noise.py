@@ -10,6 +10,7 @@ from brainstate.nn import Param
 from ._core.checks import ArgumentError, check_positive
 from ._core.status import is_traced
 from ._core.units import magnitude
+from .delays.source import step_size
 
 
 class Noise(brainstate.nn.Dynamics):
@@ -62,14 +63,7 @@ class Noise(brainstate.nn.Dynamics):
 
     def _step_ms(self):
         """Return the step size in force, in ms."""
-        dt = brainstate.environ.get("dt", None)
-        if dt is None:
-            raise ArgumentError(
-                self._where("update"),
-                "needs a step size",
-                cure="Run it in a Simulator, or inside `brainstate.environ.context(dt=0.1 * u.ms)`",
-            )
-        return magnitude("dt", dt, u.ms)
+        return step_size(self._where("update")).to_decimal(u.ms)
 
 
 class WhiteNoise(Noise):

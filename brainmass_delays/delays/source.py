@@ -155,7 +155,7 @@ def step_size(where: str) -> u.Quantity:
     if dt is None:
         raise ArgumentError(
             f"{where}.dt",
-            "must be known when states are initialized",
+            "must be known",
             "None",
             "Run through Simulator(model, dt), or inside brainstate.environ.context(dt=0.1 * brainunit.ms)",
         )

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
 from ..delays import prefetch as delayed_reads
+from ..delays.source import step_size
 from ..integrate.steps import STEPS, per_ms
 from . import arguments
 from .declaration import Input, Parameter, StateVariable, documentation, inputs_of_states, signature
@@ -163,7 +164,7 @@ class NeuralMass(brainstate.nn.Dynamics):
         drive : Callable
             ``drive(c, state)`` returns the inputs, as `step_inputs` does, at ``t + c * dt``.
         """
-        dt = self._dt()
+        dt = step_size(self._where("update"))
         t = magnitude("t", brainstate.environ.get("t", 0.0 * u.ms), u.ms) * u.ms
         states = tuple(getattr(self, name) for name in self.STATE_NAMES)
 
@@ -236,17 +237,6 @@ class NeuralMass(brainstate.nn.Dynamics):
         """Return one input with its noise, in its unit."""
         number = arguments.input_value(self._where(entry.name), entry, value)
         return arguments.in_unit(number + noise, entry.unit)
-
-    def _dt(self):
-        """Return the step size in force."""
-        dt = brainstate.environ.get("dt", None)
-        if dt is None:
-            raise ArgumentError(
-                self._where("update"),
-                "needs a step size",
-                cure="Run it in a Simulator, or inside `brainstate.environ.context(dt=0.1 * u.ms)`",
-            )
-        return magnitude("dt", dt, u.ms) * u.ms
 
     def _keep(self, rates: tuple, state: tuple) -> None:
         """Store the rates at the start of the step, in the shape of their states and per ms."""

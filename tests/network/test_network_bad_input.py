@@ -133,7 +133,7 @@ def test_unknown_state_is_named_when_states_are_made():
 def test_a_step_is_needed_when_states_are_made():
     node = HopfStep(3)
     read(node=node)
-    with pytest.raises(ArgumentError, match=r"prefetch_delay.dt: must be known when states are initialized"):
+    with pytest.raises(ArgumentError, match=r"prefetch_delay.dt: must be known; got None"):
         brainstate.nn.init_all_states(node)
 
 

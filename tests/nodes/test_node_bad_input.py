@@ -78,7 +78,7 @@ BAD = [
     ),
     ("initial NaN", lambda: HopfStep(2, init_x=np.nan), "HopfStep.init_x: must be finite"),
     ("initial shape", lambda: initialized(init_x=np.ones(3)), r"HopfStep.init_x: must have shape \(2,\)"),
-    ("no dt", lambda: updated(dt=None), "HopfStep.update: needs a step size. Run it in a Simulator"),
+    ("no dt", lambda: updated(dt=None), "HopfStep.update.dt: must be known; got None. Run"),
     ("dt is a length", lambda: updated(dt=0.1 * u.mm), "dt: must have the dimension of ms"),
     (
         "too many inputs",

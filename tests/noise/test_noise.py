@@ -139,7 +139,7 @@ BAD = [
     ("negative time", lambda: OUNoise(3, 0.1, tau=-2.0), "OUNoise.tau: must be positive; got -2.0"),
     ("no time", lambda: OUNoise(3, 0.1, tau=2.0 * u.mV), "OUNoise.tau: must have the dimension of ms"),
     ("mean of another dimension", lambda: OUNoise(3, 0.1 * u.mV, mean=1.0 * u.Hz), "OUNoise.mean"),
-    ("no step", lambda: WhiteNoise(3, 0.1)(), "WhiteNoise.update: needs a step size"),
+    ("no step", lambda: WhiteNoise(3, 0.1)(), "WhiteNoise.update.dt: must be known; got None. Run"),
 ]
 
 
