@@ -128,7 +128,7 @@ def sum_windows(
     """
     if differentiable or jax.default_backend() != "cpu":
         return _sum_gathered(tracks, sources, starts, taps, n_steps)
-    summed = partial(_sum_in_place, n_steps=n_steps)
+    summed = _summed_in_place(n_steps)
     for _ in range(tracks[0].ndim - 2):
         summed = jax.vmap(summed, in_axes=(0, None, None, None))
     sources = jnp.asarray(sources, starts[0].dtype)
@@ -154,43 +154,56 @@ def _sum_gathered(tracks, sources, starts, taps, n_steps):
     return jnp.moveaxis(map_rows(total, rows, n_bytes), 0, -2)
 
 
-def _sum_in_place(tracks, sources, starts, taps, *, n_steps):
-    """Loop over targets and slots, which a CPU runs without ever storing a window.
+def _summed_in_place(n_steps: int):
+    """Return a sum of windows that a CPU runs without ever storing one; a batch becomes one larger sum."""
 
-    XLA compiles loops of few instructions into one function; so few slots are worked on per turn, and
-    batches one after the other.
-    """
+    @jax.custom_batching.custom_vmap
+    def summed(tracks, sources, starts, taps):
+        return _sum_in_place(tracks, sources, starts, taps, n_steps)
+
+    @summed.def_vmap
+    def batched(size, is_batched, *arrays):
+        def stacked(array, has_axis):
+            array = array if has_axis else jnp.broadcast_to(array, (size, *array.shape))
+            return array.reshape(-1, *array.shape[2:])
+
+        n_nodes = arrays[0][0].shape[-2]
+        tracks, sources, starts, taps = jax.tree.map(stacked, arrays, tuple(is_batched))
+        first_node = n_nodes * jnp.arange(size, dtype=sources.dtype)
+        sources = sources + jnp.repeat(first_node, len(sources) // size)[:, None]
+        total = _summed_in_place(n_steps)(tracks, sources, starts, taps)
+        return total.reshape(size, -1, n_steps), True
+
+    return summed
+
+
+def _sum_in_place(tracks, sources, starts, taps, n_steps):
+    """Loop over targets and slots.
+
+    XLA compiles loops of few instructions into one function, so few slots are worked on per turn."""
     n_targets, width = sources.shape
     per_turn = max(1, SLOTS_PER_TURN // sum(w.shape[-1] for w in taps))
     n_turns, rest = divmod(width, per_turn)
 
-    @jax.custom_batching.sequential_vmap
-    def total(tracks, sources, starts, taps):
-        def add(result, i, k):
-            for track, start, weights in zip(tracks, starts, taps, strict=True):
-                n_taps = weights.shape[-1]
-                corner = sources[i, k], start[i, k]
-                window = jax.lax.dynamic_slice(track, corner, (1, n_steps + n_taps - 1))[0]
-                for q in range(n_taps):
-                    result += weights[i, k, q] * window[q : q + n_steps]
-            return result
+    def add(result, i, k):
+        for track, start, weights in zip(tracks, starts, taps, strict=True):
+            n_taps = weights.shape[-1]
+            corner = sources[i, k], start[i, k]
+            window = jax.lax.dynamic_slice(track, corner, (1, n_steps + n_taps - 1))[0]
+            for q in range(n_taps):
+                result += weights[i, k, q] * window[q : q + n_steps]
+        return result
 
-        def several(result, i, first, count):
+    def target(i, totals):
+        def turn(j, result, count=per_turn):
             for k in range(count):
-                result = add(result, i, first + k)
+                result = add(result, i, j * per_turn + k)
             return result
 
-        def target(i, totals):
-            result = jnp.zeros(n_steps, tracks[0].dtype)
-            result = jax.lax.fori_loop(
-                0, n_turns, lambda j, r: several(r, i, j * per_turn, per_turn), result
-            )
-            result = several(result, i, n_turns * per_turn, rest)
-            return jax.lax.dynamic_update_slice(totals, result[None], (i, 0))
+        result = jax.lax.fori_loop(0, n_turns, turn, jnp.zeros(n_steps, tracks[0].dtype))
+        return jax.lax.dynamic_update_slice(totals, turn(n_turns, result, rest)[None], (i, 0))
 
-        return jax.lax.fori_loop(0, n_targets, target, jnp.zeros((n_targets, n_steps), tracks[0].dtype))
-
-    return total(tracks, sources, starts, taps)
+    return jax.lax.fori_loop(0, n_targets, target, jnp.zeros((n_targets, n_steps), tracks[0].dtype))
 
 
 def correlate_windows(
