@@ -17,7 +17,6 @@ from .integrate.block_reads import MirroredReads, ScatteredReads
 from .integrate.blocks import BlockScan, block_scan
 from .network import Network
 
-UNROLL = 1  # more steps per turn cost XLA minutes of compilation with four-stage methods
 LATENESS = (0, 1)  # a step's value is known at its end, its slope belongs to its start
 
 
@@ -182,7 +181,8 @@ class _PrefetchedRun:
                 jnp.concatenate([r, jnp.zeros((*r.shape[:-1], block), r.dtype)], -1) for r in recent
             )
             xs = (first + jnp.arange(block, dtype=jnp.int32), served)
-            (values, _, kink), (x, slope, out) = jax.lax.scan(one, (values, recent, kink), xs, unroll=UNROLL)
+            # Not unrolled: several steps of a four-stage method per turn cost XLA minutes of compilation.
+            (values, _, kink), (x, slope, out) = jax.lax.scan(one, (values, recent, kink), xs)
             new = tuple(jnp.moveaxis(t, 0, -1) for t in ((x, slope) if self.has_slopes else (x,)))
             return (values, kink), new, out
 
