@@ -12,7 +12,7 @@ import numpy as np
 from .delays import buffer as ring_buffer
 from .delays.edges import ReadPlan
 from .delays.interpolation import split
-from .delays.windows import blend, gather_windows, stage_weights, window_length, window_starts
+from .delays.windows import blend, stage_weights, window_length, window_starts
 from .integrate.block_reads import MirroredReads, ScatteredReads
 from .integrate.blocks import BlockScan, block_scan
 from .network import Network
@@ -321,18 +321,19 @@ class _PrefetchedRun:
 
     def _read_short(self, recent, newest, c, kink):
         """Read the slots that may be shorter than a block, ``(..., target, entry)``."""
+        sources = self.plan.short.sources
         k, fraction = split(self.short_lag - c, self.rule.lead)
-        starts = newest - k - self.rule.tail
         weights = self.rule.value_weights(fraction), *(
             [self.rule.slope_weights(fraction)] if self.has_slopes else []
         )
-        total = sum(
-            (gather_windows(r, self.plan.short.sources, starts, w.shape[-1]) * w[..., ::-1]).sum(-1)
-            for r, w in zip(recent, weights, strict=True)
-        )
+        total = 0.0
+        for track, taps, w in zip(recent, (self.rule.taps, self.rule.slope_taps), weights, strict=False):
+            for p, tap in enumerate(taps):
+                known = track.at[..., sources, newest - k + tap].get(mode="promise_in_bounds")
+                total += w[..., p] * known
         if kink is not None:
             jump, age = kink
-            total += jnp.where(k == age, weights[1][..., 0], 0.0) * jump[..., self.plan.short.sources]
+            total += jnp.where(k == age, weights[1][..., 0], 0.0) * jump[..., sources]
         return total
 
     def _couple(self, served, short):
