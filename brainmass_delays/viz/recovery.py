@@ -101,7 +101,7 @@ def draw_gradient(
         title="The gradient is the slope of the loss; nearest reads have none",
     )
     top.set_ylim(*_room(gradient))  # jumps of nearest reads are off scale
-    top.legend(loc="lower right", frameon=False)
+    top.legend(loc="upper right", frameon=False)
     error = np.abs(gradient - differences["linear"]) / np.abs(differences["linear"])
     bottom.semilogy(speeds, np.maximum(error, 1e-16), "o-", color=LINEAR, ms=4, lw=1)
     bottom.axhline(np.median(error), color=TRUE, ls="--", lw=1)
