@@ -184,13 +184,17 @@ def _sum_in_place(tracks, sources, starts, taps, n_steps):
     per_turn = max(1, SLOTS_PER_TURN // sum(w.shape[-1] for w in taps))
     n_turns, rest = divmod(width, per_turn)
 
+    def piece(array, corner, shape):
+        return jax.lax.dynamic_slice(array, corner, shape, allow_negative_indices=False)
+
     def add(result, i, k):
+        node = piece(sources, (i, k), (1, 1))[0, 0]
         for track, start, weights in zip(tracks, starts, taps, strict=True):
             n_taps = weights.shape[-1]
-            corner = sources[i, k], start[i, k]
-            window = jax.lax.dynamic_slice(track, corner, (1, n_steps + n_taps - 1))[0]
+            first, factors = piece(start, (i, k), (1, 1))[0, 0], piece(weights, (i, k, 0), (1, 1, n_taps))
+            window = piece(track, (node, first), (1, n_steps + n_taps - 1))[0]
             for q in range(n_taps):
-                result += weights[i, k, q] * window[q : q + n_steps]
+                result += factors[0, 0, q] * window[q : q + n_steps]
         return result
 
     def target(i, totals):
@@ -200,7 +204,8 @@ def _sum_in_place(tracks, sources, starts, taps, n_steps):
             return result
 
         result = jax.lax.fori_loop(0, n_turns, turn, jnp.zeros(n_steps, tracks[0].dtype))
-        return jax.lax.dynamic_update_slice(totals, turn(n_turns, result, rest)[None], (i, 0))
+        result = turn(n_turns, result, rest)
+        return jax.lax.dynamic_update_slice(totals, result[None], (i, 0), allow_negative_indices=False)
 
     return jax.lax.fori_loop(0, n_targets, target, jnp.zeros((n_targets, n_steps), tracks[0].dtype))
 
