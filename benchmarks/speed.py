@@ -65,7 +65,7 @@ def forward(quick: bool) -> str:
 
 def _forward_row(case, quick):
     n_steps = quick_steps(FORWARD_STEPS[case.n_nodes], quick)
-    block = peers.network(case).read_plan(DT * u.ms).block
+    block = peers.network(case).read_plan(DT * u.ms).levels[0].block
     factories = {
         "own": lambda: peers.own_forward(case, n_steps),
         "frozen": lambda: peers.own_forward(case, n_steps, stages="frozen"),

@@ -12,9 +12,8 @@ import numpy as np
 from .delays import buffer as ring_buffer
 from .delays.edges import ReadPlan
 from .delays.interpolation import split
-from .delays.windows import blend, stage_weights, window_length, window_starts
-from .integrate.block_reads import MirroredReads, ScatteredReads
 from .integrate.blocks import BlockScan, block_scan
+from .integrate.levels import LevelReads
 from .network import Network
 
 LATENESS = (0, 1)  # a step's value is known at its end, its slope belongs to its start
@@ -73,14 +72,15 @@ def run_network(
     return jax.tree.map(lambda *parts: jnp.concatenate(parts), *outs)
 
 
-def _blocks(n_steps: int, block: int) -> list[tuple[int, int]]:
-    """Divide steps into equal blocks, a little shorter than planned if that avoids a remainder of its own."""
+def _blocks(n_steps: int, block: int, multiple: int) -> list[tuple[int, int]]:
+    """Divide steps into equal blocks, a little shorter than planned if that avoids a remainder, here or of
+    the blocks within them."""
     block = min(block, n_steps)
-    for shorter in range(block, (2 * block) // 3, -1):
-        if n_steps % shorter == 0:
-            return [(shorter, n_steps // shorter)]
+    even = [b for b in range(block, (2 * block) // 3, -1) if n_steps % b == 0]
+    if even:
+        block = next((b for b in even if b % multiple == 0), even[0])
     n_blocks, rest = divmod(n_steps, block)
-    return [(block, n_blocks), (rest, 1)]
+    return [(block, n_blocks), *([(rest, 1)] if rest else [])]
 
 
 class _PrefetchedRun:
@@ -92,29 +92,27 @@ class _PrefetchedRun:
         self.rule, self.edges, self.buffer = net.rule, net.edges, net.source_read.buffer
         self.state = getattr(net.node, net.coupled_var)
         self.has_slopes = bool(self.rule.slope_taps)
-        self.lag = jnp.asarray(lag, self.state_magnitude().dtype)
-        self.window_lag = jnp.where(plan.windows, self.lag, plan.shortest)
-        self.has_windows = bool(plan.windows.any())
-        self.short_lag = None
-        if plan.short.width:
-            positions = np.minimum(plan.short.positions, self.lag.shape[-1] - 1)
-            self.short_lag = jnp.where(plan.short.valid, jnp.take_along_axis(self.lag, positions, -1), 0.0)
+        lag = jnp.asarray(lag, self.state_magnitude().dtype)
+        self.weights = None
         if net.is_linear:
             weights = net.coupling.weights()
             self.weight_unit, weights = u.get_unit(weights), u.get_magnitude(weights)
             self.weights = jnp.where(self.edges.active, weights, 0.0)
+        self.levels = [LevelReads(level, lag, self.weights, self.rule, net.offsets) for level in plan.levels]
+        self.short_lag = plan.short.take(lag, 0.0)
 
     def span(self, n_steps: int, lean: bool):
         """Advance by ``n_steps`` and return the measurements."""
+        self.lean = lean
         tracks, kink = self.tracks(n_steps), self.kink()
-        outs, done = [], 0
-        for block, n_blocks in _blocks(n_steps, self.plan.block):
-            tracks, kink, out = self.advance(tracks, kink, done, block, n_blocks, lean)
-            outs.append(out)
-            done += block * n_blocks
-        self.store(tracks, kink, n_steps)
+        written = self.trace_step(tracks, n_steps)
+        carry = [state.value for state in written], kink
+        (values, kink), new, out = self.advance(0, carry, tracks, {}, np.int32(0), n_steps)
+        for state, value in zip(written, values, strict=True):
+            state.value = value
+        self.store(tracks, new, kink, n_steps)
         self.start += n_steps
-        return jax.tree.map(lambda *parts: parts[0] if len(parts) == 1 else jnp.concatenate(parts), *outs)
+        return out
 
     def cut_gradients(self) -> None:
         """Make every state a constant for what follows."""
@@ -133,7 +131,7 @@ class _PrefetchedRun:
         rings = [self.buffer.values, *([self.buffer.slopes] if self.has_slopes else [])]
         pasts = [ring_buffer.unroll(ring.value) for ring in rings]
         self.n_past = pasts[0].shape[-1]
-        return tuple(jnp.concatenate([p, jnp.zeros((*p.shape[:-1], n_steps), p.dtype)], -1) for p in pasts)
+        return tuple(_with_room(past, n_steps) for past in pasts)
 
     def kink(self):
         """Return the slope before the initial time, the jump there, and the age of that time when the run
@@ -144,139 +142,107 @@ class _PrefetchedRun:
         self.kink_age = kink.age
         return self.buffer.left_slope.value, kink.jump
 
-    def store(self, tracks: tuple, kink: tuple, n_steps: int) -> None:
+    def store(self, tracks: tuple, new: tuple, kink: tuple, n_steps: int) -> None:
         """Put the newest samples back into the buffer, so that a further run continues."""
-        self.buffer.values.value = ring_buffer.fill(tracks[0][..., -self.n_past :])
+        newest = [
+            jnp.concatenate([t[..., : self.n_past - late], n], -1)[..., -self.n_past :]
+            for t, n, late in zip(tracks, new, LATENESS, strict=False)
+        ]
+        self.buffer.values.value = ring_buffer.fill(newest[0])
         if self.has_slopes:
             channels = np.arange(tracks[0].shape[-2])
-            values, slopes = (ring_buffer.fill(t[..., -self.n_past :]) for t in tracks)
+            values, slopes = map(ring_buffer.fill, newest)
             self.buffer.slopes.value = ring_buffer.predict_slope(values, slopes, channels)
             self.buffer.kink.value = ring_buffer.Kink(kink[1], self.kink_age + n_steps)
 
     # -------------------------------------------------------------------------------------------- blocks
 
-    def advance(self, tracks, kink, done, block, n_blocks, lean):
-        """Run ``n_blocks`` blocks from step ``done`` on."""
-        step = brainstate.transform.StatefulFunction(self._step, return_only_write=False)
-        example = self._step_example(tracks, block)
-        step.make_jaxpr(*example)
-        trace = step.get_state_trace(*example)
-        states, written = trace.states, trace.been_writen
-        fixed = [None if w else s.value for s, w in zip(states, written, strict=True)]
-        carry = [s.value for s, w in zip(states, written, strict=True) if w]
+    def trace_step(self, tracks, n_steps):
+        """Trace one step for every length of the finest blocks, and return the states that it writes."""
+        self.step = brainstate.transform.StatefulFunction(self._step, return_only_write=False)
+        for length in self._finest_lengths(0, n_steps):
+            example = self._step_example(tracks, length)
+            self.step.make_jaxpr(*example)
+        trace = self.step.get_state_trace(*example)
+        self.is_written = trace.been_writen
+        written = [s for s, w in zip(trace.states, self.is_written, strict=True) if w]
+        self.fixed = [None if w else s.value for s, w in zip(trace.states, self.is_written, strict=True)]
+        return written
 
-        def body(carry, seen, recent, _, first):
-            values, kink = carry
+    def _finest_lengths(self, depth, n_steps):
+        """List the lengths of the finest blocks of a run."""
+        if depth == len(self.levels):
+            return {n_steps}
+        return set().union(
+            *(self._finest_lengths(depth + 1, block) for block, _ in self._blocks(depth, n_steps))
+        )
 
-            def one(state, xs):
-                values, recent, kink = state
-                i, served = xs
-                rest = iter(values)
-                full = [next(rest) if w else f for w, f in zip(written, fixed, strict=True)]
-                new, (recent, kink, x, slope, out) = step.jaxpr_call(full, i, i - first, served, recent, kink)
-                return ([v for v, w in zip(new, written, strict=True) if w], recent, kink), (x, slope, out)
+    def _blocks(self, depth, n_steps):
+        finer = [level.block for level in self.plan.levels[depth + 1 :]]
+        return _blocks(n_steps, self.plan.levels[depth].block, *(finer[:1] or [1]))
 
-            served = self._served(seen, kink, first, block)
-            recent = tuple(
-                jnp.concatenate([r, jnp.zeros((*r.shape[:-1], block), r.dtype)], -1) for r in recent
+    def advance(self, depth, carry, tracks, served, first, n_steps):
+        """Run ``n_steps`` from step ``first`` on, in blocks of one level and all finer ones.
+
+        ``tracks`` hold the past that is needed and room for the run, ``served`` what longer blocks read,
+        step axis first. Return the carry, what the steps put into the tracks, and the measurements."""
+        if depth == len(self.levels):
+            return self.steps(carry, tracks, served, first, n_steps)
+        level, lateness = self.levels[depth], LATENESS[: len(tracks)]
+        n_recent, origin = level.level.n_recent, tracks[0].shape[-1] - n_steps - 1
+        outs, done = [], 0
+        for block, n_blocks in self._blocks(depth, n_steps):
+            def body(carry, seen, recent, served, at, block=block):
+                jump, age = (carry[1][1], first + at + self.kink_age) if self.has_slopes else (None, None)
+                served = level.merge(served, level.serve(seen, jump, age, block))
+                recent = tuple(_with_room(track, block) for track in recent)
+                return self.advance(depth + 1, carry, recent, served, first + at, block)
+
+            reads = level.reads(block, origin, lateness, self.lean)
+            sizes = BlockScan(block, n_blocks, origin, n_recent, lateness, reads, done)
+            carry, tracks, out = block_scan(
+                sizes, body, carry, tracks, sizes.cut(served), level.taps, level.starts, lean=self.lean
             )
-            xs = (first + jnp.arange(block, dtype=jnp.int32), served)
-            # Not unrolled: several steps of a four-stage method per turn cost XLA minutes of compilation.
-            (values, _, kink), (x, slope, out) = jax.lax.scan(one, (values, recent, kink), xs)
-            new = tuple(jnp.moveaxis(t, 0, -1) for t in ((x, slope) if self.has_slopes else (x,)))
-            return (values, kink), new, out
-
-        reads, weights, starts = self._reads(block, len(tracks), lean)
-        sizes = BlockScan(
-            block, n_blocks, self.n_past - 1, self.plan.n_recent, LATENESS[: len(tracks)], reads, done
+            outs.append(jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), out))
+            done += block * n_blocks
+        new = tuple(
+            t[..., origin + 1 - late : origin + 1 - late + n_steps]
+            for t, late in zip(tracks, lateness, strict=True)
         )
-        xs = jnp.zeros((n_blocks, 0))
-        (values, kink), tracks, outs = block_scan(
-            sizes, body, (carry, kink), tracks, xs, weights, starts, lean=lean
-        )
-        for state, value in zip([s for s, w in zip(states, written, strict=True) if w], values, strict=True):
-            state.value = value
-        return tracks, kink, jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), outs)
+        return carry, new, jax.tree.map(lambda *p: p[0] if len(p) == 1 else jnp.concatenate(p), *outs)
 
-    def _step_example(self, tracks, block):
-        """Describe the arguments of one step."""
+    def steps(self, carry, recent, served, first, n_steps):
+        """Run ``n_steps`` one by one."""
+
+        def one(state, xs):
+            values, recent, kink = state
+            i, served = xs
+            rest = iter(values)
+            full = [next(rest) if w else f for w, f in zip(self.is_written, self.fixed, strict=True)]
+            new, (recent, kink, x, slope, out) = self.step.jaxpr_call(
+                full, i, i - first, served, recent, kink
+            )
+            values = [v for v, w in zip(new, self.is_written, strict=True) if w]
+            return (values, recent, kink), (x, slope, out)
+
+        xs = first + jnp.arange(n_steps, dtype=jnp.int32), served
+        # Not unrolled: several steps of a four-stage method per turn cost XLA minutes of compilation.
+        (values, _, kink), (x, slope, out) = jax.lax.scan(one, (carry[0], recent, carry[1]), xs)
+        new = tuple(jnp.moveaxis(t, 0, -1) for t in ((x, slope) if self.has_slopes else (x,)))
+        return (values, kink), new, out
+
+    def _step_example(self, tracks, n_steps):
+        """Describe the arguments of one step of ``n_steps`` in a row."""
         lead, dtype = tracks[0].shape[:-1], tracks[0].dtype
         index = jax.ShapeDtypeStruct((), jnp.int32)
-        slots = () if self.net.is_linear else (self.lag.shape[-1],)
-        served = (
-            {c: jax.ShapeDtypeStruct((*lead, *slots), dtype) for c in self.net.offsets}
-            if self.has_windows
-            else {}
-        )
-        n_recent = self.plan.n_recent + block
+        slots = () if self.net.is_linear else (self.edges.sources.shape[-1],)
+        served = {}
+        if any(level.has_any for level in self.levels):
+            served = {c: jax.ShapeDtypeStruct((*lead, *slots), dtype) for c in self.net.offsets}
+        n_recent = self.plan.levels[-1].n_recent + n_steps
         recent = tuple(jax.ShapeDtypeStruct((*lead, n_recent), dtype) for _ in tracks)
         kink = tuple(jax.ShapeDtypeStruct(lead, dtype) for _ in range(2)) if self.has_slopes else ()
         return index, index, served, recent, kink
-
-    def _reads(self, block, n_tracks, lean):
-        """Choose how blocks read: sums for a linear coupling, the values themselves for any other."""
-        if not self.has_windows:
-            return None, (), ()
-        length, origin = window_length(self.rule, block), self.n_past - 1
-        starts, fraction = window_starts(self.rule, self.window_lag)
-        if not self.net.is_linear:
-            return ScatteredReads(self.edges.sources, length, block, origin), (), starts
-        reads = MirroredReads(
-            self.edges.sources,
-            self.plan.windows,
-            length,
-            block,
-            origin,
-            self.net.offsets,
-            LATENESS[:n_tracks],
-            not lean,
-        )
-        kinds = {"half" if c == 0.5 else "grid": c for c in reversed(self.net.offsets)}
-        return reads, {kind: self._tap_weights(fraction, c) for kind, c in kinds.items()}, starts
-
-    def _tap_weights(self, fraction, c):
-        """Return the weights of every sample, the coupling's times the interpolation's, one array per
-        track."""
-        stage = stage_weights(self.rule, fraction, c)
-        taps = (stage.values, stage.slopes) if self.has_slopes else (stage.values,)
-        return tuple(t * self._window_weights()[..., None] for t in taps)
-
-    def _window_weights(self):
-        return jnp.where(self.plan.windows, self.weights, 0.0)
-
-    def _served(self, seen, kink, first, block):
-        """Return what every stage of every step of a block gets from the windows, step axis first."""
-        if not self.has_windows:
-            return {}
-        served = seen if self.net.is_linear else self._blended(seen, block)
-        if not self.has_slopes:
-            return served
-        return {
-            c: value + jnp.moveaxis(self._kink_term(kink, c, first, block), -1, 0)
-            for c, value in served.items()
-        }
-
-    def _blended(self, seen, block):
-        """Interpolate the windows of a block for every stage."""
-        _, fraction = window_starts(self.rule, self.window_lag)
-        served = {}
-        for c in self.net.offsets:
-            stage = stage_weights(self.rule, fraction, c)
-            value = blend(seen[0], stage.values, stage.base, block)
-            if self.has_slopes:
-                value += blend(seen[1], stage.slopes, stage.base, block)
-            served[c] = jnp.moveaxis(value, -1, 0)
-        return served
-
-    def _kink_term(self, kink, c, first, block):
-        """Correct the one interval that ends at the initial time by the slope before it."""
-        k, fraction = split(self.window_lag - c, self.rule.lead)
-        ends_there = k[..., None] == first + self.kink_age + jnp.arange(block)
-        weight = self.rule.slope_weights(fraction)[..., 0] * kink[1][..., self.edges.sources]
-        term = jnp.where(ends_there, weight[..., None], 0.0)
-        if not self.net.is_linear:
-            return term
-        return jnp.einsum("ik,...ikm->...im", self._window_weights(), term)
 
     # -------------------------------------------------------------------------------------------- one step
 
@@ -284,8 +250,8 @@ class _PrefetchedRun:
         """Advance the network by step ``i``, the ``s``-th of its block."""
         t = (self.start + i) * self.dt
         recent = list(recent)
-        newest = self.plan.n_recent - 1 + s
-        reads_short = self.short_lag is not None
+        newest = self.plan.levels[-1].n_recent - 1 + s
+        reads_short = self.plan.short.width > 0
         if reads_short and self.has_slopes:
             at_kink = i + self.kink_age == 0  # the history knows its own slope
             slope = jnp.where(at_kink, kink[0], _estimated_slope(recent, newest))
@@ -351,14 +317,14 @@ class _PrefetchedRun:
             return net.coupling.combine(u.maybe_decimal(total * self.weight_unit * unit), net.stage_value())
         source = served
         if source is None:
-            source = jnp.zeros((*self.state_magnitude().shape, self.lag.shape[-1]), self.lag.dtype)
-        rows = np.arange(net.n_nodes)[:, None]
+            state = self.state_magnitude()
+            source = jnp.zeros((*state.shape, self.edges.sources.shape[-1]), state.dtype)
         if short is not None:
-            source = source.at[..., rows, self.plan.short.positions].set(short, mode="drop")
-        if instant.width == source.shape[-1] and self.edges.is_full and instant.valid.all():
-            source = jnp.broadcast_to(here[..., None, :], source.shape)
+            source = self.plan.short.put(source, short)
+        if instant.width and self.edges.is_full and instant.is_whole:
+            source = instant.put(source, here[..., None, :])
         elif instant.width:
-            source = source.at[..., rows, instant.positions].set(here[..., instant.sources], mode="drop")
+            source = instant.put(source, here[..., instant.sources])
         return net.drive(u.maybe_decimal(source * unit))
 
     def _instant_sum(self, here):
@@ -371,9 +337,11 @@ class _PrefetchedRun:
 
 def _weighted(weights, slots, values):
     """Sum listed slots with their weights."""
-    positions = np.minimum(slots.positions, weights.shape[-1] - 1)
-    chosen = jnp.where(slots.valid, jnp.take_along_axis(weights, positions, -1), 0.0)
-    return (chosen * values).sum(-1)
+    return (slots.take(weights, 0.0) * values).sum(-1)
+
+
+def _with_room(track, n_steps):
+    return jnp.concatenate([track, jnp.zeros((*track.shape[:-1], n_steps), track.dtype)], -1)
 
 
 def _put(track, value, column):

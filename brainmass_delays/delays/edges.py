@@ -4,15 +4,18 @@ at once."""
 import math
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from .buffer import slots_needed
 from .interpolation import Interpolation
 
-# Longest block worth gathering at once: beyond it the windows leave the cache and save no more overhead.
-MAX_BLOCK = 32
-# Share of the connections that may be read step by step so that the others can use a longer block.
-SHORT_SHARE = 0.03
+# Longest block: with the end of its last step, a CPU sums 24 samples of a window, three vectors of eight. More
+# save little and XLA splits the loops over them.
+MAX_BLOCK = 23
+# What a step costs, in units of one sample summed: a window as many more as its block has steps; one turn of
+# a block, and of a block within a block for every node; one connection read singly; and any being read so.
+WINDOW, OUTER, INNER, SINGLE, SINGLES = 5.0, 5e3, 250.0, 100.0, 5e3
 
 
 class Edges(NamedTuple):
@@ -53,43 +56,68 @@ def packed_edges(active: np.ndarray) -> Edges:
 
 
 class SlotList(NamedTuple):
-    """List some slots of every target: ``positions`` ``(target, entry)``; padding points past the last
-    slot."""
+    """List some slots of every target: ``positions`` ``(target, entry)``; where ``valid`` does not hold, an
+    entry is padding and its position is past the last slot. A list as wide as the table keeps its order."""
 
     positions: np.ndarray
     sources: np.ndarray
     valid: np.ndarray
+    n_slots: int
 
     @property
     def width(self) -> int:
         """Entries per target."""
         return self.positions.shape[1]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the list has the order of the table."""
+        return self.width == self.n_slots
 
-def list_slots(edges: Edges, chosen: np.ndarray) -> SlotList:
-    """List the slots where ``chosen`` ``(target, slot)`` holds."""
+    def take(self, table, padding: float):
+        """Take the listed entries of an array ``(target, slot)``."""
+        if not self.is_whole:
+            table = jnp.take_along_axis(table, np.minimum(self.positions, self.n_slots - 1), -1)
+        return jnp.where(self.valid, table, padding)
+
+    def put(self, table, values):
+        """Overwrite the listed entries of an array ``(..., target, slot)``."""
+        if self.is_whole:
+            return jnp.where(self.valid, values, table)
+        rows = np.arange(len(self.positions))[:, None]
+        return table.at[..., rows, self.positions].set(values, mode="drop")
+
+
+def list_slots(edges: Edges, chosen: np.ndarray, *, whole: bool = False) -> SlotList:
+    """List the slots where ``chosen`` ``(target, slot)`` holds, or mark them in a list of the ``whole``
+    table."""
     n_slots = chosen.shape[1]
-    width = int(chosen.sum(1).max(initial=0))
+    width = n_slots if whole else int(chosen.sum(1).max(initial=0))
     positions = np.argsort(~chosen, axis=1, kind="stable")[:, :width]
+    if width == n_slots:
+        positions = np.tile(np.arange(n_slots), (len(chosen), 1))
     valid = np.take_along_axis(chosen, positions, 1)
     sources = np.take_along_axis(edges.sources, positions, 1)
-    return SlotList(np.where(valid, positions, n_slots), np.where(valid, sources, 0), valid)
+    return SlotList(np.where(valid, positions, n_slots), sources, valid, n_slots)
+
+
+class Level(NamedTuple):
+    """Read the slots whose lag is at least ``shortest`` whole steps by windows of ``block`` steps; finer
+    levels need at most the ``n_recent`` newest samples for the rest."""
+
+    block: int
+    slots: SlotList
+    shortest: int
+    n_recent: int
 
 
 class ReadPlan(NamedTuple):
-    """Fix how one run reads: the block length, and which slots are read by windows, step by step, or at the
-    stage itself.
+    """Fix how one run reads: by windows, in blocks and blocks within them (``levels``, long ones first);
+    step by step (``short``); or at the stage itself (``instant``), where there is no delay."""
 
-    ``windows`` ``(target, slot)`` marks slots whose lag is at least ``shortest`` whole steps; ``short``
-    lists slots that may be shorter, and need at most the ``n_recent`` newest samples; ``instant`` those
-    without any delay."""
-
-    block: int
-    windows: np.ndarray
+    levels: tuple[Level, ...]
     short: SlotList
     instant: SlotList
-    shortest: int
-    n_recent: int
 
 
 def shortest_lag(rule: Interpolation, block: int, last_offset: float) -> int:
@@ -121,24 +149,35 @@ def plan_reads(
         Steps per block; None chooses.
     """
     instant = edges.active & (high == 0)
-    delayed = edges.active & ~instant
-    whole = np.floor(low + 1e-6).astype(int)
-    if block is None:
-        block = choose_block(whole[delayed], rule, last_offset)
-    shortest = shortest_lag(rule, block, last_offset)
-    windows = delayed & (whole >= shortest)
-    short = list_slots(edges, delayed & ~windows)
-    is_short = delayed & ~windows
-    n_recent = slots_needed(float(high.max(where=is_short, initial=0.0)), rule) if short.width else 0
-    return ReadPlan(block, windows, short, list_slots(edges, instant), shortest, n_recent)
-
-
-def choose_block(whole_lags: np.ndarray, rule: Interpolation, last_offset: float) -> int:
-    """Choose the block length from the whole lags of the delayed connections."""
-    if not whole_lags.size:
-        return MAX_BLOCK
+    rest = edges.active & ~instant
+    lags = np.floor(low + 1e-6).astype(int)
+    levels = []
     spare = shortest_lag(rule, 1, last_offset) - 1
-    every = int(whole_lags.min()) - spare
-    most = int(np.quantile(whole_lags, SHORT_SHARE, method="lower")) - spare
-    best = every if every >= MAX_BLOCK // 2 else most
-    return int(np.clip(best, 1, MAX_BLOCK))
+    for size in choose_blocks(lags[rest], spare, len(lags), block):
+        shortest = shortest_lag(rule, size, last_offset)
+        chosen = rest & (lags >= shortest)
+        rest &= ~chosen
+        n_recent = slots_needed(float(high.max(where=rest, initial=0.0)), rule) if rest.any() else 0
+        levels.append(Level(size, list_slots(edges, chosen, whole=not levels), shortest, n_recent))
+    return ReadPlan(tuple(levels), list_slots(edges, rest), list_slots(edges, instant))
+
+
+def choose_blocks(lags: np.ndarray, spare: int, n_nodes: int, block: int | None) -> list[int]:
+    """Choose one or two lengths of blocks, by what they cost, from the whole lags of the delayed connections.
+
+    A block serves the lags that are at least ``spare`` steps longer than itself."""
+    longest = np.bincount(np.clip(lags - spare, 0, MAX_BLOCK), minlength=MAX_BLOCK + 1)
+    served = np.cumsum(longest[::-1])[::-1]  # how many connections blocks of each length can serve
+
+    def cost(outer, inner):
+        total = served[outer] * (1 + WINDOW / outer) + OUTER / outer
+        if inner < outer:
+            total += (served[inner] - served[outer]) * (1 + WINDOW / inner) + INNER * n_nodes / inner
+        n_single = len(lags) - served[inner]
+        return total + (SINGLES + SINGLE * n_single if n_single else 0)
+
+    outers = range(1, MAX_BLOCK + 1) if block is None else [min(block, MAX_BLOCK)]
+    pairs = [(outer, inner) for outer in outers for inner in (outer, *range(2, outer // 2 + 1))]
+    outer, inner = min(pairs, key=lambda pair: cost(*pair))
+    sizes = [outer if block is None else block]
+    return sizes if inner == outer else [*sizes, inner]

@@ -12,8 +12,10 @@ from .interpolation import Interpolation, split
 
 # Windows worked on at once should stay in a core's second-level cache.
 CACHE_BYTES = 192 * 1024
-# Products of a weight and a window in one turn of a loop: more, and XLA no longer compiles it as a whole.
-SLOTS_PER_TURN = 8
+# Numbers in one turn of a loop: with more, XLA no longer compiles it as a whole.
+NUMBERS_PER_TURN = 256
+# Numbers that a CPU multiplies at once.
+LANES = 8
 # Steps to correlate at once.
 MAX_PIECE = 256
 
@@ -101,6 +103,7 @@ def sum_windows(
     taps: Sequence[jax.Array],
     n_steps: int,
     *,
+    room: int = 0,
     differentiable: bool = False,
 ) -> jax.Array:
     """Weigh and sum the windows of every target's slots.
@@ -117,6 +120,8 @@ def sum_windows(
         Weights ``(target, slot, tap)``, one per track.
     n_steps : int
         Steps to sum for.
+    room : int
+        How many samples more every track has behind any window: a CPU sums whole vectors faster.
     differentiable : bool
         Whether autodiff must get through; on a CPU that costs about half the speed.
 
@@ -127,11 +132,16 @@ def sum_windows(
     """
     if differentiable or jax.default_backend() != "cpu":
         return _sum_gathered(tracks, sources, starts, taps, n_steps)
-    summed = _summed_in_place(n_steps)
+    summed = _summed_in_place(_whole_vectors(n_steps, room))
     for _ in range(tracks[0].ndim - 2):
         summed = jax.vmap(summed, in_axes=(0, None, None, None))
     sources = jnp.asarray(sources, starts[0].dtype)
-    return summed(tuple(tracks), sources, tuple(starts), tuple(taps))
+    return summed(tuple(tracks), sources, tuple(starts), tuple(taps))[..., :n_steps]
+
+
+def _whole_vectors(n_steps, room):
+    """Round up to whole vectors; one more number costs little."""
+    return n_steps if n_steps % LANES == 1 else n_steps + min(-n_steps % LANES, room)
 
 
 def _sum_gathered(tracks, sources, starts, taps, n_steps):
@@ -176,12 +186,21 @@ def _summed_in_place(n_steps: int):
     return summed
 
 
+def _slots_per_turn(width, n_steps, taps):
+    """Choose how many slots to work on per turn, so that all loops, or at least the inner one, are compiled
+    as a whole."""
+    for count in (4, 3, 2, 1):
+        if n_steps * (6 + 2 * len(taps) * (count + width % count)) < NUMBERS_PER_TURN:
+            return count
+    return min(4, max(1, NUMBERS_PER_TURN // (2 * n_steps * sum(w.shape[-1] for w in taps))))
+
+
 def _sum_in_place(tracks, sources, starts, taps, n_steps):
     """Loop over targets and slots.
 
     XLA compiles loops of few instructions into one function, so few slots are worked on per turn."""
     n_targets, width = sources.shape
-    per_turn = max(1, SLOTS_PER_TURN // sum(w.shape[-1] for w in taps))
+    per_turn = _slots_per_turn(width, n_steps, taps)
     n_turns, rest = divmod(width, per_turn)
 
     def piece(array, corner, shape):

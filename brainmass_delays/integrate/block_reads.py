@@ -79,8 +79,15 @@ class MirroredReads(NamedTuple):
         served = {}
         for kind, taps in weights.items():
             n_steps = self.length - taps[0].shape[-1] + 1
+            # All known samples lie behind the block that is to come: there is room for its steps.
             total = sum_windows(
-                tracks, self.sources, columns, taps, n_steps, differentiable=self.differentiable
+                tracks,
+                self.sources,
+                columns,
+                taps,
+                n_steps,
+                room=self.block - 1,
+                differentiable=self.differentiable,
             )
             served |= {
                 c: jnp.moveaxis(total[..., shift : shift + self.block], -1, 0)
@@ -90,7 +97,7 @@ class MirroredReads(NamedTuple):
 
     def begin(self, weights, tracks, n_steps):
         """Return zero cotangents of all totals, with room for the past and for lags beyond the end."""
-        shape = (*tracks[0].shape[:-1], n_steps + 2 * self._pad + self.block)
+        shape = (*tracks[0].shape[:-1], n_steps + 2 * self._pad + 2 * self.block)
         return {kind: jnp.zeros(shape, tracks[0].dtype) for kind in weights}
 
     def transposed(self, weights, starts):
@@ -112,14 +119,16 @@ class MirroredReads(NamedTuple):
                 )
         return totals, tracks_bar
 
-    def pull(self, adjoint, transposed, first):
-        """Gather the cotangents of what stands at the columns of a block from those of all later totals."""
+    def pull(self, adjoint, transposed, first, n_steps=None):
+        """Gather the cotangents of what stands at the columns of some steps, by default a block, from those
+        of all later totals."""
+        n_steps = n_steps or self.block
         targets, oldest, flipped = transposed
         bars = [0.0] * len(self.lateness)
         for kind, per_track in flipped.items():
             for r, (taps, late) in enumerate(zip(per_track, self.lateness, strict=True)):
                 start = oldest + first - late - taps.shape[-1] + 1
-                bars[r] += sum_windows([adjoint[kind]], targets, [start], [taps], self.block)
+                bars[r] += sum_windows([adjoint[kind]], targets, [start], [taps], n_steps, room=self.block)
         return bars
 
     def finish(self, adjoint, transposed, weights, starts, tracks, tracks_bar, steps):
@@ -134,12 +143,12 @@ class MirroredReads(NamedTuple):
                 correlate_windows(track, self.sources, columns, total, t.shape[-1])
                 for track, t in zip(tracks, taps, strict=True)
             )
-        m, width = self.block, self.origin + 1 + done
+        m, width = self._past, self.origin + 1 + done
         pasts = tuple(jnp.zeros((*t.shape[:-1], m + width), t.dtype) for t in tracks)
 
         def step(b, past_bars):
             first = done - (b + 1) * m
-            bars = self.pull(adjoint, transposed, first)
+            bars = self.pull(adjoint, transposed, first, m)
             return tuple(
                 add_columns(p, bar, m + self.origin + 1 - late + first)
                 for p, bar, late in zip(past_bars, bars, self.lateness, strict=True)
@@ -156,8 +165,13 @@ class MirroredReads(NamedTuple):
         return [(c, int(c)) for c in self.offsets if (c == 0.5) == (kind == "half")]
 
     @property
+    def _past(self):
+        """Count the steps of the past to pull at once."""
+        return max(self.block, 16)
+
+    @property
     def _pad(self):
-        return self.origin + self.block + 8
+        return self.origin + self._past + 8
 
     def _regrouped(self):
         """List the slots by source: their targets, which entries are not padding, and how to take an array

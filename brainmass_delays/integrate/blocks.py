@@ -34,6 +34,12 @@ class BlockScan(NamedTuple):
         """Return the index of the first step of block ``b``."""
         return self.done + b * self.block
 
+    def cut(self, xs):
+        """Cut inputs with a leading axis of steps into those of each block."""
+        end = self.first(self.n_blocks)
+        shape = self.n_blocks, self.block
+        return jax.tree.map(lambda leaf: leaf[self.done : end].reshape(*shape, *leaf.shape[1:]), xs)
+
     def see(self, weights, starts, tracks, first):
         """Return what the reads serve for a block."""
         return () if self.reads is None else self.reads.read(weights, starts, tracks, first)

@@ -1,0 +1,105 @@
+"""Read the connections of one level of blocks: from lags and weights to what every stage of a block gets."""
+
+import jax
+import jax.numpy as jnp
+
+from ..delays.edges import Level
+from ..delays.interpolation import Interpolation, split
+from ..delays.windows import blend, stage_weights, window_length, window_starts
+from .block_reads import MirroredReads, ScatteredReads
+
+
+class LevelReads:
+    """Serve sums over the slots of a level, or, without weights, the value of every slot.
+
+    Parameters
+    ----------
+    level : Level
+        Which slots, and the length of its blocks.
+    lag, weights : array, array or None
+        Lags in steps and weights of all connections, ``(target, slot)``.
+    rule : Interpolation
+        How to read between samples.
+    offsets : tuple of float
+        Stages of a step, of 0, 0.5 and 1.
+    """
+
+    def __init__(
+        self,
+        level: Level,
+        lag: jax.Array,
+        weights: jax.Array | None,
+        rule: Interpolation,
+        offsets: tuple[float, ...],
+    ):
+        self.level, self.rule, self.offsets = level, rule, offsets
+        self.has_any = bool(level.slots.valid.any())
+        self.has_slopes = bool(rule.slope_taps)
+        self.lag = level.slots.take(lag, level.shortest)
+        self.starts, self.fraction = window_starts(rule, self.lag)
+        self.is_summed = weights is not None
+        self.weights = level.slots.take(weights, 0.0) if self.is_summed else None
+        kinds = {"half" if c == 0.5 else "grid": c for c in reversed(offsets)}
+        self.taps = {kind: self._taps(c) for kind, c in kinds.items()} if self.is_summed else ()
+
+    def _taps(self, c):
+        """Return the weights of every sample, the connection's times the interpolation's, one array per
+        track."""
+        stage = stage_weights(self.rule, self.fraction, c)
+        taps = (stage.values, stage.slopes) if self.has_slopes else (stage.values,)
+        return tuple(t * self.weights[..., None] for t in taps)
+
+    def reads(self, block: int, origin: int, lateness: tuple[int, ...], lean: bool):
+        """Return how blocks of tracks whose initial sample is in column ``origin`` read; None if the level is
+        empty."""
+        if not self.has_any:
+            return None
+        slots, length = self.level.slots, window_length(self.rule, block)
+        if not self.is_summed:
+            return ScatteredReads(slots.sources, length, block, origin)
+        return MirroredReads(
+            slots.sources, slots.valid, length, block, origin, self.offsets, lateness, not lean
+        )
+
+    def serve(self, seen, jump: jax.Array | None, age, block: int) -> dict[float, jax.Array]:
+        """Return what each stage gets, ``(step, ..., target)`` or ``(step, ..., target, entry)``.
+
+        ``jump`` is that of the slope at the initial time, ``age`` how many steps ago that was."""
+        if not self.has_any:
+            return {}
+        served = seen if self.is_summed else self._blended(seen, block)
+        if jump is None:
+            return served
+        return {
+            c: value + jnp.moveaxis(self._kink_term(jump, c, age, block), -1, 0)
+            for c, value in served.items()
+        }
+
+    def _blended(self, seen, block):
+        """Interpolate the windows of a block for every stage."""
+        served = {}
+        for c in self.offsets:
+            stage = stage_weights(self.rule, self.fraction, c)
+            value = blend(seen[0], stage.values, stage.base, block)
+            if self.has_slopes:
+                value += blend(seen[1], stage.slopes, stage.base, block)
+            served[c] = jnp.moveaxis(value, -1, 0)
+        return served
+
+    def _kink_term(self, jump, c, age, block):
+        """Correct the one interval that ends at the initial time by the slope before it."""
+        k, fraction = split(self.lag - c, self.rule.lead)
+        ends_there = k[..., None] == age + jnp.arange(block)
+        weight = self.rule.slope_weights(fraction)[..., 0] * jump[..., self.level.slots.sources]
+        term = jnp.where(ends_there, weight[..., None], 0.0)
+        return jnp.einsum("ik,...ikm->...im", self.weights, term) if self.is_summed else term
+
+    def merge(self, served: dict, more: dict) -> dict:
+        """Put what this level serves beside what longer blocks served."""
+        if not more or (not served and (self.is_summed or self.level.slots.is_whole)):
+            return served or more
+        if self.is_summed:
+            return {c: served[c] + value for c, value in more.items()}
+        slots = self.level.slots
+        nothing = {c: jnp.zeros((*v.shape[:-1], slots.n_slots), v.dtype) for c, v in more.items()}
+        return {c: slots.put((served or nothing)[c], value) for c, value in more.items()}
