@@ -13,6 +13,8 @@ import numpy as np
 
 from .block_reads import MirroredReads, ScatteredReads, add_columns
 
+MOST_SLOTS_AT_ONCE = 2000
+
 
 class BlockScan(NamedTuple):
     """Fix the sizes of a scan over blocks.
@@ -188,12 +190,19 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
     xs_d, xs_i, join_xs = _split(xs)
     hoisted_d, hoisted_i, join_hoisted = _split(hoisted)
     passes = _Passes(sizes, body, join_carry, join_xs, join_hoisted)
-    run = jax.custom_vjp(lambda *args: passes.forward(*args)[0])
-    run.defvjp(passes.forward_and_keep, passes.backward)
+    in_turn = jax.custom_batching.sequential_vmap if _fills_a_cache(sizes.reads) else lambda function: function
+    run = jax.custom_vjp(in_turn(lambda *args: passes.forward(*args)[0]))
+    run.defvjp(in_turn(passes.forward_and_keep), in_turn(passes.backward))
     carry_d, carry_i, tracks, outs_d, outs_i = run(
         hoisted_d, carry_d, tracks, xs_d, weights, (carry_i, xs_i, starts, hoisted_i)
     )
     return join_carry(carry_d, carry_i), tracks, passes.join_outs(outs_d, outs_i)
+
+
+def _fills_a_cache(reads):
+    """Tell whether `jax.vmap` should run networks one after the other: what one reads fits into the cache of
+    a core, what many read at once does not."""
+    return jax.default_backend() == "cpu" and reads is not None and reads.sources.size > MOST_SLOTS_AT_ONCE
 
 
 class _Passes:
