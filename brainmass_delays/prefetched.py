@@ -11,7 +11,6 @@ import numpy as np
 
 from .delays import buffer as ring_buffer
 from .delays.edges import ReadPlan
-from .delays.interpolation import split
 from .integrate.blocks import BlockScan, block_scan
 from .integrate.levels import LevelReads
 from .network import Network
@@ -99,7 +98,7 @@ class _PrefetchedRun:
             self.weight_unit, weights = u.get_unit(weights), u.get_magnitude(weights)
             self.weights = jnp.where(self.edges.active, weights, 0.0)
         self.levels = [LevelReads(level, lag, self.weights, self.rule, net.offsets) for level in plan.levels]
-        self.short_lag = plan.short.take(lag, 0.0)
+        self.reads_short, self.short_lag = plan.short.width > 0, plan.short.take(lag, 0.0)
 
     def span(self, n_steps: int, lean: bool):
         """Advance by ``n_steps`` and return the measurements."""
@@ -145,14 +144,14 @@ class _PrefetchedRun:
     def store(self, tracks: tuple, new: tuple, kink: tuple, n_steps: int) -> None:
         """Put the newest samples back into the buffer, so that a further run continues."""
         newest = [
-            jnp.concatenate([t[..., : self.n_past - late], n], -1)[..., -self.n_past :]
+            _with_room(jnp.concatenate([t[..., : self.n_past - late], n], -1), late)[..., -self.n_past :]
             for t, n, late in zip(tracks, new, LATENESS, strict=False)
         ]
         self.buffer.values.value = ring_buffer.fill(newest[0])
         if self.has_slopes:
-            channels = np.arange(tracks[0].shape[-2])
             values, slopes = map(ring_buffer.fill, newest)
-            self.buffer.slopes.value = ring_buffer.predict_slope(values, slopes, channels)
+            slope = ring_buffer.estimate_slope(values, slopes)
+            self.buffer.slopes.value = ring_buffer.replace_newest(slopes, slope)
             self.buffer.kink.value = ring_buffer.Kink(kink[1], self.kink_age + n_steps)
 
     # -------------------------------------------------------------------------------------------- blocks
@@ -249,58 +248,45 @@ class _PrefetchedRun:
     def _step(self, i, s, served, recent, kink):
         """Advance the network by step ``i``, the ``s``-th of its block."""
         t = (self.start + i) * self.dt
-        recent = list(recent)
-        newest = self.plan.levels[-1].n_recent - 1 + s
-        reads_short = self.plan.short.width > 0
-        if reads_short and self.has_slopes:
+        rings = [ring_buffer.Ring(track, self.plan.levels[-1].n_recent - 1 + s) for track in recent]
+        if self.reads_short and self.has_slopes:
             at_kink = i + self.kink_age == 0  # the history knows its own slope
-            slope = jnp.where(at_kink, kink[0], _estimated_slope(recent, newest))
-            recent[1] = _put(recent[1], slope, newest)
+            slope = jnp.where(at_kink, kink[0], ring_buffer.estimate_slope(*rings))
+            rings[1] = ring_buffer.replace_newest(rings[1], slope)
 
         def current(c):
-            if reads_short and self.has_slopes and c > 0:
-                recent[1] = _put(recent[1], self.buffer.step_slope(), newest)
-            kink_now = (
-                (self._jump(kink, i), i + self.kink_age)
-                if self.has_slopes and c > 0
-                else ((kink[1], i + self.kink_age) if self.has_slopes else None)
-            )
-            short = self._read_short(recent, newest, c, kink_now) if reads_short else None
+            short = self._read_short(rings, kink, i, c) if self.reads_short else None
             return self._couple(served.get(c), short)
 
         with brainstate.environ.context(i=self.start + i, t=t, dt=self.dt):
             out = self.net.advance(current, self.inputs_at(self.start + i, t), skip=self.buffer)
             measured = self.measure(out)
-        x = self.state_magnitude()
-        slope = self.buffer.step_slope() if self.has_slopes else jnp.zeros(())
+        x, slope = self.state_magnitude(), jnp.zeros(())
         if self.has_slopes:
-            kink = (kink[0], self._jump(kink, i))
-        if reads_short:
-            recent[0] = _put(recent[0], x, newest + 1)
+            slope, kink = self.buffer.step_slope(), (kink[0], self._jump(kink, i))
+        if self.reads_short:
+            rings[0] = ring_buffer.push(rings[0], x)
             if self.has_slopes:
-                recent[1] = _put(recent[1], slope, newest)
-        return tuple(recent), kink, x, slope, measured
+                rings[1] = ring_buffer.replace_newest(rings[1], slope)
+        return tuple(ring.values for ring in rings), kink, x, slope, measured
 
     def _jump(self, kink, i):
         """Return the jump of the slope at the initial time, known from the first step on."""
         return jnp.where(i + self.kink_age == 0, kink[0] - self.buffer.step_slope(), kink[1])
 
-    def _read_short(self, recent, newest, c, kink):
-        """Read the slots that may be shorter than a block, ``(..., target, entry)``."""
-        sources = self.plan.short.sources
-        k, fraction = split(self.short_lag - c, self.rule.lead)
-        weights = self.rule.value_weights(fraction), *(
-            [self.rule.slope_weights(fraction)] if self.has_slopes else []
+    def _read_short(self, rings, kink, i, c):
+        """Read the slots that no block serves, ``(..., target, entry)``; after its first stage, a step knows
+        the newest slope."""
+        values, slopes, jump = rings[0], None, None
+        if self.has_slopes:
+            slopes, jump = rings[1], kink[1]
+            if c > 0:
+                slopes = ring_buffer.replace_newest(slopes, self.buffer.step_slope())
+                jump = self._jump(kink, i)
+            jump = ring_buffer.Kink(jump, i + self.kink_age)
+        return ring_buffer.read(
+            values, slopes, self.plan.short.sources, self.short_lag - c, self.rule, kink=jump
         )
-        total = 0.0
-        for track, taps, w in zip(recent, (self.rule.taps, self.rule.slope_taps), weights, strict=False):
-            for p, tap in enumerate(taps):
-                known = track.at[..., sources, newest - k + tap].get(mode="promise_in_bounds")
-                total += w[..., p] * known
-        if kink is not None:
-            jump, age = kink
-            total += jnp.where(k == age, weights[1][..., 0], 0.0) * jump[..., sources]
-        return total
 
     def _couple(self, served, short):
         """Evaluate the coupling from what windows, short reads and the stage itself give."""
@@ -342,16 +328,3 @@ def _weighted(weights, slots, values):
 
 def _with_room(track, n_steps):
     return jnp.concatenate([track, jnp.zeros((*track.shape[:-1], n_steps), track.dtype)], -1)
-
-
-def _put(track, value, column):
-    return jax.lax.dynamic_update_slice_in_dim(track, value[..., None].astype(track.dtype), column, axis=-1)
-
-
-def _estimated_slope(recent, newest):
-    def column(track, age):
-        return jax.lax.dynamic_index_in_dim(track, newest - age, axis=-1, keepdims=False)
-
-    return ring_buffer.newest_slope(
-        [column(recent[0], a) for a in (2, 1, 0)], [column(recent[1], a) for a in (2, 1)]
-    )

@@ -65,7 +65,7 @@ def _put(values, value, slot):
 
 def sample(ring: Ring, channels: jax.Array, age: jax.Array) -> jax.Array:
     """Return the samples of ``channels`` that are ``age`` whole steps old, ``(..., *channels.shape)``."""
-    return ring.values[..., channels, (ring.head - age) % ring.n_slots]
+    return ring.values.at[..., channels, (ring.head - age) % ring.n_slots].get(mode="promise_in_bounds")
 
 
 def unroll(ring: Ring) -> jax.Array:
@@ -140,8 +140,14 @@ def newest_slope(
     )
 
 
-def predict_slope(values: Ring, slopes: Ring, channels) -> Ring:
-    """Replace the newest slope by its estimate, until the next step knows it."""
-    past = [sample(values, channels, age) for age in (2, 1, 0)]
-    rates = [sample(slopes, channels, age) for age in (2, 1)]
-    return replace_newest(slopes, newest_slope(past, rates))
+def estimate_slope(values: Ring, slopes: Ring) -> jax.Array:
+    """Estimate the newest slope ``(..., channel)`` from earlier samples and slopes, until the next step knows
+    it."""
+    return newest_slope(
+        [_column(values, age) for age in (2, 1, 0)], [_column(slopes, age) for age in (2, 1)]
+    )
+
+
+def _column(ring, age):
+    slot = (ring.head - age) % ring.n_slots
+    return jax.lax.dynamic_index_in_dim(ring.values, slot, axis=-1, keepdims=False)

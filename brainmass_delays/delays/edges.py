@@ -10,8 +10,8 @@ import numpy as np
 from .buffer import slots_needed
 from .interpolation import Interpolation
 
-# Longest block: with the end of its last step, a CPU sums 24 samples of a window, three vectors of eight. More
-# save little and XLA splits the loops over them.
+# Longest block: with the end of its last step, a CPU sums 24 samples of a window, three vectors of eight.
+# Longer ones save little, and XLA splits the loops over them.
 MAX_BLOCK = 23
 # What a step costs, in units of one sample summed: a window as many more as its block has steps; one turn of
 # a block, and of a block within a block for every node; one connection read singly; and any being read so.

@@ -355,5 +355,6 @@ class DelayBuffer(brainstate.nn.Module):
             return
         values = self.values.value
         slopes = ring_buffer.push(self.slopes.value, jnp.zeros_like(self.left_slope.value))
-        self.slopes.value = ring_buffer.predict_slope(values, slopes, np.arange(values.values.shape[-2]))
+        slope = ring_buffer.estimate_slope(values, slopes)
+        self.slopes.value = ring_buffer.replace_newest(slopes, slope)
         self.kink.value = ring_buffer.Kink(self.kink.value.jump, self.kink.value.age + 1)

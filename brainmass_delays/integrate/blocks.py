@@ -13,7 +13,8 @@ import numpy as np
 
 from .block_reads import MirroredReads, ScatteredReads, add_columns
 
-MOST_SLOTS_AT_ONCE = 2000
+# Connections of a network from which on `jax.vmap` runs networks one after the other.
+MANY_SLOTS = 2000
 
 
 class BlockScan(NamedTuple):
@@ -190,9 +191,12 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
     xs_d, xs_i, join_xs = _split(xs)
     hoisted_d, hoisted_i, join_hoisted = _split(hoisted)
     passes = _Passes(sizes, body, join_carry, join_xs, join_hoisted)
-    in_turn = jax.custom_batching.sequential_vmap if _fills_a_cache(sizes.reads) else lambda function: function
-    run = jax.custom_vjp(in_turn(lambda *args: passes.forward(*args)[0]))
-    run.defvjp(in_turn(passes.forward_and_keep), in_turn(passes.backward))
+    forward, forward_and_keep, backward = (
+        jax.custom_batching.sequential_vmap(function) if _fills_a_cache(sizes.reads) else function
+        for function in (lambda *args: passes.forward(*args)[0], passes.forward_and_keep, passes.backward)
+    )
+    run = jax.custom_vjp(forward)
+    run.defvjp(forward_and_keep, backward)
     carry_d, carry_i, tracks, outs_d, outs_i = run(
         hoisted_d, carry_d, tracks, xs_d, weights, (carry_i, xs_i, starts, hoisted_i)
     )
@@ -202,7 +206,7 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
 def _fills_a_cache(reads):
     """Tell whether `jax.vmap` should run networks one after the other: what one reads fits into the cache of
     a core, what many read at once does not."""
-    return jax.default_backend() == "cpu" and reads is not None and reads.sources.size > MOST_SLOTS_AT_ONCE
+    return jax.default_backend() == "cpu" and reads is not None and reads.sources.size > MANY_SLOTS
 
 
 class _Passes:
@@ -269,7 +273,7 @@ class _Passes:
         )
         if self.accumulates:
             final_bar = tuple(map(jnp.add, final_bar, tracks_bar))
-        tracks_bar, weights_bar = sizes.before(final_bar), weights
+        tracks_bar, weights_bar = sizes.before(final_bar), jax.tree.map(jnp.zeros_like, weights)
         if reads is not None:
             steps = sizes.done, sizes.block * sizes.n_blocks
             weights_bar, tracks_bar = reads.finish(

@@ -254,8 +254,12 @@ def test_gradient_in_single_precision(single_precision):
     np.testing.assert_allclose(grad, -0.7, rtol=1e-4)
 
 
-@pytest.mark.parametrize("history", [1.0, jnp.cos], ids=["constant", "function"])
-@pytest.mark.parametrize("loop", ["bounded", "checkpointed"])
+@pytest.mark.parametrize(("loop", "history"), [
+    pytest.param("bounded", jnp.cos, id="bounded-function"),
+    pytest.param("checkpointed", 1.0, id="checkpointed-constant"),
+    pytest.param("bounded", 1.0, id="bounded-constant", marks=pytest.mark.slow),
+    pytest.param("checkpointed", jnp.cos, id="checkpointed-function", marks=pytest.mark.slow),
+])
 def test_clean_under_debug_nans(loop, history):
     with jax.debug_nans(True):
         slope = jax.grad(lambda delay: solve_dde(

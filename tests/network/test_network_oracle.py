@@ -10,8 +10,9 @@ import pytest
 from delay_network_oracle import simulate
 
 from brainmass_delays import HopfStep, Network, Simulator
+from brainmass_delays.delays import edges
 
-DT, N_STEPS = 0.25, 24
+DT, N_STEPS = 0.25, 25
 WEIGHTS = np.array([
     [0.0, 0.5, 0.0, 0.3, 0.2],
     [0.1, 0.0, 0.7, 0.0, 0.4],
@@ -95,14 +96,24 @@ def test_network_agrees_with_the_loops(stages, case):
     np.testing.assert_allclose(x, expected(method, rule, stages, history, coupling), rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("block", [1, 2, 5, 8, "stepwise"])
+@pytest.mark.parametrize("blocks", [[1], [5], [8], [6, 3], [7, 2], "stepwise"], ids=str)
 @pytest.mark.parametrize("case", [("rk4", "hermite", "constant", "diffusive"), ("rk4", "cubic", "smooth", "kuramoto"),
                                   ("rk4", "hermite", "smooth", "kuramoto"), ("heun", "linear", "constant", "additive")])
-def test_the_block_does_not_change_the_result(block, case):
+def test_the_blocks_do_not_change_the_result(blocks, case, monkeypatch):
     method, rule, history, coupling = case
-    net = network(method, rule, "each", history, coupling, None if block == "stepwise" else block)
-    x = run(Stepwise(net) if block == "stepwise" else net)
-    np.testing.assert_allclose(x, expected(method, rule, "each", history, coupling), rtol=0, atol=1e-10)
+    net = network(method, rule, "each", history, coupling)
+    if blocks == "stepwise":
+        net = Stepwise(net)
+    else:
+        monkeypatch.setattr(edges, "choose_blocks", lambda *_: blocks)
+    np.testing.assert_allclose(run(net), expected(method, rule, "each", history, coupling), rtol=0, atol=1e-10)
+
+
+def test_the_block_a_user_asks_for_is_used():
+    for block in (3, 50):
+        net = network("heun", "linear", "each", "constant", "additive", block)
+        assert net.read_plan(DT * u.ms).levels[0].block == block
+        np.testing.assert_allclose(run(net), expected("heun", "linear", "each", "constant", "additive"), rtol=0, atol=1e-10)
 
 
 def test_the_oracle_depends_on_what_it_compares():

@@ -143,7 +143,11 @@ def test_weak_feedback_is_stable_at_any_delay():
 @pytest.mark.parametrize(
     "delay, interpolation",
     # On the grid, two thirds off it at every step size (so that the error of linear reads falls evenly), anywhere.
-    [(0.375, "linear"), (1 / 3, "linear"), (0.37, "cubic")],
+    [
+        (0.37, "cubic"),
+        pytest.param(0.375, "linear", marks=pytest.mark.slow),
+        pytest.param(1 / 3, "linear", marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("method, order", [("heun", 2), ("euler", 1)])
 def test_order_of_the_step(method, order, delay, interpolation):

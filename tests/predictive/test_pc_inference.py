@@ -71,8 +71,15 @@ def test_small_activities_do_not_stop_it():
         assert pc_energy(PARAMS, result.activities, y, x) < 0.9 * pc_energy(PARAMS, start, y, x)
 
 
-@pytest.mark.parametrize("loss_id", ["MSE", "CE"])
-@pytest.mark.parametrize("prior", [True, False])
+@pytest.mark.parametrize(
+    "prior, loss_id",
+    [
+        (True, "MSE"),
+        (False, "CE"),
+        pytest.param(True, "CE", marks=pytest.mark.slow),
+        pytest.param(False, "MSE", marks=pytest.mark.slow),
+    ],
+)
 def test_energy_falls_along_the_recorded_flow(loss_id, prior):
     y, x = data(3)
     y = y if loss_id == "MSE" else jnp.eye(3)
@@ -113,7 +120,7 @@ def test_a_stopped_sample_rests_in_the_record():
         np.testing.assert_allclose(recorded[-1], last, atol=1e-12)
 
 
-@pytest.mark.parametrize("while_loop", ["bounded", "checkpointed"])
+@pytest.mark.parametrize("while_loop", [pytest.param("bounded", marks=pytest.mark.slow), "checkpointed"])
 def test_gradients_through_inference(while_loop):
     y, x = data(2)
     start = init_activities_with_ffwd(PARAMS, x)
