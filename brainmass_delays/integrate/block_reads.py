@@ -50,9 +50,13 @@ class ScatteredReads(NamedTuple):
             scatter_windows(t, self.sources, columns, s) for t, s in zip(tracks_bar, seen_bar, strict=True)
         )
 
-    def finish(self, adjoint, transposed, weights, starts, tracks, tracks_bar, steps):
-        """Return the cotangents of the weights and the tracks."""
-        return (), tracks_bar
+    def of_weights(self, adjoint, weights, starts, tracks, steps):
+        """Return the cotangents of the weights: there are none."""
+        return ()
+
+    def add_past(self, tracks_bar, adjoint, transposed, starts, done):
+        """Add the cotangents of the history that `push` did not know: none."""
+        return tracks_bar
 
 
 class MirroredReads(NamedTuple):
@@ -131,9 +135,8 @@ class MirroredReads(NamedTuple):
                 bars[r] += sum_windows([adjoint[kind]], targets, [start], [taps], n_steps, room=self.block)
         return bars
 
-    def finish(self, adjoint, transposed, weights, starts, tracks, tracks_bar, steps):
-        """Return the cotangents of the weights and, as far as the longest lag reaches back from the first of
-        ``steps``, of the tracks."""
+    def of_weights(self, adjoint, weights, starts, tracks, steps):
+        """Return the cotangents of the weights."""
         done, n_steps = steps
         columns = starts + done + self.origin
         weights_bar = {}
@@ -143,8 +146,12 @@ class MirroredReads(NamedTuple):
                 correlate_windows(track, self.sources, columns, total, t.shape[-1])
                 for track, t in zip(tracks, taps, strict=True)
             )
+        return weights_bar
+
+    def add_past(self, tracks_bar, adjoint, transposed, starts, done):
+        """Add the cotangents of the tracks as far as the longest lag reaches back from the step ``done``."""
         m, width = self._past, self.origin + 1 + done
-        pasts = tuple(jnp.zeros((*t.shape[:-1], m + width), t.dtype) for t in tracks)
+        pasts = tuple(jnp.zeros((*t.shape[:-1], m + width), t.dtype) for t in tracks_bar)
 
         def step(b, past_bars):
             first = done - (b + 1) * m
@@ -156,9 +163,7 @@ class MirroredReads(NamedTuple):
 
         n_blocks = jnp.minimum((jnp.max(-starts) + 2 + m) // m, -(-width // m))
         past_bars = jax.lax.fori_loop(0, n_blocks, step, pasts)
-        return weights_bar, tuple(
-            add_columns(t, p[..., m:], 0) for t, p in zip(tracks_bar, past_bars, strict=True)
-        )
+        return tuple(add_columns(t, p[..., m:], 0) for t, p in zip(tracks_bar, past_bars, strict=True))
 
     def _stages(self, kind):
         """Return the stages that a kind of weights serves, and by how many steps each is shifted."""

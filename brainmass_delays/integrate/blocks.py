@@ -195,12 +195,27 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
         jax.custom_batching.sequential_vmap(function) if _fills_a_cache(sizes.reads) else function
         for function in (lambda *args: passes.forward(*args)[0], passes.forward_and_keep, passes.backward)
     )
+
+    def keep(*args):
+        values = [jax.tree.map(lambda leaf: leaf.value, arg) for arg in args]
+        of_past = () if any(track.perturbed for track in args[2]) else None
+        return forward_and_keep(*values, of_past)
+
+    def go_back(kept, cotangents):
+        carry_bar, _, final_bar, outs_bar, _ = cotangents
+        return backward(kept, jax.tree.map(_as_array, (carry_bar, final_bar, outs_bar)))
+
     run = jax.custom_vjp(forward)
-    run.defvjp(forward_and_keep, backward)
+    run.defvjp(keep, go_back, symbolic_zeros=True)
     carry_d, carry_i, tracks, outs_d, outs_i = run(
         hoisted_d, carry_d, tracks, xs_d, weights, (carry_i, xs_i, starts, hoisted_i)
     )
     return join_carry(carry_d, carry_i), tracks, passes.join_outs(outs_d, outs_i)
+
+
+def _as_array(cotangent):
+    is_zero = isinstance(cotangent, jax.custom_derivatives.SymbolicZero)
+    return jnp.zeros(cotangent.shape, cotangent.dtype) if is_zero else cotangent
 
 
 def _fills_a_cache(reads):
@@ -251,15 +266,17 @@ class _Passes:
         )
         return (*last, outs_d, outs_i), tuple(begun)
 
-    def forward_and_keep(self, hoisted_d, carry_d, tracks, xs_d, weights, ints):
-        """Run forward and keep what the reverse pass needs: the tracks, and what stood when blocks began."""
+    def forward_and_keep(self, hoisted_d, carry_d, tracks, xs_d, weights, ints, of_past):
+        """Run forward and keep what the reverse pass needs: the tracks, and what stood when blocks began.
+
+        ``of_past`` is None if nobody asks for the cotangents of the history."""
         result, begun = self.forward(hoisted_d, carry_d, tracks, xs_d, weights, ints)
-        return result, (hoisted_d, result[2], xs_d, weights, ints, begun)
+        return result, (hoisted_d, result[2], xs_d, weights, ints, begun, of_past)
 
     def backward(self, kept, cotangents):
         """Return the cotangents of the arguments of `forward`."""
-        hoisted_d, tracks, xs_d, weights, (_, xs_i, starts, _), begun = kept
-        carry_bar, _, final_bar, outs_bar, _ = cotangents
+        hoisted_d, tracks, xs_d, weights, (_, xs_i, starts, _), begun, of_past = kept
+        carry_bar, final_bar, outs_bar = cotangents
         sizes, reads = self.sizes, self.reads
         adjoint = () if reads is None else reads.begin(weights, tracks, sizes.first(sizes.n_blocks))
         transposed = () if reads is None else reads.transposed(weights, starts)
@@ -276,15 +293,15 @@ class _Passes:
         tracks_bar, weights_bar = sizes.before(final_bar), jax.tree.map(jnp.zeros_like, weights)
         if reads is not None:
             steps = sizes.done, sizes.block * sizes.n_blocks
-            weights_bar, tracks_bar = reads.finish(
-                adjoint, transposed, weights, starts, tracks, tracks_bar, steps
-            )
+            weights_bar = reads.of_weights(adjoint, weights, starts, tracks, steps)
+            if of_past is not None:
+                tracks_bar = reads.add_past(tracks_bar, adjoint, transposed, starts, sizes.done)
         return hoisted_bar, carry_bar, tracks_bar, xs_bar, weights_bar, None
 
     def _retreat(self, kept, final_bar, transposed, state, inputs):
         """Go back over one block."""
         sizes, reads = self.sizes, self.reads
-        hoisted_d, tracks, _, weights, (_, _, starts, hoisted_i), _ = kept
+        hoisted_d, tracks, _, weights, (_, _, starts, hoisted_i), *_ = kept
         hoisted_bar, carry_bar, tracks_bar, adjoint = state
         b, x_d, x_i, (begin_d, begin_i, seen), out_bar = inputs
         first = sizes.first(b)
