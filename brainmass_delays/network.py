@@ -72,8 +72,8 @@ class Network(brainstate.nn.Module):
         default for nodes of this library), or once per step (``'frozen'``, the only way for other nodes,
         and what other simulators do).
     block : int, optional
-        Steps per block of prefetched reads; by default chosen from the shortest delays. Results do not
-        depend on it.
+        Steps per block of prefetched reads; by default chosen by its cost from the shortest delays. Results
+        do not depend on it.
 
     Attributes
     ----------
@@ -95,8 +95,9 @@ class Network(brainstate.nn.Module):
     ``stages='frozen'`` acts like an extra delay of half a step: the result is first order in the step
     whatever the method. With ``'each'`` the order is the smaller of the method's and the interpolation's
     [1]_, for a smooth history; the kink of a constant history at the initial time limits it to about 2. The
-    gradient is exact for every ``Param``: speed, delays, weights, strength and node parameters. Every
-    connection costs the same, whatever its delay; a sparse array of weights costs by its connections.
+    gradient is exact for every ``Param``: speed, delays, weights, strength and node parameters. Long
+    delays cost no more than short ones, and those of a few steps about three times as much; a sparse array
+    of weights costs by its connections.
 
     References
     ----------
