@@ -95,9 +95,9 @@ class Network(brainstate.nn.Module):
     ``stages='frozen'`` acts like an extra delay of half a step: the result is first order in the step
     whatever the method. With ``'each'`` the order is the smaller of the method's and the interpolation's
     [1]_, for a smooth history; the kink of a constant history at the initial time limits it to about 2. The
-    gradient is exact for every ``Param``: speed, delays, weights, strength and node parameters. Long
-    delays cost no more than short ones, and those of a few steps about three times as much; a sparse array
-    of weights costs by its connections.
+    gradient is exact for every ``Param``: speed, delays, weights, strength and node parameters. A
+    connection costs the same whatever its delay, up to twenty times as much if that is of a few steps only;
+    a sparse array of weights costs by its connections.
 
     References
     ----------
