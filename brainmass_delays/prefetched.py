@@ -71,7 +71,7 @@ def run_network(
     return jax.tree.map(lambda *parts: jnp.concatenate(parts), *outs)
 
 
-def _blocks(n_steps: int, block: int, multiple: int) -> list[tuple[int, int]]:
+def _divide(n_steps: int, block: int, multiple: int) -> list[tuple[int, int]]:
     """Divide steps into equal blocks, a little shorter than planned if that avoids a remainder, here or of
     the blocks within them."""
     block = min(block, n_steps)
@@ -123,7 +123,7 @@ class _PrefetchedRun:
         """Return the coupled variable without its unit."""
         return u.get_magnitude(self.state.value)
 
-    # -------------------------------------------------------------------------------------------- t
+    # -------------------------------------------------------------------------------------------- past
 
     def tracks(self, n_steps: int) -> tuple:
         """Lay out the past and room for the run: values, and slopes if the rule uses them."""
@@ -177,8 +177,9 @@ class _PrefetchedRun:
         )
 
     def _blocks(self, depth, n_steps):
-        finer = [level.block for level in self.plan.levels[depth + 1 :]]
-        return _blocks(n_steps, self.plan.levels[depth].block, *(finer[:1] or [1]))
+        """Divide steps into the blocks of one level: their lengths and how many of each."""
+        lengths = [*(level.block for level in self.plan.levels), 1]
+        return _divide(n_steps, lengths[depth], lengths[depth + 1])
 
     def advance(self, depth, carry, tracks, served, first, n_steps):
         """Run ``n_steps`` from step ``first`` on, in blocks of one level and all finer ones.

@@ -93,9 +93,10 @@ def list_slots(edges: Edges, chosen: np.ndarray, *, whole: bool = False) -> Slot
     table."""
     n_slots = chosen.shape[1]
     width = n_slots if whole else int(chosen.sum(1).max(initial=0))
-    positions = np.argsort(~chosen, axis=1, kind="stable")[:, :width]
     if width == n_slots:
         positions = np.tile(np.arange(n_slots), (len(chosen), 1))
+    else:
+        positions = np.argsort(~chosen, axis=1, kind="stable")[:, :width]
     valid = np.take_along_axis(chosen, positions, 1)
     sources = np.take_along_axis(edges.sources, positions, 1)
     return SlotList(np.where(valid, positions, n_slots), sources, valid, n_slots)

@@ -14,6 +14,9 @@ import numpy as np
 
 from ..delays.windows import correlate_windows, gather_windows, scatter_windows, sum_windows
 
+# Steps of the history to go back over at once, where blocks are shorter.
+PAST_PIECE = 16
+
 
 class ScatteredReads(NamedTuple):
     """Serve the windows themselves, ``(..., target, slot, length)`` per track; their cotangents are
@@ -172,7 +175,7 @@ class MirroredReads(NamedTuple):
     @property
     def _past(self):
         """Count the steps of the past to pull at once."""
-        return max(self.block, 16)
+        return max(self.block, PAST_PIECE)
 
     @property
     def _pad(self):
