@@ -10,12 +10,14 @@ from ._core.status import RunError
 from .connectome import Connectome
 from .couplings import *  # noqa: F403
 from .couplings import __all__ as _couplings
-from .delays.prefetch import delay_index, prefetch, prefetch_delay
+from .delays.delay import Delay
+from .delays.read import delay_index, prefetch, prefetch_delay
 from .fit import FitResult, Fitter, objectives
 from .network import Network
 from .nodes import *  # noqa: F403
 from .nodes import __all__ as _nodes
 from .noise import OUNoise, WhiteNoise
+from .projection import Projection
 from .simulator import Simulator
 from .sweep import SweepResult, sweep
 
@@ -27,11 +29,13 @@ _LAZY = ("predictive", "spiking", "viz")
 __all__ = [
     "ArgumentError",
     "Connectome",
+    "Delay",
     "FitResult",
     "Fitter",
     "Network",
     "OUNoise",
     "Param",
+    "Projection",
     "RunError",
     "Simulator",
     "SweepResult",

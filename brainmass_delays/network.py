@@ -1,88 +1,68 @@
-"""A network: one population of nodes that drive each other through delayed connections."""
+"""A network: populations of nodes that drive each other through delayed connections."""
 
 import inspect
-from collections.abc import Callable
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import brainstate
 import brainunit as u
-import jax.numpy as jnp
 import numpy as np
-from brainstate.nn import Param
 
 from ._core.checks import ArgumentError, check_choice
-from ._core.status import is_traced
+from ._core.params import set_param
+from ._core.states import holding
 from ._core.units import magnitude
-from .connectome import Connectome
-from .couplings import COUPLINGS
-from .delays.edges import ReadPlan, full_edges, packed_edges, plan_reads
-from .delays.history import INITIALIZERS
+from .delays.context import at_stage
+from .delays.delay import step_size
 from .delays.interpolation import interpolation as find_interpolation
-from .delays.prefetch import CurrentRead, DelayedRead, served_values
-from .delays.source import depends_on_time, params_of, refuse_untrainable, value_of
-from .delays.tracts import TractDelays, delay_bounds, network_delays
+from .delays.past import Past, forget
+from .delays.read import DelayedRead
+from .equation import network_equation
+from .inputs import InputNames
 from .integrate import DelayEquation
-from .integrate.steps import STEPS, per_ms
+from .integrate.steps import STEPS
+from .nodes.base import step_time
+from .projection import Pathway, Projection
 
-STAGES = ("each", "frozen")
+STAGES = ("each", "middle", "frozen")
 
 
 class Network(brainstate.nn.Module):
-    """Couple a population of nodes through delayed, weighted connections.
+    """Couple populations of nodes through delayed, weighted connections.
 
     Parameters
     ----------
-    node : brainstate.nn.Dynamics
-        The nodes, of size N: a model of this library, or any dynamics whose ``update(drive, ...)`` makes a
-        step, such as the models of ``brainmass``.
-    conn : Connectome, array or Param
-        Weights ``(N, N)`` as ``[target, source]``, dimensionless; a `Connectome` brings its lengths. A
-        ``Param`` is left as it is and may be trained.
-    distance : array or Quantity, optional
-        Tract lengths ``(N, N)``; a plain number means mm.
-    speed : Quantity, number, Param or callable, optional
-        Conduction speed; a plain number means mm/ms. The delays are ``distance / speed``. Without a speed
-        there are none.
-    delay : Quantity, Param or callable, optional
-        Delays given directly, scalar or ``(N, N)``, instead of distance and speed. A callable returns a
-        Quantity; Params in its closure, or those of a Module, are trained along.
-    coupling : str, Module class or callable, default 'diffusive'
-        A name of `COUPLINGS`; or a class or function called as ``coupling(source_read, target_read,
-        weights)`` that returns a Module whose call gives the drive ``(..., N)``. If it takes ``k``, it gets
-        ``k=``.
-    coupled_var : str
-        The state that is read, at the source with delay and at the target without.
-    k : number, Quantity or Param, default 1.0
-        Global coupling strength.
+    populations : brainstate.nn.Dynamics or dict
+        One population, of size N: a model of this library, or any dynamics whose ``update(drive, ...)``
+        makes a step, such as the models of ``brainmass``; or several by name.
+    projections : Projection, list or dict, optional
+        What drives what. For one population, the arguments from ``conn`` to ``self_connection`` describe a
+        single projection of ``coupled_var`` onto the first input instead.
+    regions : dict, optional
+        By population, the indices of its regions in the connectome: projections may then be given as
+        matrices over all regions, and what populations have in common is recorded in this order.
+    conn, distance, speed, delay, coupling, k, max_delay, min_delay, delay_init, self_connection
+        As in `Projection`; ``coupling`` is ``'diffusive'`` by default.
+    coupled_var : str or callable, optional
+        What is read, at the source with delay and at the target without.
     interpolation : {'nearest', 'linear', 'cubic', 'hermite'}, default 'linear'
         How delayed values are read between steps.
-    max_delay, min_delay : Quantity, optional
-        Static bounds of the delays. ``max_delay`` sizes the buffer and is required if the delay can change
-        without a bound of its own (a ``Param`` with ``SigmoidT`` has one). ``min_delay`` lets more steps be
-        read at once.
-    delay_init : None, callable, array or initializer, optional
-        History before the initial time, as in `prefetch_delay`; by default the initial state.
-    self_connection : bool, default False
-        Keep the diagonal of an array or Connectome.
-    noise : Module, optional
-        Called once per step; its value is added to the drive.
-    stages : {'each', 'frozen'}, optional
-        Evaluate the coupling at every stage of the method, at that stage's own time (``'each'``, the
-        default for nodes of this library), or once per step (``'frozen'``, the only way for other nodes,
-        and what other simulators do).
+    noise : Module or dict of input to Module, optional
+        Called once per step; its value is added to the driven input, or to the inputs named.
+    stages : {'each', 'middle', 'frozen'}, optional
+        Evaluate couplings at every stage of the method, at that stage's own time (``'each'``, the default
+        for nodes of this library); once, in the middle of the step (``'middle'``); or once, at its start
+        (``'frozen'``, the only way for other nodes, and what other simulators do).
     block : int, optional
         Steps per block of prefetched reads; by default chosen by its cost from the shortest delays. Results
         do not depend on it.
 
     Attributes
     ----------
-    node, coupling, noise : Module
-        The parts.
-    speed : Param or callable or None
-        The conduction speed.
-    max_delay : Quantity
-        The static bound.
+    populations, projections : dict
+        The parts by name; a single one is called ``'node'`` and ``'projection'``.
+    node, coupling, speed, max_delay, k
+        Those of the only population and projection.
 
     Raises
     ------
@@ -94,10 +74,10 @@ class Network(brainstate.nn.Module):
     -----
     ``stages='frozen'`` acts like an extra delay of half a step: the result is first order in the step
     whatever the method. With ``'each'`` the order is the smaller of the method's and the interpolation's
-    [1]_, for a smooth history; the kink of a constant history at the initial time limits it to about 2. The
-    gradient is exact for every ``Param``: speed, delays, weights, strength and node parameters. A
-    connection costs the same whatever its delay, up to twenty times as much if that is of a few steps only;
-    a sparse array of weights costs by its connections.
+    [1]_, for a smooth history; the kink of a constant history at the initial time limits it to about 2.
+    ``'middle'`` reads sources half a step ahead, moves what is not known yet along its slope of the step
+    before, and is of second order for one evaluation per step. All populations advance together. The
+    gradient is exact for every ``Param``: speed, delays, weights, strength and node parameters.
 
     References
     ----------
@@ -117,173 +97,192 @@ class Network(brainstate.nn.Module):
 
     def __init__(
         self,
-        node: brainstate.nn.Dynamics,
+        populations: brainstate.nn.Dynamics | dict[str, brainstate.nn.Dynamics],
         *,
-        conn: Any,
+        projections: Projection | Sequence[Projection] | dict[str, Projection] | None = None,
+        regions: dict[str, Any] | None = None,
+        conn: Any = None,
         distance: Any = None,
         speed: Any = None,
         delay: Any = None,
         coupling: str | type | Callable = "diffusive",
-        coupled_var: str,
+        coupled_var: str | Callable | None = None,
         k: Any = 1.0,
         interpolation: str = "linear",
         max_delay: Any = None,
         min_delay: Any = None,
         delay_init: Any = None,
-        self_connection: bool = False,
+        self_connection: bool | None = None,
         noise: Any = None,
         stages: str | None = None,
         block: int | None = None,
     ):
         super().__init__()
-        if not isinstance(node, brainstate.nn.Dynamics):
-            raise ArgumentError("Network.node", "must be a brainstate.nn.Dynamics", type(node).__name__)
-        self.node, self.noise, self.coupled_var, self.delay_init = node, noise, coupled_var, delay_init
-        self.n_nodes = int(np.prod(node.varshape))
-        self._check_coupled_var()
-        self.stages = self._choose_stages(stages)
+        self.populations = _populations(populations)
+        self.regions = _regions(regions, self.populations)
+        self.input_names = InputNames(self.populations)
         self.rule = find_interpolation("Network", interpolation)
-        self.block = _check_block(block)
-        if isinstance(conn, Connectome):
-            distance = conn.lengths if distance is None and delay is None else distance
-            conn = conn.weights
-        weights, active = _weights(conn, self.n_nodes, self_connection)
-        source = network_delays(distance, speed, delay, active)
-        self.speed = source.speed if isinstance(source, TractDelays) else None
-        self.delay_source = source
-        self._register(params_of(source))
-        is_own = isinstance(coupling, str) or coupling in COUPLINGS.values()
-        may_pack = is_own and not isinstance(weights, Param) and not is_traced(weights)
-        self.edges = packed_edges(active) if may_pack else full_edges(active)
-        weights = weights if isinstance(weights, Param) else self._masked(self.edges.pack(weights))
-        self.source_read, self.bounds = self._source_read(
-            source, max_delay, min_delay, delay_init, interpolation, active
-        )
-        self.target_read = CurrentRead(node, coupled_var)
-        self.coupling = _make_coupling(
-            coupling, self.source_read, self.target_read, Param.init(weights), k
-        )
-        self.is_linear = type(self.coupling) in COUPLINGS.values() and self.coupling.linear
-
-    def _masked(self, weights):
-        """Set the weights of slots without a connection to zero."""
-        return (jnp if is_traced(weights) else np).where(self.edges.active, weights, 0)
-
-    def _check_coupled_var(self):
-        names = getattr(self.node, "STATE_NAMES", ())
-        if names:
-            check_choice("Network.coupled_var", self.coupled_var, names)
+        self.stages = self._choose_stages(stages)
+        self.block = _block(block)
+        single = {
+            "conn": conn, "distance": distance, "speed": speed, "delay": delay, "coupling": coupling, "k": k,
+            "max_delay": max_delay, "min_delay": min_delay, "delay_init": delay_init,
+            "self_connection": self_connection,
+        }  # fmt: skip
+        specs = _projections(projections, single, coupled_var, self.populations)
+        self._pasts: dict[tuple, Past] = {}
+        self.projections = {name: self._pathway(name, spec, len(specs)) for name, spec in specs.items()}
+        self._adopt_reads()
+        self.pasts = list(self._pasts.values())
+        self.noise = self._noises(noise)
+        self._check_methods()
+        self._is_built = True
 
     def _choose_stages(self, stages):
-        own = hasattr(self.node, "derivative") and hasattr(self.node, "step_inputs")
-        self.is_own_node = own
+        foreign = [type(node).__name__ for node in self.populations.values() if not _is_own(node)]
         if stages is None:
-            return "each" if own else "frozen"
+            return "frozen" if foreign else "each"
         check_choice("Network.stages", stages, STAGES)
-        if stages == "each" and not own:
+        if stages != "frozen" and foreign:
             raise ArgumentError(
                 "Network.stages",
-                "'each' needs a node of this library, which shows its derivative",
-                type(self.node).__name__,
+                f"{stages!r} needs nodes of this library, which show their derivative",
+                ", ".join(foreign),
                 "Use stages='frozen'",
             )
         return stages
 
-    def _register(self, params):
-        """Make Params behind a delay function part of this module, so that a Fitter finds them by name."""
-        if isinstance(self.delay_source, brainstate.graph.Node):
-            return
-        for name, param in params.items():
-            if not hasattr(self, name):
-                setattr(self, name, param)
-
-    def _source_read(self, source, max_delay, min_delay, init, interpolation, active):
-        """Make the delayed read of all slots and the static bounds of their delays in ms, ``(target,
-        slot)``."""
-        if source is None:
-            source, bounds = 0.0 * u.ms, (np.zeros(self.edges.sources.shape),) * 2
-        else:
-            refuse_untrainable("Network", getattr(source, "speed", source), interpolation)
-            low, high = self._slot_bounds(source, max_delay, min_delay, active)
-            if (low > high).any():
-                raise ArgumentError(
-                    "Network.max_delay",
-                    f"must not be below the shortest delay, {low.max():.6g} ms",
-                    f"{high.max():.6g} ms",
-                )
-            bounds = low, high
-        read = DelayedRead(
-            self.node,
-            self.coupled_var,
-            (self._slot_delays, self.edges.sources),
-            init=init,
-            interpolation=interpolation,
-            bounds=bounds,
-            active=self.edges.active,
+    def _pathway(self, name, spec, n_specs):
+        where = "Network" if n_specs == 1 and name == "projection" else f"Network.projections[{name!r}]"
+        source, target = _end(where, "source", spec.source, self.populations), self.input_names.find(
+            f"{where}.target", spec.target
         )
-        return read, bounds
+        return Pathway(where, spec, source, target, self.populations, self.regions, self._past)
+
+    def _past(self, signal, init):
+        """Return the past of a signal with a history, shared by all projections that read it."""
+        key = id(signal.node), signal.item, id(init)
+        if key not in self._pasts:
+            self._pasts[key] = Past(signal, self.rule, init)
+        return self._pasts[key]
+
+    def _adopt_reads(self):
+        """Push the pasts that couplings of users read, in the place of the node that they were made from."""
+        mine = {id(node) for node in self.populations.values()}
+        for read in self.nodes(DelayedRead).values():
+            past = read.past
+            if id(past.signal.node) in mine and past not in self._pasts.values():
+                forget(past.signal.node, lambda hook, past=past: hook.past is past)
+                self._pasts[len(self._pasts), id(past)] = past
+
+    def _noises(self, noise):
+        """Return the noises by population and input."""
+        if noise is None:
+            return {}
+        given = noise if isinstance(noise, Mapping) else {self._sole("noise").target: noise}
+        found = {self.input_names.find("Network.noise", target): module for target, module in given.items()}
+        for module in found.values():
+            if not isinstance(module, brainstate.nn.Module):
+                raise ArgumentError("Network.noise", "must be a noise module", repr(module), "Use WhiteNoise or OUNoise")
+        if len(set(map(id, found.values()))) < len(found):
+            raise ArgumentError("Network.noise", "needs one object per input", "one object for several")
+        return {".".join(target): module for target, module in found.items()}
+
+    def _check_methods(self):
+        """Refuse what needs the stages of two methods at once."""
+        for name, pathway in self.projections.items():
+            source, target = (self.populations[end[0]] for end in (pathway.source, pathway.target))
+            methods = {node.method for node in (source, target) if _is_own(node)}
+            if self.stages == "each" and len(methods) > 1 and pathway.source_read.instant.any():
+                raise ArgumentError(
+                    f"Network.projections[{name!r}].delay",
+                    "must not be zero between populations of different methods",
+                    " and ".join(sorted(methods)),
+                    "Give both one method, or stages='middle'",
+                )
+
+    # ------------------------------------------------------------------------------------- the only part
+
+    def _sole(self, attribute, parts="projections"):
+        """Return the only population or projection."""
+        found = getattr(self, parts)
+        if len(found) != 1:
+            raise ArgumentError(
+                f"Network.{attribute}", f"is ambiguous with {len(found)} {parts}", ", ".join(found),
+                f"Use net.{parts}[name]",
+            )  # fmt: skip
+        return next(iter(found.values()))
+
+    @property
+    def node(self) -> brainstate.nn.Dynamics:
+        """The only population."""
+        return self._sole("node", "populations")
+
+    @property
+    def coupling(self) -> brainstate.nn.Module:
+        """The coupling of the only projection."""
+        return self._sole("coupling").coupling
+
+    @property
+    def speed(self):
+        """The conduction speed of the only projection, or None."""
+        return self._sole("speed").speed
+
+    @property
+    def source_read(self) -> DelayedRead:
+        """The delayed read of the only projection."""
+        return self._sole("source_read").source_read
+
+    @property
+    def target_read(self):
+        """The read of the target of the only projection."""
+        return self._sole("target_read").target_read
 
     @property
     def max_delay(self) -> u.Quantity:
         """The static bound that sizes the buffer."""
-        return self.source_read.max_delay
-
-    def delay(self) -> u.Quantity:
-        """Return the present delays, ``(N, N)`` as ``[target, source]``; zero for a network without
-        delays."""
-        source = self.delay_source
-        value = (
-            0.0 * u.ms
-            if source is None
-            else source()
-            if callable(source) and not isinstance(source, Param)
-            else (source.value() if isinstance(source, Param) else source)
-        )
-        return (
-            jnp.broadcast_to(
-                magnitude("Network.delay", value, u.ms, plain=False), (self.n_nodes, self.n_nodes)
-            )
-            * u.ms
-        )
-
-    def _slot_delays(self) -> u.Quantity:
-        """Return the present delays of the slots, ``(target, slot)``."""
-        source = self.delay_source
-        return source.take(self.edges)() if self._has_one_speed() else self.edges.pack(self.delay())
-
-    def _slot_bounds(self, source, max_delay, min_delay, active):
-        """Return the static bounds of the delays of the slots in ms, without a full matrix where possible."""
-        if self._has_one_speed():
-            return delay_bounds(source.take(self.edges), max_delay, min_delay, self.edges.active)
-        return tuple(map(self.edges.pack, delay_bounds(source, max_delay, min_delay, active)))
-
-    def _has_one_speed(self):
-        """Tell whether the delays are lengths over one speed, so that those of the slots alone will do."""
-        source = self.delay_source
-        return isinstance(source, TractDelays) and np.ndim(u.get_magnitude(value_of(source.speed))) == 0
-
-    def read_plan(self, dt: u.Quantity) -> ReadPlan:
-        """Plan how a run with step ``dt`` reads."""
-        step = dt.to_decimal(u.ms)
-        low, high = (b / step for b in self.bounds)
-        return plan_reads(self.edges, low, high, self.rule, max(self.offsets), self.block)
+        return max((p.max_delay for p in self.projections.values()), key=lambda d: d.to_decimal(u.ms))
 
     @property
-    def offsets(self) -> tuple[float, ...]:
-        """Stage times, in steps, at which the coupling is evaluated."""
-        return STEPS[self.node.method].offsets if self.stages == "each" else (0.0,)
+    def n_nodes(self) -> int:
+        """Number of regions of all populations."""
+        return sum(int(np.prod(node.varshape)) for node in self.populations.values())
 
-    @property
-    def delay_varies(self) -> bool:
-        """Whether the delays depend on the time, so that they must be read step by step."""
-        return depends_on_time(self.delay_source)
+    n_node = n_nodes
+
+    def __setattr__(self, name, value):
+        if "_is_built" in vars(self) and name in inspect.signature(type(self).__init__).parameters:
+            self._replace(name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def _replace(self, name, value):
+        """Set what may change after construction; refuse what nothing would read."""
+        if name == "k":
+            set_param("Network.k", self.coupling.k, value)
+        elif name == "speed" and isinstance(self.speed, brainstate.nn.Param):
+            if isinstance(value, brainstate.nn.Param):
+                self._sole("speed").delay.speed = value
+            else:
+                set_param("Network.speed", self.speed, value)
+        elif name == "block":
+            super().__setattr__(name, value)
+        elif vars(self).get(name) is not value:
+            raise ArgumentError(f"Network.{name}", "cannot be changed after construction", None, "Build a new Network")
+
+    def delay(self, projection: str | None = None) -> u.Quantity:
+        """Return the present delays of a projection, ``(n_target, n_source)``; 0 where there is no
+        connection."""
+        pathway = self._sole("delay") if projection is None else self.projections[
+            check_choice("Network.delay", projection, self.projections)
+        ]
+        delay = magnitude("Network.delay", pathway.delay(), u.ms)
+        return u.math.broadcast_to(u.math.asarray(delay), pathway.edges.shape) * u.ms
 
     def check_trainable(self) -> None:
         """Raise if a parameter marked ``fit=True`` could only have a gradient of zero."""
-        source = self.delay_source
-        refuse_untrainable(
-            "Network", getattr(source, "speed", source), "linear" if self.rule.differentiable else "nearest"
-        )
+        for pathway in self.projections.values():
+            pathway.delay.check_trainable(self.rule)
 
     def equation(self) -> DelayEquation:
         """Return this network as a delay differential equation in all states of its nodes, for
@@ -297,191 +296,253 @@ class Network(brainstate.nn.Module):
         ArgumentError
             For nodes of another library, for noise, and for a history that is an array or drawn at random.
         """
-        node, names = self.node, getattr(self.node, "STATE_NAMES", ())
-        if not self.is_own_node:
-            raise ArgumentError(
-                "Network.equation", "needs a node that shows its derivative", type(node).__name__
-            )
-        if self.noise is not None or any(noise is not None for noise in node.noises.values()):
-            raise ArgumentError(
-                "Network.equation", "cannot hold noise", "a noisy network", "Run it in a Simulator"
-            )
-        which = names.index(self.coupled_var)
+        return network_equation(self)
 
-        def rates(t, state, delayed, args):
-            values = tuple(state[name] for name in names)
-            with self._serving(dict(zip(names, values, strict=True))):
-                current = self.drive(self._with_instant(self.edges.pack(delayed)))
-            first, *rest = node.step_inputs(())
-            found = node.derivative(values, t, (first + self._in_unit(current), *rest))
-            return {
-                state.name: per_ms(rate, state.unit, "Network.equation") * (state.unit / u.ms)
-                for state, rate in zip(node.STATES, found, strict=True)
-            }
+    # ----------------------------------------------------------------------------------------- one step
 
-        return DelayEquation(
-            rates,
-            self._initial_history(names),
-            self.delay(),
-            coupled=lambda state: state[names[which]],
-            max_delay=self.max_delay,
-        )
-
-    def _initial_history(self, names):
-        """Return the initial values, or the history of the coupled variable as a function of time."""
-        initial = {name: getattr(self.node, name).value for name in names}
-        init = self.delay_init
-        if init is None:
-            return initial
-        if not callable(init) or isinstance(init, INITIALIZERS):
-            raise ArgumentError(
-                "Network.delay_init",
-                "must be None or a function of time for an equation",
-                type(init).__name__,
-            )
-        return lambda t: initial | {self.coupled_var: init(t)}
-
-    # ----------------------------------------------------------------------------------------------
+    @brainstate.nn.call_order(3)
+    def init_state(self, *args, **kwargs):
+        """Find the drift at the initial time, from which ``stages='middle'`` looks half a step ahead."""
+        if self.stages != "middle":
+            return
+        self.drift = {
+            name: brainstate.ShortTermState(tuple(u.math.zeros_like(x) / u.ms for x in node.values()))
+            for name, node in self.populations.items()
+        }
+        self._store_drift(self.currents(0.0), step_time(), {})
 
     def update(self, *inputs):
-        """Advance one step of ``brainstate.environ``'s dt; inputs beyond the coupling go to the node."""
-        buffer = self.source_read.buffer
+        """Advance one step of ``brainstate.environ``'s dt.
 
-        def current(c):
-            if c > 0 and buffer.slopes is not None:
-                buffer.store_slope()
-            return self.drive(self._with_instant(buffer.read(c)))
+        Parameters
+        ----------
+        *inputs
+            One dict of further inputs by name, ``'E_inp'`` or ``'population.E_inp'``; or, where that is
+            unambiguous, the values themselves.
 
-        return self.advance(current, inputs)
-
-    def advance(self, current: Callable[[float], Any], inputs: tuple, skip: Any = None):
-        """Advance the node one step, driven by ``current(c)``, the coupling at stage ``c``; return the
-        node's output.
-
-        Everything else that follows the node's update runs too, except ``skip``.
+        Returns
+        -------
+        array, Quantity or dict
+            The output of the only node, or of every population by name.
         """
-        noise = 0.0 if self.noise is None else self.noise()
-        for hook in (self.node.before_updates or {}).values():
-            hook()
-        if self.is_own_node:
-            result = self._advance_stages(current, noise, inputs)
-        else:
-            now = current(0.0)
-            result = self.node.update(now if self.noise is None else now + noise, *inputs)
-        for hook in (self.node.after_updates or {}).values():
-            if hook is not skip:
-                hook() if hasattr(hook, "_not_receive_update_output") else hook(result)
-        return result
+        given = self.input_names.given(inputs)
+        for name, module in self.noise.items():
+            key = tuple(name.split(".", 1)) if "." in name else name
+            given[key] = given.get(key, 0.0) + module()
+        for node in self.populations.values():
+            for hook in (node.before_updates or {}).values():
+                hook()
+        outputs = self._advance(given)
+        for name, node in self.populations.items():
+            _call_hooks(node, outputs[name])
+        for past in self.pasts:
+            past.push()
+        return outputs[next(iter(outputs))] if len(outputs) == 1 else outputs
 
-    def _advance_stages(self, current, noise, inputs):
-        """Advance a node of this library, with the coupling at every stage or held over the step."""
-        node, names = self.node, self.node.STATE_NAMES
-        first, *rest = node.step_inputs((None, *inputs))
-        held = []
+    def _advance(self, given):
+        """Advance all populations by one step."""
+        own = {name: node for name, node in self.populations.items() if _is_own(node)}
+        foreign = {name: node for name, node in self.populations.items() if not _is_own(node)}
+        held = None if self.stages == "each" else self._held_currents()
+        outputs = {}
+        for name, node in foreign.items():
+            outputs[name] = node.update(*self.input_names.positional(name, given, held))
+        base = {name: self.input_names.declared(name, given) for name in own}
+        before = {name: node.step_inputs(inputs) for (name, node), inputs in zip(own.items(), base.values(), strict=True)}
+        new = {}
+        for nodes in self._by_method(own).values():
+            new |= self._advance_group(nodes, before, held)
+        if self.stages == "middle":
+            self._store_drift(held, step_time(), base)
+        for name, values in new.items():
+            own[name].set_values(values)
+            outputs[name] = own[name].output()
+        return {name: outputs[name] for name in self.populations}
 
-        def drive(c, stage):
-            if not held or self.stages == "each":
-                with self._serving(dict(zip(names, stage, strict=True))):
-                    now = current(c)
-                held[:] = [first + self._in_unit(now if self.noise is None else now + noise)]
-            return (held[0], *rest)
+    @staticmethod
+    def _by_method(nodes):
+        groups = {}
+        for name, node in nodes.items():
+            groups.setdefault(node.method, {})[name] = node
+            node.start_step()
+        return groups
 
-        node.advance(drive)
-        return node.output()
+    def _advance_group(self, nodes, inputs, held):
+        """Return the new states of populations that share a method, their stages taken together."""
+        dt, t = step_size("Network.update"), step_time()
+        counts = np.cumsum([len(node.STATE_NAMES) for node in nodes.values()])[:-1]
+        method = STEPS[next(iter(nodes.values())).method]
 
-    def _in_unit(self, current):
-        """Return a coupling current in the unit of the node's first input."""
-        unit = self.node.INPUTS[0].unit
+        def split(values):
+            parts = np.split(np.arange(len(values)), counts)
+            return {name: tuple(values[i] for i in part) for name, part in zip(nodes, parts, strict=True)}
+
+        def drive(c, state):
+            if held is not None:
+                return self.with_currents(nodes, inputs, held)
+            with holding(*_states_and(nodes, split(state))), at_stage(c, slope_known=c > 0):
+                return self.with_currents(nodes, inputs, self.currents(c, nodes))
+
+        def rate(c, state, drives):
+            parts = split(state)
+            return tuple(
+                x for name, node in nodes.items() for x in node.rates(c, parts[name], t + c * dt, drives[name])
+            )
+
+        values = tuple(x for node in nodes.values() for x in node.values())
+        return split(method.advance(rate, drive, values, dt))
+
+    def currents(self, c, nodes=None):
+        """Return what projections bring at a stage, by population and input."""
+        currents = {}
+        t, dt = step_time(), step_size("Network.update")
+        with brainstate.environ.context(t=t + c * dt):
+            for pathway in self.projections.values():
+                if nodes is None or pathway.target[0] in nodes:
+                    drive = self._in_unit(pathway.target, pathway.drive())
+                    known = currents.get(pathway.target)
+                    currents[pathway.target] = drive if known is None else known + drive
+        return currents
+
+    def _held_currents(self):
+        """Return what projections bring in a step, evaluated once."""
+        if self.stages == "frozen":
+            return self.currents(0.0)
+        half = 0.5 * step_size("Network.update")
+        ahead = {
+            name: tuple(
+                x + half * rate for x, rate in zip(node.values(), self.drift[name].value, strict=True)
+            )
+            for name, node in self.populations.items()
+        }
+        with holding(*_states_and(self.populations, ahead)), at_stage(0.5, slope_known=False):
+            return self.currents(0.5)
+
+    def _store_drift(self, currents, t, base):
+        """Keep the rates without noise at the start of this step."""
+        for name, node in self.populations.items():
+            quiet = node.step_inputs(base.get(name, ()), noise=(0.0,) * len(node.INPUTS))
+            drives = self.with_currents({name: node}, {name: quiet}, currents)[name]
+            rates = node.derivative(node.values(), t, drives)
+            self.drift[name].value = tuple(
+                u.math.broadcast_to(_per_ms(rate, s.unit), x.shape) * (s.unit / u.ms)
+                for s, rate, x in zip(node.STATES, rates, node.values(), strict=True)
+            )
+
+    def with_currents(self, nodes, inputs, currents):
+        """Add currents to the inputs of populations."""
+        found = {}
+        for name, node in nodes.items():
+            found[name] = tuple(
+                value + currents[name, entry.name] if (name, entry.name) in currents else value
+                for entry, value in zip(node.INPUTS, inputs[name], strict=True)
+            )
+        return found
+
+    def _in_unit(self, target, current):
+        """Return a current in the unit of the input that it drives."""
+        unit = self.input_names.unit(target)
+        if unit is None:
+            return current
         number = magnitude("Network.coupling", current, unit)
         return number if unit.is_unitless else u.Quantity(number, unit=unit)
 
-    def drive(self, source):
-        """Evaluate the coupling on given source values ``(..., target, slot)``."""
-        self.source_read.served = source
-        try:
-            return self.coupling()
-        finally:
-            self.source_read.served = None
 
-    def stage_value(self):
-        """Return the coupled variable at the stage that is being evaluated."""
-        return self.target_read()
-
-    def _with_instant(self, source):
-        """Replace what connections without any delay read by the sources' values at the stage itself."""
-        instant = self.edges.active & (self.bounds[1] == 0)
-        if not instant.any():
-            return source
-        return u.math.where(instant, self.stage_value()[..., self.edges.sources], source)
-
-    @contextmanager
-    def _serving(self, values: dict):
-        """Let the node's reads return stage values."""
-        served = served_values(self.node)
-        self.node._served = values
-        try:
-            yield
-        finally:
-            self.node._served = served
+def _per_ms(rate, unit):
+    return magnitude("Network.drift", rate, unit / u.ms)
 
 
-def _weights(conn: Any, n: int, self_connection: bool) -> tuple[Any, np.ndarray]:
-    """Return the weights ``(n, n)`` and which connections exist."""
-    if isinstance(conn, Param):
-        value = conn.value()
-        if np.shape(value) not in ((n, n), (n * n,)):
-            raise ArgumentError("Network.conn", f"must have shape ({n}, {n})", np.shape(value))
-        return conn, np.ones((n, n), bool)
-    value = magnitude("Network.conn", conn, u.UNITLESS)
-    if not is_traced(value):
-        value = np.asarray(value)
-        if not np.issubdtype(value.dtype, np.number) and value.dtype != bool:
-            raise ArgumentError("Network.conn", "must hold numbers", value.dtype)
-    value = value.reshape(n, n) if np.shape(value) == (n * n,) else value
-    if np.shape(value) != (n, n):
-        raise ArgumentError(
-            "Network.conn", f"must have shape ({n}, {n}), the size of the node", np.shape(value)
-        )
-    if is_traced(value):
-        active = np.ones((n, n), bool) if self_connection else ~np.eye(n, dtype=bool)
-        return value, active
-    if not np.all(np.isfinite(value)):
-        raise ArgumentError("Network.conn", "must be finite", f"{value[~np.isfinite(value)][0]}")
-    active = value != 0
-    if not self_connection:
-        active &= ~np.eye(n, dtype=bool)
-    return value, active
+def _states_and(nodes, values):
+    """List the states of populations beside values for them."""
+    states = [getattr(node, name) for node in nodes.values() for name in node.STATE_NAMES]
+    return states, [x for name in nodes for x in values[name]]
 
 
-def _make_coupling(coupling, source, target, weights, k):
-    """Build the coupling Module from a name, a class or a function."""
-    if isinstance(coupling, str):
-        coupling = COUPLINGS[check_choice("Network.coupling", coupling, COUPLINGS)]
-    if coupling in COUPLINGS.values():
-        return coupling.between(source, target, weights, k)
-    if not callable(coupling):
-        raise ArgumentError(
-            "Network.coupling",
-            "must be a name, a Module class or a callable",
-            repr(coupling),
-            f"Names are {', '.join(COUPLINGS)}",
-        )
-    takes_k = (
-        "k" in inspect.signature(coupling.__init__ if inspect.isclass(coupling) else coupling).parameters
-    )
-    if not takes_k and not (np.isscalar(k) and k == 1.0):
-        raise ArgumentError(
-            "Network.k", "is not an argument of the coupling given", k, "Let the coupling take k"
-        )
-    module = coupling(source, target, weights, **({"k": k} if takes_k else {}))
-    if not isinstance(module, brainstate.nn.Module):
-        raise ArgumentError("Network.coupling", "must return a brainstate Module", type(module).__name__)
-    return module
+def _call_hooks(node, result):
+    """Run what others asked to follow a node's update."""
+    for hook in (node.after_updates or {}).values():
+        hook() if hasattr(hook, "_not_receive_update_output") else hook(result)
 
 
-def _check_block(block):
+def _is_own(node):
+    """Tell whether a node shows its derivative, so that its stages can be driven."""
+    return hasattr(node, "derivative") and hasattr(node, "step_inputs")
+
+
+def _block(block):
     if block is None or block == "auto":
         return None
     if isinstance(block, bool) or not isinstance(block, int | np.integer) or block < 1:
         raise ArgumentError("Network.block", "must be 'auto' or a whole number of at least 1", repr(block))
     return int(block)
+
+
+def _populations(given):
+    """Return the populations by name."""
+    named = given if isinstance(given, Mapping) else {"node": given}
+    if not named:
+        raise ArgumentError("Network.populations", "must hold at least one", given)
+    for name, node in named.items():
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ArgumentError("Network.populations", "names must be identifiers", repr(name))
+        if not isinstance(node, brainstate.nn.Dynamics):
+            where = "Network.node" if len(named) == 1 else f"Network.populations[{name!r}]"
+            raise ArgumentError(where, "must be a brainstate.nn.Dynamics", type(node).__name__)
+    if len(set(map(id, named.values()))) < len(named):
+        raise ArgumentError("Network.populations", "must be different objects", "one node under two names")
+    return dict(named)
+
+
+def _regions(regions, populations):
+    """Return the indices of the regions of every population."""
+    if regions is None:
+        return {}
+    found = {}
+    for name, index in regions.items():
+        check_choice("Network.regions", name, populations)
+        index = np.asarray(index)
+        n = int(np.prod(populations[name].varshape))
+        if index.shape != (n,) or not np.issubdtype(index.dtype, np.integer):
+            raise ArgumentError(f"Network.regions[{name!r}]", f"must hold {n} indices", f"{index.dtype} {index.shape}")
+        found[name] = index
+    every = np.concatenate(list(found.values()))
+    if len(set(every.tolist())) < len(every):
+        raise ArgumentError("Network.regions", "must not overlap", "a region in two populations")
+    return found
+
+
+def _projections(projections, single, coupled_var, populations):
+    """Return the projections by name."""
+    if projections is None:
+        if len(populations) != 1:
+            raise ArgumentError("Network.projections", "are needed for several populations", "None")
+        if coupled_var is None or single["conn"] is None:
+            missing = "coupled_var" if coupled_var is None else "conn"
+            raise ArgumentError(f"Network.{missing}", "is needed, or projections", "None")
+        (name, node), = populations.items()
+        return {"projection": Projection((name, coupled_var), (name, None), **single)}
+    if coupled_var is not None or single["conn"] is not None:
+        raise ArgumentError("Network.projections", "cannot be combined with conn or coupled_var", "both")
+    if isinstance(projections, Projection):
+        projections = [projections]
+    if not isinstance(projections, Mapping):
+        one = len(projections) == 1
+        projections = {"projection" if one else f"projection{i}": p for i, p in enumerate(projections)}
+    for name, spec in projections.items():
+        if not isinstance(spec, Projection):
+            raise ArgumentError(f"Network.projections[{name!r}]", "must be a Projection", type(spec).__name__)
+    return dict(projections)
+
+
+def _end(where, name, end, populations):
+    """Return population and signal of the source of a projection."""
+    if isinstance(end, str) and "." in end:
+        end = tuple(end.split(".", 1))
+    if not isinstance(end, tuple):
+        if len(populations) != 1:
+            raise ArgumentError(
+                f"{where}.{name}", "must name a population", repr(end), f"Write ({next(iter(populations))!r}, {end!r})"
+            )
+        end = next(iter(populations)), end
+    check_choice(f"{where}.{name}", end[0], populations)
+    return end

@@ -4,13 +4,46 @@ from typing import Any
 
 import brainstate
 import brainunit as u
+import jax
 import jax.numpy as jnp
 from brainstate.nn import Param
 
 from ._core.checks import ArgumentError, check_positive
 from ._core.status import is_traced
 from ._core.units import magnitude
-from .delays.source import step_size
+from .delays.context import server
+from .delays.delay import step_size
+
+
+def normals(key: jax.Array, first: Any, n_steps: int, shape: tuple, batch: int | None, dtype: Any) -> jax.Array:
+    """Draw standard normal numbers for steps ``first``, ``first + 1``, ..., each from a stream of its own.
+
+    Parameters
+    ----------
+    key : uint32 array
+        Key of the noise.
+    first : int array
+        Number of the first draw.
+    n_steps : int
+        How many steps.
+    shape : tuple of int
+        Shape of one draw.
+    batch : int or None
+        Length of a batch axis in front of it; row 0 is what a run without a batch gets.
+
+    Returns
+    -------
+    array
+        ``(n_steps, *shape)`` or ``(n_steps, batch, *shape)``. Every step is what a draw of that step alone
+        gives, bit for bit, so that results do not depend on how many are drawn together.
+    """
+    steps, rows = first + jnp.arange(n_steps, dtype=jnp.int32), jnp.arange(batch or 1, dtype=jnp.int32)
+
+    def draw(step, row):
+        return jax.random.normal(jax.random.fold_in(jax.random.fold_in(key, row), step), shape, dtype)
+
+    drawn = jax.vmap(lambda step: jax.vmap(lambda row: draw(step, row))(rows))(steps)
+    return drawn if batch else drawn[:, 0]
 
 
 class Noise(brainstate.nn.Dynamics):
@@ -30,9 +63,11 @@ class Noise(brainstate.nn.Dynamics):
 
     Notes
     -----
-    Samples come from ``brainstate.random``: ``brainstate.random.seed(0)`` makes a run reproducible. They are
-    independent across regions and, if states were initialized with a ``batch_size``, across the batch. The
-    gradient flows to every Param through the same samples (the reparametrization gradient).
+    The key of the samples is drawn from ``brainstate.random`` when states are initialized:
+    ``brainstate.random.seed(0)`` before that makes a run reproducible. The sample of a step depends on the
+    key and the number of the step only. Samples are independent across regions and, if states were
+    initialized with a ``batch_size``, across the batch. The gradient flows to every Param through the same
+    samples (the reparametrization gradient).
 
     Examples
     --------
@@ -44,7 +79,7 @@ class Noise(brainstate.nn.Dynamics):
 
     def __init__(self, in_size: Any, **params: Any):
         super().__init__(in_size)
-        self.shape = self.varshape
+        self.batch = None
         for name, value in params.items():
             try:
                 setattr(self, name, Param.init(value, self.varshape))
@@ -54,8 +89,26 @@ class Noise(brainstate.nn.Dynamics):
                 ) from error
 
     def init_state(self, batch_size: int | None = None, **kwargs):
-        """Fix the shape of the samples, with a leading batch axis if ``batch_size`` is given."""
-        self.shape = self.varshape if batch_size is None else (batch_size, *self.varshape)
+        """Draw the key of the samples, and give them a leading batch axis if ``batch_size`` is given."""
+        self.batch = batch_size
+        self.key = brainstate.ShortTermState(_key_data(brainstate.random.split_key()))
+        self.count = brainstate.ShortTermState(jnp.int32(0))
+
+    @property
+    def draw(self) -> tuple:
+        """Say what is drawn per step: shape, batch and type, as `normals` takes them."""
+        return self.varshape, self.batch, brainstate.environ.dftype()
+
+    def normal(self) -> jax.Array:
+        """Return the standard normal numbers of the coming step, ``(..., *in_size)``; call it once per
+        step."""
+        if not hasattr(self, "key"):
+            self.init_state()
+        found = None if server() is None else server().normal(self)
+        if found is None:
+            found = normals(self.key.value, self.count.value, 1, *self.draw)[0]
+        self.count.value += 1
+        return found
 
     def _where(self, name: str) -> str:
         """Return the place of one argument for messages."""
@@ -64,6 +117,11 @@ class Noise(brainstate.nn.Dynamics):
     def _step_ms(self):
         """Return the step size in force, in ms."""
         return step_size(self._where("update")).to_decimal(u.ms)
+
+
+def _key_data(key):
+    """Return a key as plain numbers."""
+    return jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
 
 
 class WhiteNoise(Noise):
@@ -113,7 +171,7 @@ class WhiteNoise(Noise):
         """Return the drive of the coming step, shape (..., *in_size)."""
         h = self._step_ms()
         sigma = self.sigma.value()
-        drive = sigma * (brainstate.random.normal(size=self.shape) / jnp.sqrt(h))
+        drive = sigma * (self.normal() / jnp.sqrt(h))
         return drive / u.ms**0.5 if isinstance(sigma, u.Quantity) else drive
 
 
@@ -173,14 +231,15 @@ class OUNoise(Noise):
     def init_state(self, batch_size: int | None = None, **kwargs):
         """Draw the standardized process from its stationary law."""
         super().init_state(batch_size)
-        self.z = brainstate.HiddenState(brainstate.random.normal(size=self.shape))
+        first = jnp.int32(2**31 - 1)  # a draw that no step ever makes
+        self.z = brainstate.HiddenState(normals(self.key.value, first, 1, *self.draw)[0])
 
     def update(self):
         """Return the drive of the coming step, shape (..., *in_size), and advance the process."""
         z = self.z.value
         decay = self._step_ms() / self._tau_ms()
         kick = jnp.sqrt(-jnp.expm1(-2 * decay))
-        self.z.value = jnp.exp(-decay) * z + kick * brainstate.random.normal(size=self.shape)
+        self.z.value = jnp.exp(-decay) * z + kick * self.normal()
         return self._mean() + self.sigma.value() * z
 
     def _tau_ms(self):

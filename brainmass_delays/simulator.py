@@ -1,21 +1,28 @@
 """Simulate: advance a model over time, record what is asked for, and say whether the result can be used."""
 
 import math
-from collections.abc import Callable
+import threading
+import warnings
 from typing import Any
 
 import brainstate
 import brainunit as u
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ._core.checks import ArgumentError, check_count
-from ._core.status import DELAY_ABOVE_BOUND, NOT_FINITE, RunError, describe, flag, is_traced
+from ._core.states import write
+from ._core.status import DELAY_ABOVE_BOUND, NOT_FINITE, RunError, concrete, describe, flag, is_traced
 from ._core.units import magnitude
-from .compiled import CompiledRun, identity
+from .delays.read import DelayedRead
+from .engine.clock import clock_of
+from .engine.program import divide_run
+from .engine.run import Run, Settings
 from .network import Network
-from .prefetched import run_network
+from .recording import Recording
+from .stimulation import Stimulation
+
+LOCK = threading.RLock()  # tracing changes global states, and a run changes those of its model
 
 
 class Simulator:
@@ -30,19 +37,28 @@ class Simulator:
     grad_horizon : Quantity, optional
         Cut gradients every so often: the state at the end of each window is a constant for the next. By
         default gradients run through the whole simulation.
+    gradient : {'reverse', 'forward'}, default 'reverse'
+        Which mode of differentiation runs must allow. ``'reverse'`` keeps a few numbers per node and step;
+        ``'forward'``, for few parameters, keeps nothing.
     checkpoint : bool, default True
-        Recompute each block of steps of a `Network` in the reverse pass instead of storing what it read.
+        Recompute blocks of steps in the reverse pass instead of storing what they read.
 
     Raises
     ------
     ArgumentError
         If ``dt`` is missing, has no unit of time, or is not positive.
 
+    Notes
+    -----
+    A run is compiled once for all models that do the same operations on arrays of the same shapes: it is
+    traced at every call, so that whatever its functions read counts as it is now, and looked up by what it
+    computes.
+
     Examples
     --------
     >>> import brainunit as u
     >>> from brainmass_delays import HopfStep, Simulator
-    >>> result = Simulator(HopfStep(2, a=-0.2), dt=0.1 * u.ms).run(10 * u.ms, monitors=['x'])
+    >>> result = Simulator(HopfStep(2, a=-0.2, init_x=0.1), dt=0.1 * u.ms).run(10 * u.ms, monitors=['x'])
     >>> result['x'].shape, result['ts'].shape
     ((100, 2), (100,))
     """
@@ -53,14 +69,17 @@ class Simulator:
         dt: Any = None,
         *,
         grad_horizon: Any = None,
+        gradient: str = "reverse",
         checkpoint: bool = True,
     ):
         if not isinstance(model, brainstate.nn.Module):
             raise ArgumentError("Simulator.model", "must be a brainstate Module", type(model).__name__)
-        self.model, self.checkpoint = model, checkpoint
+        if gradient not in ("reverse", "forward"):
+            raise ArgumentError("Simulator.gradient", "must be 'reverse' or 'forward'", repr(gradient))
+        self.model, self.checkpoint, self.gradient = model, checkpoint, gradient
         self._dt = None if dt is None else _time("Simulator.dt", dt)
         self.grad_horizon = None if grad_horizon is None else _time("Simulator.grad_horizon", grad_horizon)
-        self._compiled = {}
+        self._layouts: dict = {}
 
     @property
     def dt(self) -> u.Quantity:
@@ -71,6 +90,12 @@ class Simulator:
                 "Simulator.dt", "is needed", "None", "Pass Simulator(model, dt=0.1 * brainunit.ms)"
             )
         return _time("Simulator.dt", dt)
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """Steps per block of prefetched reads in the last run, and per block within those blocks."""
+        layout = next(iter(self._layouts.values()), None)
+        return () if layout is None else tuple(level.block for level in layout.plan.levels)
 
     def run(
         self,
@@ -91,25 +116,27 @@ class Simulator:
         ----------
         duration : Quantity
             Simulated time, a whole number of steps.
-        inputs : None, array or callable, optional
-            Further inputs of ``model.update``: an array with one row per step, or ``inputs(i, t)`` that
-            returns one value or a tuple.
-        monitors : None, list of str, callable or dict, optional
-            What to record after every step: None the model's output; names of states of the model (or of
-            its node); ``f(model)`` under the key ``'output'``; or a dict of name to either.
+        inputs : None, dict, array or callable, optional
+            Further inputs. For a `Network` or a node of this library by name, ``{'E_inp': value}``, each an
+            array with one row per step, a number, or a function ``f(i, t)`` or ``f(t)``; a single value
+            where there is one input only. For any other model an array, or ``inputs(i, t)`` that returns one
+            value or a tuple.
+        monitors : None, str, list, callable, Monitor or dict, optional
+            What to record after every step: None the model's output; names of states or signals
+            (``'x'``, ``'population.x'``); ``f(model)`` under the key ``'output'``; a `Monitor`, which keeps
+            less than every step; or a dict of name to any of these.
         transient : Quantity or int, optional
             Time or steps to leave out at the start.
         sample_every : int, optional
-            Record every so many steps.
+            Record every so many steps of the model's clock.
         batch_size : int, optional
             Run this many copies at once; states and outputs get a batch axis.
         init_states : bool, default True
-            Initialize the states first; False continues from where they are.
+            Initialize the states, the clock and the monitors first; False continues from where they are.
         jit : bool, default True
-            Compile. One compilation serves all runs of equal length, monitors and shapes, whatever the
-            parameters.
+            Compile.
         progress : bool, default False
-            Show a progress bar, by running in ten parts.
+            Show a progress bar; the run can be interrupted between its spans.
 
         Returns
         -------
@@ -127,148 +154,96 @@ class Simulator:
 
         Notes
         -----
-        Differentiable in every ``Param`` and in the initial states. A `Network` is run in blocks of
-        prefetched reads; the reverse pass keeps O(n_nodes) numbers per step."""
-        dt = self.dt
-        n_steps = _count_steps("Simulator.run.duration", duration, dt)
-        every = 1 if sample_every is None else check_count("Simulator.run.sample_every", sample_every)
+        Differentiable in every ``Param`` and in the initial states. Steps run in blocks of prefetched reads
+        and in spans, after each of which only the state and what is kept remain: memory grows with what is
+        recorded, not with the duration. The reverse pass recomputes spans and keeps O(n_nodes) numbers per
+        step of one of them."""
+        with LOCK:
+            return self._run(
+                duration, inputs, monitors, transient, sample_every, batch_size, init_states, jit, progress
+            )
+
+    def _run(self, duration, inputs, monitors, transient, sample_every, batch_size, init_states, jit, progress):
+        dt, where = self.dt, "Simulator.run"
+        n_steps = count_steps(f"{where}.duration", duration, dt)
+        every = 1 if sample_every is None else check_count(f"{where}.sample_every", sample_every)
         skipped = _transient_steps(transient, dt, n_steps)
-        if batch_size is not None:
-            batch_size = check_count("Simulator.run.batch_size", batch_size)
+        _check_precision()
+        clock = clock_of(self.model)
         with brainstate.environ.context(dt=dt):
             if init_states:
-                brainstate.nn.init_all_states(self.model, *([] if batch_size is None else [batch_size]))
-            recorded, failed = self._record(n_steps, dt, inputs, monitors, jit, progress)
-        result = jax.tree.map(lambda leaf: leaf[skipped::every], recorded)
-        result["ts"] = ((np.arange(n_steps) + 1) * dt)[skipped::every]
-        result["status"] = failed
-        self._raise_if_failed(failed)
-        return result
+                batch = [] if batch_size is None else [check_count(f"{where}.batch_size", batch_size)]
+                brainstate.nn.init_all_states(self.model, *batch)
+                clock.start(dt)
+            else:
+                clock.check(dt, batch_size)
+            first = clock.step()
+            stimulation = Stimulation(self.model, inputs, n_steps)
+            recording = Recording(self.model, monitors, init_states)
+            _check_time(stimulation, first, n_steps, dt)
+            settings = self._settings(jit)
+            chosen = recording.choose(first, n_steps, skipped, every, divide_run(n_steps, settings.span))
+            run = Run(
+                self.model, dt, stimulation.update, stimulation.at, stimulation.rows, recording.measure,
+                recording.monitors, settings,
+            )  # fmt: skip
+            memory = recording.memory(dt, self.model, stimulation)
+            bar = _bar(n_steps) if progress else None
+            outcome, memory = run(first, n_steps, self._layouts, chosen.indices, memory, bar)
+            recording.remember(memory)
+            write(clock.i, clock.i.value + n_steps)
+        status = self._status(outcome)
+        result = recording.result(outcome, chosen, first, n_steps, dt)
+        self._raise_if_failed(status)
+        if init_states:
+            _warn_if_still(outcome)
+        return result | {"status": status}
 
-    def _record(self, n_steps, dt, inputs, monitors, jit, progress):
-        """Run all steps, in parts if a progress bar is shown."""
-        parts = (
-            [n_steps]
-            if not progress
-            else [len(p) for p in np.array_split(np.arange(n_steps), min(10, n_steps))]
-        )
-        bar = _bar(len(parts)) if progress else None
-        done, outs, failed = 0, [], jnp.int32(0)
-        for part in parts:
-            out, status = self._run_part(part, done, n_steps, inputs, monitors, jit)
-            outs.append(out)
-            failed = failed | status
-            done += part
-            if bar is not None:
-                bar.update()
-        if bar is not None:
-            bar.close()
-        return jax.tree.map(
-            lambda *leaves: jnp.concatenate(leaves) if len(leaves) > 1 else leaves[0], *outs
-        ), failed
+    def _settings(self, jit):
+        lean = self.gradient == "reverse" and self.checkpoint
+        block = getattr(self.model, "block", None) if isinstance(self.model, Network) else None
+        horizon = self.grad_horizon
+        span = None if horizon is None else count_steps("Simulator.grad_horizon", horizon, self.dt)
+        return Settings(lean, span, horizon is not None, block, jit)
 
-    def _run_part(self, n_steps, done, n_total, inputs, monitors, jit):
-        """Run some steps, compiled once per kind of call; parameters that do not train are arguments too."""
-        function = inputs if callable(inputs) else None
-        table = None if inputs is None or function is not None else _table(inputs, n_total)
-        if not jit:
-            return self._steps(n_steps, done, function, table, monitors)
-        key = (n_steps, done, identity(function), identity(monitors), float(self.dt.to_decimal(u.ms)))
-        if key not in self._compiled:
-            self._compiled[key] = CompiledRun(
-                self.model,
-                lambda table: self._steps(n_steps, done, function, table, monitors),
-                (function, monitors),
-            )
-        return self._compiled[key](table)
-
-    def _steps(self, n_steps, done, inputs, table, monitors):
-        """Run steps ``done`` to ``done + n_steps`` and return what was recorded and the flags."""
-        measure, inputs_at = _measure(self.model, monitors), _inputs_at(inputs, table)
-        if isinstance(self.model, Network) and not self.model.delay_varies:
-            out = run_network(
-                self.model,
-                n_steps,
-                self.dt,
-                inputs_at,
-                measure,
-                start=done,
-                lean=self.checkpoint,
-                horizon=self._horizon_steps(),
-            )
-        else:
-            out = self._step_by_step(n_steps, done, inputs_at, measure)
-        return out, self._status(out)
-
-    def _step_by_step(self, n_steps, done, inputs_at, measure):
-        """Call the model's own ``update`` at every step."""
-        horizon, dt = self._horizon_steps(), self.dt
-
-        def step(i):
-            if horizon is not None:
-                self._cut_gradients(i % horizon == 0)
-            t = i * dt
-            with brainstate.environ.context(i=i, t=t):
-                return measure(self.model.update(*inputs_at(i, t)))
-
-        return brainstate.transform.for_loop(step, done + np.arange(n_steps))
-
-    def _cut_gradients(self, here):
-        """Stop gradients through all states where ``here`` holds."""
-        for state in self.model.states().values():
-            if not isinstance(state, brainstate.ParamState):
-                state.value = jax.tree.map(
-                    lambda x: jnp.where(here, jax.lax.stop_gradient(x), x), state.value
-                )
-
-    def _horizon_steps(self):
-        return (
-            None
-            if self.grad_horizon is None
-            else _count_steps("Simulator.grad_horizon", self.grad_horizon, self.dt)
-        )
-
-    def _status(self, recorded):
+    def _status(self, outcome):
         """Collect the flags of a run: delays outside their bounds, and values that are not finite."""
-        finite = [
-            jnp.all(jnp.isfinite(u.get_magnitude(leaf)))
-            for leaf in jax.tree.leaves(recorded)
-            if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
-        ]
-        status = flag(~jnp.all(jnp.stack(finite)), NOT_FINITE) if finite else jnp.int32(0)
-        for buffer in _delay_buffers(self.model):
-            status = status | flag(jnp.max(buffer.n_outside.value) > 0, DELAY_ABOVE_BOUND)
+        status = flag(~outcome.is_finite, NOT_FINITE)
+        for read in self._reads():
+            status = status | flag(read.n_outside.value > 0, DELAY_ABOVE_BOUND)
         return status
 
+    def _reads(self):
+        return [r for r in self.model.nodes(DelayedRead).values() if hasattr(r, "n_outside")]
+
     def _raise_if_failed(self, status):
-        if is_traced(status) or not int(status):
+        value = concrete(status)
+        if value is None or not int(value):
             return
-        details = (
-            [buffer.reader.explain() for buffer in _delay_buffers(self.model)]
-            if int(status) & DELAY_ABOVE_BOUND
-            else []
-        )
+        details = []
+        if int(value) & DELAY_ABOVE_BOUND and not is_traced(status):
+            details = [text for text in (read.explain() for read in self._reads()) if text]
         if not details:
             details = [
                 "Lower dt, or check parameters and inputs; jit=False with jax_debug_nans shows the place."
             ]
-        raise RunError(f"Simulator.run: {describe(status)}. " + " ".join(details))
+        raise RunError(f"Simulator.run: {describe(int(value))}. " + " ".join(details))
 
 
 def _bar(total):
     from tqdm.auto import tqdm
 
-    return tqdm(total=total, desc="simulate", unit="part")
+    return tqdm(total=total, desc="simulate", unit="step")
 
 
 def _time(where, value):
     number = magnitude(where, value, u.ms, plain=False)
     if is_traced(number) or np.ndim(number) or not np.isfinite(number) or number <= 0:
-        raise ArgumentError(where, "must be one positive time", value)
+        raise ArgumentError(where, "must be one positive time", "a traced value" if is_traced(number) else value)
     return value
 
 
-def _count_steps(where: str, duration: Any, dt: u.Quantity) -> int:
+def count_steps(where: str, duration: Any, dt: u.Quantity) -> int:
     """Return how many steps a duration has; anything but a whole number raises."""
     _time(where, duration)
     ratio = magnitude(where, duration, u.ms) / dt.to_decimal(u.ms)
@@ -290,7 +265,7 @@ def _transient_steps(transient, dt, n_steps):
         n = (
             0
             if float(u.get_magnitude(transient)) == 0
-            else _count_steps("Simulator.run.transient", transient, dt)
+            else count_steps("Simulator.run.transient", transient, dt)
         )
     else:
         n = check_count("Simulator.run.transient", transient, minimum=0)
@@ -301,59 +276,37 @@ def _transient_steps(transient, dt, n_steps):
     return n
 
 
-def _table(inputs, n_steps):
-    table = inputs if isinstance(inputs, u.Quantity) else jnp.asarray(inputs)
-    if not table.ndim or len(table) != n_steps:
-        raise ArgumentError(
-            "Simulator.run.inputs", f"must have one row for each of {n_steps} steps", np.shape(table)
+def _check_precision():
+    """Warn where JAX computes in 64 bits and states would be made in 32."""
+    if jax.config.jax_enable_x64 and brainstate.environ.get_precision() == 32:
+        warnings.warn(
+            "Simulator.run: jax_enable_x64 is set, but states are made with 32 bits. Use "
+            "brainstate.environ.set(precision=64), which sets both.",
+            stacklevel=4,
         )
-    return table
 
 
-def _inputs_at(function, table) -> Callable:
-    if function is not None:
-
-        def call(i, t):
-            value = function(i, t)
-            return value if isinstance(value, tuple) else (value,)
-
-        return call
-    return (lambda i, t: ()) if table is None else (lambda i, t: (table[i],))
-
-
-def _measure(model, monitors) -> Callable:
-    """Turn monitors into a function of the model's output that returns a dict of values."""
-    if monitors is None:
-        return lambda out: {"output": out}
-    if callable(monitors):
-        return lambda out: {"output": monitors(model)}
-    if isinstance(monitors, str):
-        monitors = [monitors]
-    named = monitors if isinstance(monitors, dict) else {name: name for name in monitors}
-    readers = {name: spec if callable(spec) else _state_reader(model, spec) for name, spec in named.items()}
-    return lambda out: {name: reader(model) for name, reader in readers.items()}
-
-
-def _state_reader(model, name):
-    owners = [
-        owner
-        for owner in (model, getattr(model, "node", None))
-        if isinstance(getattr(owner, name, None), brainstate.State)
-    ]
-    if not owners:
-        known = [
-            n
-            for owner in (model, getattr(model, "node", model))
-            for n, v in vars(owner).items()
-            if isinstance(v, brainstate.State)
-        ]
+def _check_time(stimulation, first, n_steps, dt):
+    """Refuse functions of time where 32 bits no longer tell one step from the next."""
+    if not stimulation.uses_time or brainstate.environ.get_precision() != 32 or is_traced(first):
+        return
+    step = float(dt.to_decimal(u.ms))
+    end = (int(first) + n_steps) * step
+    if np.spacing(np.float32(end)) > 0.01 * step:
         raise ArgumentError(
-            "Simulator.run.monitors", f"must name states, of {sorted(set(known))}", repr(name)
+            "Simulator.run.inputs",
+            f"functions of time need more precision at {end:g} ms in steps of {step:g} ms",
+            "32 bits",
+            "Use brainstate.environ.set(precision=64)",
         )
-    return lambda _: getattr(owners[0], name).value
 
 
-def _delay_buffers(model):
-    from .delays.prefetch import DelayBuffer
-
-    return [node for node in model.nodes(DelayBuffer).values() if hasattr(node, "n_outside")]
+def _warn_if_still(outcome):
+    still = concrete(outcome.is_still)
+    if still is not None and bool(still):
+        warnings.warn(
+            "Simulator.run: nothing moved: every state and every recorded number stayed exactly what it was "
+            "at the start. The model rests at a fixed point, perhaps an unstable one: give it another start "
+            "by init_x= (the name of the state), another history by delay_init=, inputs, or noise.",
+            stacklevel=4,
+        )

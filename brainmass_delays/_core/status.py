@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 OK = 0
 DELAY_ABOVE_BOUND = 1
@@ -34,6 +35,13 @@ def describe(status: int) -> str:
 def is_traced(value) -> bool:
     """Tell whether any leaf of ``value`` is abstract, so that its numbers cannot be looked at."""
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value))
+
+
+def concrete(value):
+    """Return the numbers of a value, also where plain `jax.grad` differentiates it; None inside a program."""
+    while isinstance(value, jax.core.Tracer) and hasattr(value, "primal"):
+        value = value.primal
+    return None if isinstance(value, jax.core.Tracer) else np.asarray(value)
 
 
 def raise_if_failed(where: str, status, detail: str = "") -> None:

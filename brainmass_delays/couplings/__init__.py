@@ -1,6 +1,6 @@
 """Couplings between regions, as pure functions and as Modules."""
 
-from .coupling import Coupling, PairwiseCoupling
+from .coupling import Coupling, SeparableCoupling
 from .kernels import (
     additive_coupling,
     diffusive_coupling,
@@ -10,6 +10,7 @@ from .kernels import (
     powerlaw_coupling,
     sigmoidal_coupling,
     sigmoidal_jansen_rit_coupling,
+    signed_power,
 )
 from .modules import (
     COUPLINGS,
@@ -31,8 +32,8 @@ __all__ = [
     "HyperbolicTangentCoupling",
     "KuramotoCoupling",
     "LaplacianCoupling",
-    "PairwiseCoupling",
     "PowerLawCoupling",
+    "SeparableCoupling",
     "SigmoidalCoupling",
     "SigmoidalJansenRitCoupling",
     "additive_coupling",
@@ -43,4 +44,5 @@ __all__ = [
     "powerlaw_coupling",
     "sigmoidal_coupling",
     "sigmoidal_jansen_rit_coupling",
+    "signed_power",
 ]

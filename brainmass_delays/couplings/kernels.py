@@ -226,11 +226,37 @@ def powerlaw_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k
 
 
 def signed_power(d: Any, p: Any):
-    """Return ``sign(d) * |d|**p`` with a finite gradient everywhere."""
+    """Return ``sign(d) * |d|**p`` with a finite gradient everywhere.
+
+    Parameters
+    ----------
+    d : array
+        Any numbers.
+    p : array_like
+        Exponent, positive.
+
+    Returns
+    -------
+    array
+        Of the shape of ``d`` and ``p`` together. It is computed as ``exp(p log |d|)``, which a CPU does for
+        many numbers at once, several times as fast as ``**``.
+
+    Notes
+    -----
+    The gradient is exact, in d and in p, except at d = 0 for p < 1, where the slope is infinite and 0 is
+    returned instead.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from brainmass_delays.couplings import signed_power
+    >>> [round(float(x), 6) for x in signed_power(jnp.array([-4.0, 0.0, 9.0]), 0.5)]
+    [-2.0, 0.0, 3.0]
+    """
     zero = d == 0
     size = jnp.where(zero, 1.0, jnp.abs(d))
     # At 0 the branch d * (p == 1) has the right value, and the right slope for every p >= 1.
-    return jnp.where(zero, d * (p == 1), jnp.sign(d) * size**p)
+    return jnp.where(zero, d * (p == 1), jnp.sign(d) * jnp.exp(p * jnp.log(size)))
 
 
 def kuramoto_coupling(
@@ -277,6 +303,18 @@ def kuramoto_coupling(
     return k * (weights * jnp.sin(difference - per_slot(alpha))).sum(axis=-1)
 
 
+def phase_features(x: Any):
+    """Return the sine and the cosine of source phases."""
+    x = magnitude("kuramoto_coupling.delayed_x", x, u.UNITLESS)
+    return jnp.sin(x), jnp.cos(x)
+
+
+def kuramoto_combine(sums: tuple, y: Any, k: Any, alpha: Any):
+    """Return the Sakaguchi-Kuramoto input from the sums of sines and cosines of the sources."""
+    phase = magnitude("kuramoto_coupling.y", y, u.UNITLESS) + alpha
+    return k * (sums[0] * jnp.cos(phase) - sums[1] * jnp.sin(phase))
+
+
 def sigmoidal_coupling(
     delayed_x: Callable | Any,
     conn: Any,
@@ -321,8 +359,12 @@ def sigmoidal_coupling(
     >>> sigmoidal_coupling(jnp.zeros((2, 2)), jnp.ones((2, 2)), k=4.0).tolist()
     [2.0, 2.0]
     """
-    total = u.get_magnitude(weighted_sum("sigmoidal_coupling", delayed_x, conn))
-    return k * jax.nn.sigmoid(slope * (a * total + b - midpoint))
+    return sigmoidal_combine(weighted_sum("sigmoidal_coupling", delayed_x, conn), k, a, b, slope, midpoint)
+
+
+def sigmoidal_combine(total: Any, k: Any, a: Any, b: Any, slope: Any, midpoint: Any):
+    """Return the logistic input for the weighted sum ``total`` of the sources, shape (..., N)."""
+    return k * jax.nn.sigmoid(slope * (a * u.get_magnitude(total) + b - midpoint))
 
 
 def hyperbolic_tangent_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 0.5, scale: Any = 2.0):
@@ -354,8 +396,12 @@ def hyperbolic_tangent_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 0
     >>> hyperbolic_tangent_coupling(jnp.zeros((2, 2)), jnp.ones((2, 2))).tolist()
     [0.0, 0.0]
     """
-    total = u.get_magnitude(weighted_sum("hyperbolic_tangent_coupling", delayed_x, conn))
-    return k * jnp.tanh(scale * total)
+    return tangent_combine(weighted_sum("hyperbolic_tangent_coupling", delayed_x, conn), k, scale)
+
+
+def tangent_combine(total: Any, k: Any, scale: Any):
+    """Return the saturating input for the weighted sum ``total`` of the sources, shape (..., N)."""
+    return k * jnp.tanh(scale * u.get_magnitude(total))
 
 
 def sigmoidal_jansen_rit_coupling(
@@ -408,6 +454,10 @@ def sigmoidal_jansen_rit_coupling(
     """
     where = "sigmoidal_jansen_rit_coupling"
     weights = weight_matrix(where, conn)
-    potential = u.get_magnitude(source_values(where, delayed_x, weights))
-    rate = cmin + (cmax - cmin) * jax.nn.sigmoid(r * (potential - midpoint))
+    rate = firing_rate(source_values(where, delayed_x, weights), cmin, cmax, midpoint, r)
     return k * (weights * rate).sum(axis=-1)
+
+
+def firing_rate(x: Any, cmin: Any, cmax: Any, midpoint: Any, r: Any):
+    """Return the firing rate of a potential by the sigmoid of Jansen and Rit."""
+    return cmin + (cmax - cmin) * jax.nn.sigmoid(r * (u.get_magnitude(x) - midpoint))

@@ -2,11 +2,10 @@
 
 from .._core.checks import check_choice
 from . import kernels
-from .coupling import Coupling, PairwiseCoupling
-from .shapes import weighted_sum
+from .coupling import Coupling, SeparableCoupling
 
 
-class AdditiveCoupling(Coupling):
+class AdditiveCoupling(SeparableCoupling):
     r"""Sum the weighted sources: :math:`k \sum_j w_{ij} x_{ij} + b`.
 
     Parameters
@@ -32,21 +31,15 @@ class AdditiveCoupling(Coupling):
     [2.5, 2.5]
     """
 
-    linear = True
-
     def __init__(self, x, conn, k=1.0, b=0.0):
         super().__init__({"x": x}, conn, k=k, b=b)
 
-    def combine(self, total, target=None):
-        """Return the input for ``total``, the weighted sum of the sources, shape (..., N)."""
-        return kernels.additive_combine(total, self.k.value(), self.b.value())
-
-    def update(self):
-        """Return the input of every target, shape (..., N)."""
-        return self.combine(weighted_sum(self._title, self.x, self.weights()))
+    def combine(self, sums, y=None):
+        """Return the input for the weighted sum of the sources, shape (..., N)."""
+        return kernels.additive_combine(sums[0], self.k.value(), self.b.value())
 
 
-class LaplacianCoupling(PairwiseCoupling):
+class LaplacianCoupling(SeparableCoupling):
     r"""Apply the graph Laplacian of the weights to the sources, with the target on the diagonal.
 
     Parameters
@@ -73,8 +66,6 @@ class LaplacianCoupling(PairwiseCoupling):
     [0.5, 1.5]
     """
 
-    linear = True
-
     def __init__(self, x, y, conn, k=1.0, normalize="none"):
         super().__init__({"x": x, "y": y}, conn, k=k)
         self.normalize = check_choice(f"{self._title}.normalize", normalize, kernels.NORMALIZATIONS)
@@ -83,14 +74,10 @@ class LaplacianCoupling(PairwiseCoupling):
         """Return the off-diagonal part of the Laplacian, shape (N, K)."""
         return kernels.laplacian_weights(self._title, super().weights(), self.normalize)
 
-    def combine(self, total, target):
-        """Return the input for ``total``, the sum of the sources with `weights`, and the target."""
+    def combine(self, sums, y):
+        """Return the input for the sum of the sources with `weights`, and the target."""
         degree = kernels.laplacian_degree(self.weights(), self.normalize)
-        return kernels.laplacian_combine(total, target, degree, self.k.value())
-
-    def update(self):
-        """Return the input of every target, shape (..., N)."""
-        return self.combine(weighted_sum(self._title, self.x, self.weights()), self.y())
+        return kernels.laplacian_combine(sums[0], y, degree, self.k.value())
 
 
 class DiffusiveCoupling(LaplacianCoupling):
@@ -122,7 +109,7 @@ class DiffusiveCoupling(LaplacianCoupling):
         super().__init__(x, y, conn, k)
 
 
-class PowerLawCoupling(PairwiseCoupling):
+class PowerLawCoupling(Coupling):
     r"""Sum signed powers of the differences: :math:`k \sum_j w_{ij} \, \mathrm{sign}(d_{ij}) |d_{ij}|^p`.
 
     The difference is :math:`d_{ij} = x_{ij} - y_i`.
@@ -159,7 +146,7 @@ class PowerLawCoupling(PairwiseCoupling):
         return kernels.powerlaw_coupling(self.x, self.y, self.weights(), self.k.value(), self.p.value())
 
 
-class KuramotoCoupling(PairwiseCoupling):
+class KuramotoCoupling(SeparableCoupling):
     r"""Sum the sines of phase differences: :math:`k \sum_j w_{ij} \sin(x_{ij} - y_i - \alpha)`.
 
     Parameters
@@ -189,12 +176,16 @@ class KuramotoCoupling(PairwiseCoupling):
     def __init__(self, x, y, conn, k=1.0, alpha=0.0):
         super().__init__({"x": x, "y": y}, conn, k=k, alpha=alpha)
 
-    def update(self):
-        """Return the input of every target, shape (..., N)."""
-        return kernels.kuramoto_coupling(self.x, self.y, self.weights(), self.k.value(), self.alpha.value())
+    def features(self, x):
+        """Return the sine and the cosine of the source phase."""
+        return kernels.phase_features(x)
+
+    def combine(self, sums, y):
+        """Return the input from the sums of sines and cosines, and the target phase."""
+        return kernels.kuramoto_combine(sums, y, self.k.value(), self.alpha.value())
 
 
-class SigmoidalCoupling(Coupling):
+class SigmoidalCoupling(SeparableCoupling):
     r"""Pass the weighted sum through a logistic: :math:`k \, \sigma(s (a \sum_j w_{ij} x_{ij} + b - m))`.
 
     Parameters
@@ -223,20 +214,13 @@ class SigmoidalCoupling(Coupling):
     def __init__(self, x, conn, k=1.0, a=1.0, b=0.0, slope=1.0, midpoint=0.0):
         super().__init__({"x": x}, conn, k=k, a=a, b=b, slope=slope, midpoint=midpoint)
 
-    def update(self):
-        """Return the input of every target, shape (..., N)."""
-        return kernels.sigmoidal_coupling(
-            self.x,
-            self.weights(),
-            self.k.value(),
-            self.a.value(),
-            self.b.value(),
-            self.slope.value(),
-            self.midpoint.value(),
-        )
+    def combine(self, sums, y=None):
+        """Return the logistic of the weighted sum, shape (..., N)."""
+        params = (self.k, self.a, self.b, self.slope, self.midpoint)
+        return kernels.sigmoidal_combine(sums[0], *(p.value() for p in params))
 
 
-class HyperbolicTangentCoupling(Coupling):
+class HyperbolicTangentCoupling(SeparableCoupling):
     r"""Pass the weighted sum through a hyperbolic tangent: :math:`k \tanh(s \sum_j w_{ij} x_{ij})`.
 
     Parameters
@@ -265,12 +249,12 @@ class HyperbolicTangentCoupling(Coupling):
     def __init__(self, x, conn, k=0.5, scale=2.0):
         super().__init__({"x": x}, conn, k=k, scale=scale)
 
-    def update(self):
-        """Return the input of every target, shape (..., N)."""
-        return kernels.hyperbolic_tangent_coupling(self.x, self.weights(), self.k.value(), self.scale.value())
+    def combine(self, sums, y=None):
+        """Return the hyperbolic tangent of the weighted sum, shape (..., N)."""
+        return kernels.tangent_combine(sums[0], self.k.value(), self.scale.value())
 
 
-class SigmoidalJansenRitCoupling(Coupling):
+class SigmoidalJansenRitCoupling(SeparableCoupling):
     r"""Sum the weighted firing rates of the sources: :math:`k \sum_j w_{ij} S(x_{ij})`.
 
     Parameters
@@ -302,17 +286,14 @@ class SigmoidalJansenRitCoupling(Coupling):
     def __init__(self, x, conn, k=1.0, cmin=0.0, cmax=0.005, midpoint=6.0, r=0.56):
         super().__init__({"x": x}, conn, k=k, cmin=cmin, cmax=cmax, midpoint=midpoint, r=r)
 
-    def update(self):
-        """Return the input of every target, shape (..., N)."""
-        return kernels.sigmoidal_jansen_rit_coupling(
-            self.x,
-            self.weights(),
-            self.k.value(),
-            self.cmin.value(),
-            self.cmax.value(),
-            self.midpoint.value(),
-            self.r.value(),
-        )
+    def features(self, x):
+        """Return the firing rate of the source."""
+        params = (self.cmin, self.cmax, self.midpoint, self.r)
+        return (kernels.firing_rate(x, *(p.value() for p in params)),)
+
+    def combine(self, sums, y=None):
+        """Return the sum of firing rates times the strength, shape (..., N)."""
+        return self.k.value() * sums[0]
 
 
 COUPLINGS: dict[str, type[Coupling]] = {

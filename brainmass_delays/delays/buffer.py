@@ -4,6 +4,7 @@ Time is the last axis, so that the samples one connection needs lie side by side
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -80,34 +81,28 @@ def slots_needed(bound_lag: float, rule: Interpolation) -> int:
     return whole + rule.tail + rule.lead + (4 if rule.slope_taps else 2)
 
 
-def read(
-    values: Ring,
-    slopes: Ring | None,
-    channels: jax.Array,
-    lag: jax.Array,
-    rule: Interpolation,
-    *,
-    newest: int | None = None,
-    kink: "Kink | None" = None,
-) -> jax.Array:
+class Rings(NamedTuple):
+    """Hold all that a read needs of one signal: its samples, and, for a rule that uses them, the slopes times
+    the step at the same slots and the kink at the initial time."""
+
+    values: Ring
+    slopes: Ring | None = None
+    kink: Kink | None = None
+
+
+def read(rings: Rings, channels: jax.Array, lag: jax.Array, rule: Interpolation) -> jax.Array:
     """Read ``channels`` at ``lag`` steps into the past of the newest sample.
 
     Parameters
     ----------
-    values : Ring
-        Samples, ``(..., channel, slot)``.
-    slopes : Ring or None
-        Slopes times the step at the same slots, for a rule that uses them.
+    rings : Rings
+        Samples ``(..., channel, slot)``, and slopes for a rule that uses them.
     channels : int array
         Which channel each read takes, any shape.
     lag : array
         Delay in steps, broadcastable to ``channels``; at most the bound the ring was sized for.
     rule : Interpolation
         How to read between samples.
-    newest : int, optional
-        Smallest whole lag whose stencil is known; by default the rule's lead.
-    kink : Kink, optional
-        Where the slope jumps, for a rule that uses slopes.
 
     Returns
     -------
@@ -115,7 +110,8 @@ def read(
         ``(..., *channels.shape)``. The gradient with respect to ``lag`` is the interpolant's own; at a
         sample it is the one towards the past.
     """
-    k, fraction = split(lag, rule.lead if newest is None else newest)
+    values, slopes, kink = rings
+    k, fraction = split(lag, rule.lead)
     weights = rule.value_weights(fraction)
     result = sum(weights[..., p] * sample(values, channels, k - tap) for p, tap in enumerate(rule.taps))
     if rule.slope_taps:
@@ -126,6 +122,40 @@ def read(
         if kink is not None:
             result += jnp.where(k == kink.age, weights[..., 0], 0) * kink.jump[..., channels]
     return result
+
+
+def with_slope(rings: Rings, slope: jax.Array, left_slope: jax.Array) -> Rings:
+    """Put the slope at the newest sample, now that a step knows it, and note its jump at the initial time.
+
+    ``left_slope`` is that of the history at the initial time; all slopes are times the step."""
+    jump = jnp.where(rings.kink.age == 0, left_slope - slope, rings.kink.jump)
+    slopes = replace_newest(rings.slopes, slope)
+    return Rings(rings.values, slopes, Kink(jump, rings.kink.age))
+
+
+def pushed(rings: Rings, value: jax.Array) -> Rings:
+    """Add the newest sample, and an estimate of its slope until the next step knows it."""
+    values = push(rings.values, value)
+    if rings.slopes is None:
+        return Rings(values)
+    slopes = push(rings.slopes, jnp.zeros_like(value))
+    slopes = replace_newest(slopes, estimate_slope(values, slopes))
+    return Rings(values, slopes, Kink(rings.kink.jump, rings.kink.age + 1))
+
+
+def of_feature(feature: Callable, rings: Rings) -> Rings:
+    """Return the rings of a function of a signal from those of the signal, slopes by the chain rule."""
+
+    def columns(samples):
+        return jnp.moveaxis(feature(jnp.moveaxis(samples, -1, 0)), 0, -1)
+
+    values, slopes, kink = rings
+    if slopes is None:
+        return Rings(Ring(columns(values.values), values.head))
+    new, new_slopes = jax.jvp(columns, (values.values,), (slopes.values,))
+    at_kink = _column(values, jnp.minimum(kink.age, values.n_slots - 1))
+    jump = jax.jvp(feature, (at_kink,), (kink.jump,))[1]
+    return Rings(Ring(new, values.head), Ring(new_slopes, slopes.head), Kink(jump, kink.age))
 
 
 def newest_slope(

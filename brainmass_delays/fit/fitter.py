@@ -155,6 +155,7 @@ class Fitter:
         """
         n_steps = check_count("Fitter.fit.n_steps", n_steps)
         target = jax.tree.map(jnp.asarray, target)
+        self._problem.refresh()
         if self._backend.uses_gradient:
             self._problem.check_trainable()
             self._problem.check_reads(target)
@@ -185,6 +186,7 @@ class Fitter:
         ArgumentError
             If there is no such parameter, or a value has another dimension or shape.
         """
+        self._problem.refresh()
         check_choice("Fitter.sweep.name", name, self._problem.parameters)
         before = stored(self._problem.parameters)
         with self._bar(len(values)) as bar:

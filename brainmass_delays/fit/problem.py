@@ -14,8 +14,10 @@ from brainstate.nn import Module
 
 from .._core.checks import ArgumentError
 from .._core.status import OK
-from ..delays.prefetch import DelayBuffer
-from ..delays.source import depends_on_time
+from .._core.states import untouched
+from ..delays.read import DelayedRead
+from ..engine.programs import PROGRAMS
+from ..engine.traced import Traced, trace
 from .parameters import find_parameters
 
 
@@ -33,15 +35,21 @@ class Evaluation:
 
 
 class Problem:
-    """Hold a model, its trainable parameters, and its loss with and without gradient, each compiled once.
+    """Hold a model, its trainable parameters, and its loss with and without gradient.
 
-    ``loss(target) -> (scalar, prediction, status)`` is traced; the target is an argument, so new data compile
-    nothing.
+    ``loss(target) -> (scalar, prediction, status)`` is traced whenever `refresh` was called before: what it
+    reads counts as it is then, and a loss that does the same as before compiles nothing. The target is an
+    argument, so new data compile nothing either.
     """
 
     def __init__(self, model: Module, loss: Callable):
-        self.model = model
-        self.parameters = find_parameters(model)
+        self.model, self._loss = model, loss
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look again at which parameters train and at what the loss does."""
+        self.parameters = find_parameters(self.model)
+        self._traced: dict[tuple, Traced] = {}
         if not self.parameters:
             raise ArgumentError(
                 "Fitter.model",
@@ -49,32 +57,42 @@ class Problem:
                 None,
                 "Declare model.k = Param(value, fit=True); a Param captured by a function is invisible",
             )
+
+    def _value(self, target):
+        value, prediction, status = self._loss(target)
+        scalars = {name: part.value() for name, part in self.parameters.items() if part.is_scalar}
+        return _scalar(value), (prediction, jnp.max(jnp.asarray(status)), scalars)
+
+    def _without_gradient(self, target):
+        value, rest = self._value(target)
+        return value, *rest
+
+    def _with_gradient(self, target):
         states = {name: parameter.state for name, parameter in self.parameters.items()}
+        gradient, value, rest = brainstate.transform.grad(
+            lambda: self._value(target), states, has_aux=True, return_value=True, check_states=False
+        )()
+        finite = {name: _all(jnp.isfinite, part) for name, part in gradient.items()}
+        zero = {name: _all(lambda x: x == 0, part) for name, part in gradient.items()}
+        return value, *rest, gradient, finite, zero
 
-        def traced(target):
-            value, prediction, status = loss(target)
-            scalars = {name: part.value() for name, part in self.parameters.items() if part.is_scalar}
-            return _scalar(value), (prediction, jnp.max(jnp.asarray(status)), scalars)
-
-        def without_gradient(target):
-            value, rest = traced(target)
-            return value, *rest
-
-        def with_gradient(target):
-            gradient, value, rest = brainstate.transform.grad(
-                lambda: traced(target), states, has_aux=True, return_value=True, check_states=False
-            )()
-            finite = {name: _all(jnp.isfinite, part) for name, part in gradient.items()}
-            zero = {name: _all(lambda x: x == 0, part) for name, part in gradient.items()}
-            return value, *rest, gradient, finite, zero
-
-        self._loss = brainstate.transform.jit(without_gradient)
-        self._loss_and_gradient = brainstate.transform.jit(with_gradient)
+    def _trace(self, target, gradient):
+        key = gradient, jax.tree.structure(target), tuple(map(jax.typeof, jax.tree.leaves(target)))
+        if key not in self._traced:
+            with untouched(self.model):
+                self._traced[key] = trace(self._with_gradient if gradient else self._without_gradient, target)
+        return self._traced[key]
 
     def evaluate(self, target: Any, *, gradient: bool) -> Evaluation:
         """Evaluate the loss at the parameters that the model holds now."""
-        function = self._loss_and_gradient if gradient else self._loss
-        value, prediction, status, *rest = function(target)
+        traced = self._trace(target, gradient)
+        program = PROGRAMS.get(("loss", traced.key), lambda: jax.jit(traced.call))
+        new, (value, prediction, status, *rest) = program(
+            [state.value for state in traced.states], traced.consts, target
+        )
+        for state, number, is_written in zip(traced.states, new, traced.is_written, strict=True):
+            if is_written:
+                state.value = number
         return Evaluation(float(value), prediction, int(status), *rest)
 
     def check_trainable(self) -> None:
@@ -85,19 +103,15 @@ class Problem:
     def delays_outside(self) -> list[str]:
         """Say for every delayed read how many of its delays leave their bounds now, and by how much."""
         messages = []
-        for buffer in self.model.nodes(DelayBuffer).values():
-            if depends_on_time(buffer.reader.source):
-                continue
-            try:
-                buffer.reader.lag(1.0 * u.ms)  # any step will do: concrete delays outside their bounds raise
-            except ArgumentError as error:
-                messages.append(f"{error} Or bound the Param, e.g. t=SigmoidT(low, high).")
+        for read in self.model.nodes(DelayedRead).values():
+            if not read.delay.varies() and (text := read.explain()):
+                messages.append(text)
         return messages
 
     def check_reads(self, target: Any) -> None:
         """Refuse trainable parameters that the loss reads and the model does not reach."""
         known = {id(parameter.state) for parameter in self.parameters.values()}
-        read = self._loss_and_gradient.stateful_fun.get_states(target)
+        read = self._trace(target, True).states
         hidden = [s for s in read if isinstance(s, brainstate.ParamState) and id(s) not in known]
         if hidden:
             shapes = ", ".join(str(u.math.shape(jax.tree.leaves(state.value)[0])) for state in hidden)

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
-from ..delays import prefetch as delayed_reads
-from ..delays.source import step_size
+from ..delays import read as delayed_reads
+from ..delays.delay import step_size
 from ..integrate.steps import STEPS, per_ms
 from . import arguments
 from .declaration import Input, Parameter, StateVariable, documentation, inputs_of_states, signature
@@ -32,8 +32,12 @@ class NeuralMass(brainstate.nn.Dynamics):
         The declaration: `StateVariable`, `Parameter` and `Input` entries.
     STATE_NAMES : tuple of str
         Names of the states, in the order of ``derivative``.
-    slopes : dict
-        Rate of every state at the start of the last step, in the unit of the state per ms.
+    SIGNALS : dict
+        What can travel beside the states: functions ``f(node, state) -> array`` of the states, in declared
+        order, and the parameters, by name.
+    slopes, start_values : dict, tuple
+        Rate of every state at the start of the last step, in the unit of the state per ms, and the states
+        there.
 
     Raises
     ------
@@ -72,10 +76,11 @@ class NeuralMass(brainstate.nn.Dynamics):
     STATES: ClassVar[tuple[StateVariable, ...]] = ()
     PARAMETERS: ClassVar[tuple[Parameter, ...]] = ()
     INPUTS: ClassVar[tuple[Input, ...]] = ()
+    SIGNALS: ClassVar[dict[str, Callable]] = {}
     STATE_NAMES: ClassVar[tuple[str, ...]] = ()
 
-    # `slopes` holds tracers between the step and the buffer that stores them: no node of the module graph.
-    graph_invisible_attrs = ("slopes",)
+    # They hold tracers between a step and the buffer that stores them: no nodes of the module graph.
+    graph_invisible_attrs = ("slopes", "start_values")
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -96,7 +101,7 @@ class NeuralMass(brainstate.nn.Dynamics):
             setattr(self, name, arguments.initial_source(self._where(name), s, chosen[name]))
         for name in filter(None, (entry.noise for entry in self.INPUTS)):
             setattr(self, name, arguments.noise_source(self._where(name), chosen[name]))
-        self.slopes = {}
+        self.start_step()
 
     def derivative(self, state: tuple, t: Any, drive: tuple) -> tuple:
         """Return the time derivative of every state.
@@ -165,18 +170,33 @@ class NeuralMass(brainstate.nn.Dynamics):
             ``drive(c, state)`` returns the inputs, as `step_inputs` does, at ``t + c * dt``.
         """
         dt = step_size(self._where("update"))
-        t = magnitude("t", brainstate.environ.get("t", 0.0 * u.ms), u.ms) * u.ms
-        states = tuple(getattr(self, name) for name in self.STATE_NAMES)
+        t, values = step_time(), self.values()
+        self.start_step()
 
         def rate(c, state, inputs):
-            rates = self.derivative(state, t + c * dt, inputs)
-            if c == 0.0:
-                self._keep(rates, state)
-            return rates
+            return self.rates(c, state, t + c * dt, inputs)
 
-        new = STEPS[self.method].advance(rate, drive, tuple(s.value for s in states), dt)
-        for state, value in zip(states, new, strict=True):
-            state.value = value
+        self.set_values(STEPS[self.method].advance(rate, drive, values, dt))
+
+    def values(self) -> tuple:
+        """Return the values of all states in declared order."""
+        return tuple(getattr(self, name).value for name in self.STATE_NAMES)
+
+    def set_values(self, values: tuple) -> None:
+        """Set all states."""
+        for name, value in zip(self.STATE_NAMES, values, strict=True):
+            getattr(self, name).value = value
+
+    def start_step(self) -> None:
+        """Forget the slopes of the step before."""
+        self.slopes, self.start_values = {}, ()
+
+    def rates(self, c: float, state: tuple, t: Any, inputs: tuple) -> tuple:
+        """Return the rates at a stage of a step, and keep those that its start finds first."""
+        rates = self.derivative(state, t, inputs)
+        if c == 0.0 and not self.slopes:
+            self._keep(rates, state)
+        return rates
 
     def sample_noise(self) -> tuple:
         """Return one sample of the noise of every input, 0 where there is none, and advance the noises."""
@@ -206,12 +226,12 @@ class NeuralMass(brainstate.nn.Dynamics):
         return delayed_reads.prefetch(self, state)
 
     def prefetch_delay(
-        self, state: str, *delay_and_index, init=None, interpolation: str = "linear", max_delay=None
+        self, state, *delay_and_index, init=None, interpolation: str = "linear", max_delay=None, min_delay=None
     ) -> delayed_reads.DelayedRead:
         """Return a delayed read of ``state``; see `brainmass_delays.prefetch_delay` for the arguments."""
         delay = delay_and_index[0] if len(delay_and_index) == 1 else delay_and_index
         return delayed_reads.prefetch_delay(
-            self, state, delay, init=init, interpolation=interpolation, max_delay=max_delay
+            self, state, delay, init=init, interpolation=interpolation, max_delay=max_delay, min_delay=min_delay
         )
 
     @property
@@ -245,3 +265,9 @@ class NeuralMass(brainstate.nn.Dynamics):
             s.name: jnp.broadcast_to(per_ms(rate, s.unit, where), x.shape) * (s.unit / u.ms)
             for s, rate, x in zip(self.STATES, rates, state, strict=True)
         }
+        self.start_values = state
+
+
+def step_time() -> u.Quantity:
+    """Return the time at the start of the step from the environment, 0 ms if there is none."""
+    return magnitude("t", brainstate.environ.get("t", 0.0 * u.ms), u.ms) * u.ms

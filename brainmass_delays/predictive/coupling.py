@@ -7,10 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
-from ..couplings import PairwiseCoupling
-from ..delays import buffer as ring_buffer
-from ..delays.prefetch import DelayedRead
-from ..delays.source import step_size
+from ..couplings import SeparableCoupling
+from ..delays.read import DelayedRead
 
 
 class LocalGrads(NamedTuple):
@@ -28,7 +26,7 @@ class LocalGrads(NamedTuple):
     delay: Any
 
 
-class PredictiveCoupling(PairwiseCoupling):
+class PredictiveCoupling(SeparableCoupling):
     r"""Drive every region towards what the delayed activity of the others predicts.
 
     .. math::
@@ -73,15 +71,15 @@ class PredictiveCoupling(PairwiseCoupling):
 
     def error(self):
         """Return the prediction error of every target, shape (..., N)."""
-        return self.y() - jnp.sum(self.weights() * self.x(), axis=-1)
+        return self.y() - self.sums()[0]
 
     def energy(self):
         """Return half the squared error, summed over targets: shape (...)."""
         return 0.5 * jnp.sum(self.error() ** 2, axis=-1)
 
-    def update(self):
+    def combine(self, sums, y):
         """Return the drive of every target, shape (..., N)."""
-        return -self.k.value() * self.error()
+        return -self.k.value() * (y - sums[0])
 
     def local_grads(self) -> LocalGrads:
         """Compute the gradient of the present energy in weights and delays from what each connection sees.
@@ -109,25 +107,10 @@ class PredictiveCoupling(PairwiseCoupling):
                 type(self.x).__name__,
                 "Make it by node.prefetch_delay",
             )
-        values, slopes = read_with_slope(self.x)
+        values, slopes = self.x.value_and_slope()
         weights = self.weights()
         error = (self.y() - jnp.sum(weights * values, axis=-1))[..., None]
         lead = tuple(range(values.ndim - 2))
         return LocalGrads(
             jnp.mean(-error * values, axis=lead), jnp.mean(error * weights * slopes, axis=lead) / u.ms
         )
-
-
-def read_with_slope(read: DelayedRead):
-    """Return what a read delivers now and its slope in time per ms, as plain numbers."""
-    dt = step_size("local_grads")
-    buffer = read.buffer
-    slopes, kink = (None, None) if buffer.slopes is None else (buffer.slopes.value, buffer.kink.value)
-    lag, _ = read.lag(dt)
-    lag = jnp.broadcast_to(lag, read.index.shape)
-
-    def at(lag):
-        return ring_buffer.read(buffer.values.value, slopes, read.index, lag, read.rule, kink=kink)
-
-    values, per_step = jax.jvp(at, (lag,), (jnp.ones_like(lag),))
-    return values, -per_step / dt.to_decimal(u.ms)

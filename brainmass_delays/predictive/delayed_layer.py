@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError, check_choice
-from ..delays.prefetch import prefetch, prefetch_delay
-from ..delays.source import params_of, shape_of, static_bound, value_of
+from ..delays.delay import Delay
+from ..delays.read import prefetch, prefetch_delay
 from .energies import LOSSES
 from .layers import Dense, as_params
 from .partition import join, split
@@ -89,12 +89,10 @@ class PCLayer(brainstate.nn.Module):
         arrays, self._rest = split((layer, skips and skips[0]))
         self.parameters = brainstate.ParamState(arrays)
         self.scaling, self.loss = scaling, LOSSES[check_choice("PCLayer.loss_id", loss_id, LOSSES)]
-        self.forward_delay, self.backward_delay = forward_delay, backward_delay
-        self.delay_params = {
-            f"{name}_{key}": param
-            for name in ("forward", "backward")
-            for key, param in params_of(getattr(self, f"{name}_delay")).items()
-        }
+        self.forward_delay, self.backward_delay = (
+            None if delay is None else Delay(delay, max_delay=max_delay, where=f"PCLayer.{name}")
+            for name, delay in (("forward_delay", forward_delay), ("backward_delay", backward_delay))
+        )
         n_in, n_out = below.varshape[-1], shape[-1]
         per_connection = [
             _is_matrix(f"PCLayer.{name}", getattr(self, name), size)
@@ -107,7 +105,7 @@ class PCLayer(brainstate.nn.Module):
                 type(layer).__name__,
                 "Give the layer one delay",
             )
-        options = {"max_delay": max_delay, "interpolation": interpolation}
+        options = {"interpolation": interpolation}
         self._link = (_PerConnection if any(per_connection) else _Uniform)(self, options)
 
     @property
@@ -153,8 +151,15 @@ class _Uniform:
         self.then = (
             self.values
             if backward is None
-            else _read(layer.below, "z", *_sum_of_delays(forward, backward, options))
+            else _read(layer.below, "z", self._sum_of_delays(forward, backward), options)
         )
+
+    def _sum_of_delays(self, forward, backward):
+        """Return the delay of a value whose prediction error comes back."""
+        if forward is None:
+            return backward
+        bound = self.values.max_delay + self.errors.max_delay
+        return Delay(lambda: forward() + backward(), max_delay=bound, where="PCLayer")
 
     def predict(self, layer):
         return on_samples(_map_of(layer), self.values())
@@ -219,7 +224,7 @@ def _after(layer):
 
 def _is_matrix(where, delay, shape) -> bool:
     """Tell whether a delay has one entry per connection; refuse other shapes."""
-    found = () if delay is None else shape_of(delay)
+    found = () if delay is None else delay.shape()
     if found not in ((), shape):
         raise ArgumentError(where, f"must be a scalar or a matrix [target, source], {shape}", found)
     return found == shape
@@ -237,14 +242,3 @@ def _read_matrix(node, state, delay, shape, options):
         return lambda: current()[..., None, :]
     index = jnp.broadcast_to(jnp.arange(shape[1]), shape)
     return prefetch_delay(node, state, (delay, index), **options)
-
-
-def _sum_of_delays(forward, backward, options):
-    """Return the delay of a value whose prediction error comes back, and the options of its read."""
-    if forward is None:
-        return backward, options
-    bounds = [static_bound("PCLayer", delay, options["max_delay"]) for delay in (forward, backward)]
-    return (lambda: value_of(forward) + value_of(backward)), {
-        **options,
-        "max_delay": sum(bounds[1:], bounds[0]),
-    }

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
-from ..delays.source import step_size
+from ..delays.delay import step_size
 from .delayed_layer import PCLayer
 from .energies import LOSSES
 from .initialization import init_activities_with_ffwd

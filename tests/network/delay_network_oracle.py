@@ -64,12 +64,20 @@ class History:
                 - f * f * (1 - f) * h * db)
 
 
+IDENTITY = ((lambda x: x, lambda x: 1.0 + 0.0 * x),)
+
+
 def simulate(weights, delays, edge, *, n_steps, dt, x0, y0, before, slope_before, method, rule, stages, k=1.0, a=0.2,
-             w=0.3, beta=1.0):
-    """Return ``x`` after every step, ``(n_steps, n_nodes)``, driven by ``k * sum_j w_ij edge(x_j(t - tau_ij), x_i)``."""
+             w=0.3, beta=1.0, features=IDENTITY):
+    """Return ``x`` after every step, ``(n_steps, n_nodes)``, driven by ``k * sum_j w_ij edge(x_j(t - tau_ij), x_i)``.
+
+    With ``features``, pairs of functions and their derivatives, these are remembered and interpolated, and ``edge``
+    gets one argument for each.
+    """
     n = len(weights)
     cs, rows, bs = STAGES[method]
-    past = History(before, slope_before, np.array(x0, float), dt)
+    pasts = [History(lambda t, f=f: f(before(t)), lambda t, d=d: d(before(t)) * slope_before(t), f(np.array(x0, float)), dt)
+             for f, d in features]
     x, y = np.array(x0, float), np.array(y0, float)
     out = []
     for step in range(n_steps):
@@ -86,14 +94,17 @@ def simulate(weights, delays, edge, *, n_steps, dt, x0, y0, before, slope_before
                         if weights[i, j] == 0:
                             continue
                         tau = delays[i, j]
-                        source = xs[j] if tau == 0 else past.read(j, step + c - tau / dt, rule)
-                        held[i] += k * weights[i, j] * edge(source, xs[i])
+                        sources = [f(xs[j]) if tau == 0 else past.read(j, step + c - tau / dt, rule)
+                                   for (f, _), past in zip(features, pasts, strict=True)]
+                        held[i] += k * weights[i, j] * edge(*sources, xs[i])
             r2 = xs * xs + ys * ys
             rates.append(((a - beta * r2) * xs - w * ys + held, (a - beta * r2) * ys + w * xs))
             if s == 0:
-                past.rates.append(rates[0][0])
+                for (_, d), past in zip(features, pasts, strict=True):
+                    past.rates.append(d(xs) * rates[0][0])
         x = x + dt * sum(b * rate[0] for b, rate in zip(bs, rates, strict=True))
         y = y + dt * sum(b * rate[1] for b, rate in zip(bs, rates, strict=True))
-        past.samples.append(x)
+        for (f, _), past in zip(features, pasts, strict=True):
+            past.samples.append(f(x))
         out.append(x)
     return np.array(out)

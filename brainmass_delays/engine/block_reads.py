@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..delays.windows import correlate_windows, gather_windows, scatter_windows, sum_windows
+from .windows import correlate_windows, gather_windows, scatter_windows, sum_windows
 
 # Steps of the history to go back over at once, where blocks are shorter.
 PAST_PIECE = 16
@@ -66,11 +66,12 @@ class MirroredReads(NamedTuple):
     """Serve weighted sums over the slots, ``(step, ..., target)`` per stage.
 
     ``windows`` ``(target, slot)`` marks the slots that are summed; the weights of the others are zero.
-    ``weights`` holds, for the stages on the grid (0 and 1) and for the half-way stage, one array ``(target,
-    slot, tap)`` per track. ``lateness`` is that of the block scan; ``differentiable`` asks for a `read` that
+    ``weights`` holds, for every fraction of a step at which stages lie, one array ``(target, slot, tap)`` per
+    track. ``lateness`` is that of these tracks in the block scan; ``differentiable`` asks for a `read` that
     autodiff gets through."""
 
     sources: np.ndarray
+    n_sources: int
     windows: np.ndarray
     length: int
     block: int
@@ -144,7 +145,8 @@ class MirroredReads(NamedTuple):
         columns = starts + done + self.origin
         weights_bar = {}
         for kind, taps in weights.items():
-            total = adjoint[kind][..., self._pad + done : self._pad + done + n_steps + 1]
+            end = self._pad + done + n_steps + max(shift for _, shift in self._stages(kind))
+            total = adjoint[kind][..., self._pad + done : end]
             weights_bar[kind] = tuple(
                 correlate_windows(track, self.sources, columns, total, t.shape[-1])
                 for track, t in zip(tracks, taps, strict=True)
@@ -170,7 +172,7 @@ class MirroredReads(NamedTuple):
 
     def _stages(self, kind):
         """Return the stages that a kind of weights serves, and by how many steps each is shifted."""
-        return [(c, int(c)) for c in self.offsets if (c == 0.5) == (kind == "half")]
+        return [(c, int(c // 1)) for c in self.offsets if c % 1 == kind]
 
     @property
     def _past(self):
@@ -184,18 +186,102 @@ class MirroredReads(NamedTuple):
     def _regrouped(self):
         """List the slots by source: their targets, which entries are not padding, and how to take an array
         along."""
-        n, width = self.sources.shape
-        if n == width and np.array_equal(self.sources, np.tile(np.arange(n), (n, 1))):
+        n_targets, width = self.sources.shape
+        n = self.n_sources
+        if n == width == n_targets and np.array_equal(self.sources, np.tile(np.arange(n), (n, 1))):
             return self.sources, np.ones((n, n), bool), lambda array: jnp.swapaxes(array, 0, 1)
         flat = self.sources.ravel()
         chosen = np.flatnonzero(self.windows)
         order = chosen[np.argsort(flat[chosen], kind="stable")]
         rank = np.arange(order.size) - np.searchsorted(flat[order], flat[order])
-        rows = np.zeros((n, int(rank.max()) + 1), int)
+        rows = np.zeros((n, int(rank.max(initial=0)) + 1), int)
         slots, valid = np.zeros_like(rows), np.zeros(rows.shape, bool)
         rows[flat[order], rank], slots[flat[order], rank] = order // width, order % width
         valid[flat[order], rank] = True
         return rows, valid, lambda array: array[rows, slots]
+
+
+class TableReads(NamedTuple):
+    """Serve what several tables read of the tracks; each entry has its own reads, the tracks that these read,
+    and the number of its table, whose weights and starts it uses."""
+
+    reads: tuple
+    tracks: tuple[tuple[int, ...], ...]
+    tables: tuple[int, ...]
+
+    @property
+    def n_slots(self) -> int:
+        """Count what is read."""
+        return sum(r.sources.size for r in self.reads)
+
+    @property
+    def scatters(self) -> bool:
+        """Whether any cotangents are scattered onto the tracks."""
+        return not all(r.keeps_seen for r in self.reads)
+
+    def read(self, weights, starts, tracks, first):
+        """Return what every entry reads for a block."""
+        return tuple(
+            r.read(weights[k], starts[k], [tracks[j] for j in own], first) for r, own, k in self._entries()
+        )
+
+    def kept(self, seen):
+        """Return what the reverse pass keeps of what was seen."""
+        return tuple(x if r.keeps_seen else () for x, r in zip(seen, self.reads, strict=True))
+
+    def again(self, kept, weights, starts, tracks, first):
+        """Return what was seen from what was kept of it."""
+        return tuple(
+            x if r.keeps_seen else r.read(weights[k], starts[k], [tracks[j] for j in own], first)
+            for x, (r, own, k) in zip(kept, self._entries(), strict=True)
+        )
+
+    def begin(self, weights, tracks, n_steps):
+        """Return the state of the transposed pass."""
+        return tuple(r.begin(weights[k], [tracks[j] for j in own], n_steps) for r, own, k in self._entries())
+
+    def transposed(self, weights, starts):
+        """Return what every block's `pull` needs."""
+        return tuple(r.transposed(weights[k], starts[k]) for r, _, k in self._entries())
+
+    def pull(self, adjoint, transposed, first):
+        """Return the cotangents of what a block wrote that are still to come, by track."""
+        bars = {}
+        for (r, own, _), a, t in zip(self._entries(), adjoint, transposed, strict=True):
+            for j, bar in zip(own, r.pull(a, t, first), strict=False):
+                bars[j] = bars[j] + bar if j in bars else bar
+        return bars
+
+    def push(self, adjoint, tracks_bar, starts, seen_bar, first):
+        """Take in the cotangents of what a block saw."""
+        new, tracks_bar = [], list(tracks_bar)
+        for (r, own, k), a, seen in zip(self._entries(), adjoint, seen_bar, strict=True):
+            given = tuple(tracks_bar[j] for j in own) if tracks_bar else ()
+            a, changed = r.push(a, given, starts[k], seen, first)
+            for j, bar in zip(own, changed, strict=False):
+                tracks_bar[j] = bar
+            new.append(a)
+        return tuple(new), tuple(tracks_bar)
+
+    def of_weights(self, adjoint, weights, starts, tracks, steps):
+        """Return the cotangents of the weights of all tables."""
+        bars = jax.tree.map(jnp.zeros_like, weights)
+        for (r, own, k), a in zip(self._entries(), adjoint, strict=True):
+            more = r.of_weights(a, weights[k], starts[k], [tracks[j] for j in own], steps)
+            bars = (*bars[:k], jax.tree.map(jnp.add, bars[k], more), *bars[k + 1 :])
+        return bars
+
+    def add_past(self, tracks_bar, adjoint, transposed, starts, done):
+        """Add the cotangents of the tracks as far as the longest lag reaches back from the step ``done``."""
+        tracks_bar = list(tracks_bar)
+        for (r, own, k), a, t in zip(self._entries(), adjoint, transposed, strict=True):
+            changed = r.add_past([tracks_bar[j] for j in own], a, t, starts[k], done)
+            for j, bar in zip(own, changed, strict=True):
+                tracks_bar[j] = bar
+        return tuple(tracks_bar)
+
+    def _entries(self):
+        return zip(self.reads, self.tracks, self.tables, strict=True)
 
 
 def add_columns(track: jax.Array, piece: jax.Array, column) -> jax.Array:

@@ -1,12 +1,13 @@
-"""Read the connections of one level of blocks: from lags and weights to what every stage of a block gets."""
+"""Read one table in one level of blocks: from lags and weights to what every stage of a block gets."""
 
 import jax
 import jax.numpy as jnp
 
-from ..delays.edges import Level
+from ..delays.edges import Edges
 from ..delays.interpolation import Interpolation, split
-from ..delays.windows import blend, stage_weights, window_length, window_starts
 from .block_reads import MirroredReads, ScatteredReads
+from .plan import SlotList
+from .windows import blend, stage_weights, window_length, window_starts
 
 
 class LevelReads:
@@ -14,59 +15,63 @@ class LevelReads:
 
     Parameters
     ----------
-    level : Level
-        Which slots, and the length of its blocks.
+    slots : SlotList
+        Which slots of the table.
+    shortest : int
+        The smallest whole lag among them.
+    edges : Edges
+        What the table reads.
+    n_sources : int
+        Rows of the tracks that it reads.
     lag, weights : array, array or None
-        Lags in steps and weights of all connections, ``(target, slot)``.
+        Lags in steps and weights of the whole table, ``(target, slot)``.
     rule : Interpolation
         How to read between samples.
     offsets : tuple of float
-        Stages of a step, of 0, 0.5 and 1.
+        Stages of a step, in steps.
     """
 
     def __init__(
         self,
-        level: Level,
+        slots: SlotList,
+        shortest: int,
+        edges: Edges,
+        n_sources: int,
         lag: jax.Array,
         weights: jax.Array | None,
         rule: Interpolation,
         offsets: tuple[float, ...],
     ):
-        self.level, self.rule, self.offsets = level, rule, offsets
-        self.has_any = bool(level.slots.valid.any())
-        self.has_slopes = bool(rule.slope_taps)
-        self.lag = level.slots.take(lag, level.shortest)
-        self.starts, self.fraction = window_starts(rule, self.lag)
+        self.slots, self.rule, self.offsets, self.n_sources = slots, rule, offsets, n_sources
+        self.has_any = bool(slots.valid.any())
         self.is_summed = weights is not None
-        self.weights = level.slots.take(weights, 0.0) if self.is_summed else None
-        kinds = {"half" if c == 0.5 else "grid": c for c in reversed(offsets)}
-        self.taps = {kind: self._taps(c) for kind, c in kinds.items()} if self.is_summed else ()
+        self.lag = slots.take(lag, shortest)
+        self.starts, self.fraction = window_starts(rule, self.lag)
+        self.weights = slots.take(weights, 0.0) if self.is_summed else None
+        parts = {c % 1: c for c in reversed(offsets)}
+        self.taps = {part: self._taps(c) for part, c in parts.items()} if self.is_summed else ()
 
     def _taps(self, c):
         """Return the weights of every sample, the connection's times the interpolation's, one array per
         track."""
         stage = stage_weights(self.rule, self.fraction, c)
-        taps = (stage.values, stage.slopes) if self.has_slopes else (stage.values,)
+        taps = (stage.values, stage.slopes) if self.rule.slope_taps else (stage.values,)
         return tuple(t * self.weights[..., None] for t in taps)
 
     def reads(self, block: int, origin: int, lateness: tuple[int, ...], lean: bool):
-        """Return how blocks of tracks whose initial sample is in column ``origin`` read; None if the level is
-        empty."""
-        if not self.has_any:
-            return None
-        slots, length = self.level.slots, window_length(self.rule, block)
+        """Return how blocks of tracks whose initial sample is in column ``origin`` read."""
+        length = window_length(self.rule, block, max(self.offsets))
         if not self.is_summed:
-            return ScatteredReads(slots.sources, length, block, origin)
+            return ScatteredReads(self.slots.sources, length, block, origin)
         return MirroredReads(
-            slots.sources, slots.valid, length, block, origin, self.offsets, lateness, not lean
-        )
+            self.slots.sources, self.n_sources, self.slots.valid, length, block, origin, self.offsets, lateness,
+            not lean,
+        )  # fmt: skip
 
     def serve(self, seen, jump: jax.Array | None, age, block: int) -> dict[float, jax.Array]:
         """Return what each stage gets, ``(step, ..., target)`` or ``(step, ..., target, entry)``.
 
         ``jump`` is that of the slope at the initial time, ``age`` how many steps ago that was."""
-        if not self.has_any:
-            return {}
         served = seen if self.is_summed else self._blended(seen, block)
         if jump is None:
             return served
@@ -81,7 +86,7 @@ class LevelReads:
         for c in self.offsets:
             stage = stage_weights(self.rule, self.fraction, c)
             value = blend(seen[0], stage.values, stage.base, block)
-            if self.has_slopes:
+            if self.rule.slope_taps:
                 value += blend(seen[1], stage.slopes, stage.base, block)
             served[c] = jnp.moveaxis(value, -1, 0)
         return served
@@ -90,16 +95,15 @@ class LevelReads:
         """Correct the one interval that ends at the initial time by the slope before it."""
         k, fraction = split(self.lag - c, self.rule.lead)
         ends_there = k[..., None] == age + jnp.arange(block)
-        weight = self.rule.slope_weights(fraction)[..., 0] * jump[..., self.level.slots.sources]
+        weight = self.rule.slope_weights(fraction)[..., 0] * jump[..., self.slots.sources]
         term = jnp.where(ends_there, weight[..., None], 0.0)
         return jnp.einsum("ik,...ikm->...im", self.weights, term) if self.is_summed else term
 
     def merge(self, served: dict, more: dict) -> dict:
         """Put what this level serves beside what longer blocks served."""
-        if not more or (not served and (self.is_summed or self.level.slots.is_whole)):
-            return served or more
+        if not served and (self.is_summed or self.slots.is_whole):
+            return more
         if self.is_summed:
             return {c: served[c] + value for c, value in more.items()}
-        slots = self.level.slots
-        nothing = {c: jnp.zeros((*v.shape[:-1], slots.n_slots), v.dtype) for c, v in more.items()}
-        return {c: slots.put((served or nothing)[c], value) for c, value in more.items()}
+        nothing = {c: jnp.zeros((*v.shape[:-1], self.slots.n_slots), v.dtype) for c, v in more.items()}
+        return {c: self.slots.put((served or nothing)[c], value) for c, value in more.items()}

@@ -1,6 +1,7 @@
 """Read many steps at once: the samples one connection needs for a block of steps are one contiguous
 window."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .interpolation import Interpolation, split
+from ..delays.interpolation import Interpolation, split
 
 # Windows worked on at once should stay in a core's second-level cache.
 CACHE_BYTES = 192 * 1024
@@ -64,19 +65,19 @@ def stage_weights(rule: Interpolation, fraction: jax.Array, offset: float) -> St
     """Weigh a window whose first sample is the oldest tap of step 0, for the stage ``offset`` steps into
     each step.
 
-    ``offset`` is 0, 0.5 or 1. Half a step moves the stencil of a connection by one sample or not, depending
-    on its fraction."""
-    if offset in (0.0, 1.0):
-        return StageWeights(int(offset), *_ordered(rule, fraction))
-    early, late = (_ordered(rule, fraction + shift) for shift in (0.5, -0.5))
-    is_late = (fraction >= offset)[..., None]
+    A stage inside a step moves the stencil of a connection by one sample or not, depending on its fraction."""
+    base, part = int(offset // 1), offset % 1
+    if part == 0:
+        return StageWeights(base, *_ordered(rule, fraction))
+    early, late = (_ordered(rule, fraction + shift) for shift in (1 - part, -part))
+    is_late = (fraction >= part)[..., None]
 
     def merge(moved, kept):
         if moved is None:
             return None
         return jnp.where(is_late, _padded(kept, 0, 1), _padded(moved, 1, 0))
 
-    return StageWeights(0, *map(merge, early, late))
+    return StageWeights(base, *map(merge, early, late))
 
 
 def _ordered(rule, fraction):
@@ -283,9 +284,9 @@ def map_rows(function, rows, n_bytes: int):
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:n], results)
 
 
-def window_length(rule: Interpolation, block: int) -> int:
+def window_length(rule: Interpolation, block: int, last_offset: float) -> int:
     """Count the samples of a window that serves every stage of ``block`` steps."""
-    return block + len(rule.taps)
+    return block - 1 + len(rule.taps) + max(1, math.ceil(last_offset))
 
 
 def window_starts(rule: Interpolation, lag: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .block_reads import MirroredReads, ScatteredReads, add_columns
+from .block_reads import TableReads, add_columns
 
 # Connections of a network from which on `jax.vmap` runs networks one after the other.
 MANY_SLOTS = 2000
@@ -30,7 +30,7 @@ class BlockScan(NamedTuple):
     origin: int
     n_recent: int
     lateness: tuple[int, ...]
-    reads: ScatteredReads | MirroredReads | None
+    reads: TableReads
     done: int = 0
 
     def first(self, b):
@@ -45,7 +45,7 @@ class BlockScan(NamedTuple):
 
     def see(self, weights, starts, tracks, first):
         """Return what the reads serve for a block."""
-        return () if self.reads is None else self.reads.read(weights, starts, tracks, first)
+        return self.reads.read(weights, starts, tracks, first)
 
     def recent(self, tracks, first):
         """Return the newest columns before a block."""
@@ -111,8 +111,9 @@ def block_scan(
         ``(..., node, block)`` per track. It may close over traced values: their gradients are kept.
     carry, tracks, xs : pytree
         Initial carry; tracks with their history filled in; inputs with a leading block axis.
-    weights, starts : pytree, int array
-        What the reads need: weights, differentiable, and where windows start, ``(target, slot)``.
+    weights, starts : tuple
+        What the reads of each table need: weights, differentiable, and where windows start, ``(target,
+        slot)``.
     lean : bool
         Use the adjoint of this module (default) or plain autodiff of the same scan.
 
@@ -221,7 +222,7 @@ def _as_array(cotangent):
 def _fills_a_cache(reads):
     """Tell whether `jax.vmap` should run networks one after the other: what one reads fits into the cache of
     a core, what many read at once does not."""
-    return jax.default_backend() == "cpu" and reads is not None and reads.sources.size > MANY_SLOTS
+    return jax.default_backend() == "cpu" and reads.n_slots > MANY_SLOTS
 
 
 class _Passes:
@@ -233,10 +234,9 @@ class _Passes:
         self.join_carry, self.join_xs, self.join_hoisted = join_carry, join_xs, join_hoisted
         self.join_outs = None  # known once a block was traced
         self.indices = np.arange(sizes.n_blocks, dtype=np.int32)  # concrete: the passes are traced apart
-        self.keeps_seen = self.reads is not None and self.reads.keeps_seen
         # Columns that are only ever written by their own block need no accumulator, whose updates would be
         # copied.
-        self.accumulates = sizes.n_recent or (self.reads is not None and not self.reads.keeps_seen)
+        self.accumulates = sizes.n_recent or self.reads.scatters
 
     def block(self, hoisted_d, carry_d, seen, recent, x_d, carry_i, x_i, first, hoisted_i):
         """Run one block: what has a gradient, then the rest."""
@@ -258,7 +258,7 @@ class _Passes:
             (new_d, new, out_d), (new_i, out_i) = self.block(
                 hoisted_d, carry_d, seen, recent, x_d, carry_i, x_i, first, hoisted_i
             )
-            begun = carry_d, carry_i, seen if self.keeps_seen else ()
+            begun = carry_d, carry_i, self.reads.kept(seen)
             return (new_d, new_i, sizes.write(tracks, new, first)), (out_d, out_i, *begun)
 
         last, (outs_d, outs_i, *begun) = jax.lax.scan(
@@ -278,8 +278,8 @@ class _Passes:
         hoisted_d, tracks, xs_d, weights, (_, xs_i, starts, _), begun, of_past = kept
         carry_bar, final_bar, outs_bar = cotangents
         sizes, reads = self.sizes, self.reads
-        adjoint = () if reads is None else reads.begin(weights, tracks, sizes.first(sizes.n_blocks))
-        transposed = () if reads is None else reads.transposed(weights, starts)
+        adjoint = reads.begin(weights, tracks, sizes.first(sizes.n_blocks))
+        transposed = reads.transposed(weights, starts)
         tracks_bar = tuple(map(jnp.zeros_like, final_bar)) if self.accumulates else ()
         zeros = jax.tree.map(jnp.zeros_like, hoisted_d)
         (hoisted_bar, carry_bar, tracks_bar, adjoint), xs_bar = jax.lax.scan(
@@ -290,12 +290,11 @@ class _Passes:
         )
         if self.accumulates:
             final_bar = tuple(map(jnp.add, final_bar, tracks_bar))
-        tracks_bar, weights_bar = sizes.before(final_bar), jax.tree.map(jnp.zeros_like, weights)
-        if reads is not None:
-            steps = sizes.done, sizes.block * sizes.n_blocks
-            weights_bar = reads.of_weights(adjoint, weights, starts, tracks, steps)
-            if of_past is not None:
-                tracks_bar = reads.add_past(tracks_bar, adjoint, transposed, starts, sizes.done)
+        steps = sizes.done, sizes.block * sizes.n_blocks
+        weights_bar = reads.of_weights(adjoint, weights, starts, tracks, steps)
+        tracks_bar = sizes.before(final_bar)
+        if of_past is not None:
+            tracks_bar = reads.add_past(tracks_bar, adjoint, transposed, starts, sizes.done)
         return hoisted_bar, carry_bar, tracks_bar, xs_bar, weights_bar, None
 
     def _retreat(self, kept, final_bar, transposed, state, inputs):
@@ -303,16 +302,15 @@ class _Passes:
         sizes, reads = self.sizes, self.reads
         hoisted_d, tracks, _, weights, (_, _, starts, hoisted_i), *_ = kept
         hoisted_bar, carry_bar, tracks_bar, adjoint = state
-        b, x_d, x_i, (begin_d, begin_i, seen), out_bar = inputs
+        b, x_d, x_i, (begin_d, begin_i, kept_seen), out_bar = inputs
         first = sizes.first(b)
         recent = sizes.recent(tracks, first)
-        if not self.keeps_seen:
-            seen = sizes.see(weights, starts, tracks, first)
+        seen = reads.again(kept_seen, weights, starts, tracks, first)
         new_bar = sizes.written(final_bar, first)
         if self.accumulates:
             new_bar = tuple(map(jnp.add, new_bar, sizes.written(tracks_bar, first)))
-        later = () if reads is None else reads.pull(adjoint, transposed, first)
-        new_bar = tuple(map(jnp.add, new_bar, later)) if later else new_bar
+        later = reads.pull(adjoint, transposed, first)
+        new_bar = tuple(bar + later[j] if j in later else bar for j, bar in enumerate(new_bar))
         _, pull, _ = jax.vjp(
             lambda *args: self.block(*args, begin_i, x_i, first, hoisted_i),
             hoisted_d,
@@ -323,8 +321,7 @@ class _Passes:
             has_aux=True,
         )
         hoisted_more, carry_bar, seen_bar, recent_bar, x_bar = pull((carry_bar, new_bar, out_bar))
-        if reads is not None:
-            adjoint, tracks_bar = reads.push(adjoint, tracks_bar, starts, seen_bar, first)
+        adjoint, tracks_bar = reads.push(adjoint, tracks_bar, starts, seen_bar, first)
         if sizes.n_recent:
             tracks_bar = sizes.add_recent(tracks_bar, recent_bar, first)
         return (jax.tree.map(jnp.add, hoisted_bar, hoisted_more), carry_bar, tracks_bar, adjoint), x_bar

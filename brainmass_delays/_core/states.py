@@ -1,0 +1,76 @@
+"""Look at a model as if its states had other values, and see what a function reads."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import brainstate
+import brainunit as u
+import jax
+
+
+@contextmanager
+def holding(states: list[brainstate.State], values: list[Any]) -> Iterator[None]:
+    """Let ``states`` have other values for a while: those at a stage of a step, or tangents of them.
+
+    It is no write: nothing is recorded, and whatever the states held comes back.
+    """
+    before = [state.value for state in states]  # a read, so that a trace knows the state
+    _put(states, values)
+    try:
+        yield
+    finally:
+        _put(states, before)
+
+
+def _put(states, values):
+    for state, value in zip(states, values, strict=True):
+        vars(state)["_value"] = value
+
+
+def write(state: brainstate.State, value: Any) -> None:
+    """Write a final state, unless a plain JAX transformation is under way: what it traces must not outlive
+    it."""
+    with suppress(brainstate.TraceContextError):
+        state.value = value
+
+
+@contextmanager
+def untouched(model: brainstate.nn.Module) -> Iterator[None]:
+    """Give a model back the states it had: those that a trace makes in their place hold no numbers."""
+    nodes = [node for node in model.nodes().values()]
+    before = [dict(vars(node)) for node in nodes]
+    try:
+        yield
+    finally:
+        for node, attributes in zip(nodes, before, strict=True):
+            for name, value in list(vars(node).items()):
+                if value is attributes.get(name) or not _is_of_trace(value):
+                    continue
+                if name in attributes:
+                    vars(node)[name] = attributes[name]
+                else:
+                    del vars(node)[name]
+
+
+def _is_of_trace(value):
+    """Tell whether a value is a state, or holds states or traced numbers."""
+    leaves = jax.tree.leaves(value, is_leaf=lambda x: isinstance(x, brainstate.State))
+    return any(isinstance(leaf, brainstate.State | jax.core.Tracer) for leaf in leaves)
+
+
+def varies(function: Callable) -> bool:
+    """Tell whether what a function returns can change during a run: it reads the time, or a state that is
+    no parameter."""
+
+    def value(t):
+        with brainstate.environ.context(t=t * u.ms):
+            return jax.tree.map(u.get_magnitude, function())
+
+    traced = brainstate.transform.StatefulFunction(value).make_jaxpr(0.0)
+    states = traced.get_states(0.0)
+    if any(not isinstance(state, brainstate.ParamState) for state in states):
+        return True
+    jaxpr = traced.get_jaxpr(0.0).jaxpr
+    t = jaxpr.invars[0]
+    return any(t is v for equation in jaxpr.eqns for v in equation.invars) or t in jaxpr.outvars

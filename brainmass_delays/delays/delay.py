@@ -1,0 +1,410 @@
+"""Delays: one noun for every kind, from a constant to a function of time, of states, or of tract lengths and
+a conduction speed."""
+
+from typing import Any
+
+import brainstate
+import brainunit as u
+import jax
+import jax.numpy as jnp
+import numpy as np
+from brainstate.nn import Param
+
+from .._core.checks import ArgumentError
+from .._core.params import bounds_of, params_behind
+from .._core.states import varies
+from .._core.status import is_traced
+from .._core.units import magnitude
+
+SPEED = u.mm / u.ms
+# Where a delay that can change has no lower bound, blocks of reads assume that it shrinks to no less than
+# this share of its start.
+SHRINK = 0.25
+
+
+class Delay(brainstate.nn.Module):
+    """Hold the delays of some connections: their value now, their static bounds and their Params.
+
+    Parameters
+    ----------
+    delay : Quantity, Param or callable
+        A time with a unit, scalar or as ``[target, source]``; or live: a ``Param``, or a zero-argument
+        function that returns a Quantity. A function may use other Params, ``brainstate.environ.get('t')`` and
+        states of the model.
+    max_delay, min_delay : Quantity, optional
+        Static bounds. ``max_delay`` sizes the buffer; it is required for a delay that can change without a
+        bound of its own (a ``Param`` with ``SigmoidT`` has one). ``min_delay`` lets more steps be read at
+        once.
+    where : str
+        Whose argument this is, for messages.
+
+    Attributes
+    ----------
+    changes : bool
+        Whether the value can differ between forward passes.
+    params : dict
+        Params that a function was found to use, by their names.
+
+    Raises
+    ------
+    ArgumentError
+        For a missing unit, a negative or non-finite delay, and one outside its static bounds.
+
+    Notes
+    -----
+    A delay that depends on neither time nor states is evaluated once per run; any other at every stage of
+    every step, with the states that the stage has. The gradient with respect to a delay is the exact
+    derivative of the interpolant behind it.
+
+    Examples
+    --------
+    >>> import brainunit as u
+    >>> from brainmass_delays import Delay, Param
+    >>> speed = Param(4.0 * u.mm / u.ms, fit=True)
+    >>> delay = Delay(lambda: 20.0 * u.mm / speed.value(), max_delay=10.0 * u.ms)
+    >>> delay(), sorted(delay.params)
+    (5. * ms, ['speed'])
+    """
+
+    def __init__(self, delay: Any, *, max_delay: Any = None, min_delay: Any = None, where: str = "Delay"):
+        self._start(where, max_delay, min_delay)
+        self.delay = self._checked(delay)
+        self.params = params_behind(delay) if callable(delay) and not isinstance(delay, Param) else {}
+
+    def _start(self, where, max_delay, min_delay):
+        """Set what all kinds of delays have: their place in messages, and the bounds that the user gave."""
+        super().__init__()
+        self.where = where
+        self.max_delay, self.min_delay = (
+            None if b is None else _bound(f"{where}.{name}", b)
+            for name, b in (("max_delay", max_delay), ("min_delay", min_delay))
+        )
+        if None not in (self.max_delay, self.min_delay) and self.min_delay > self.max_delay:
+            rule = f"must not be above max_delay, {self.max_delay:g} ms"
+            raise ArgumentError(f"{where}.min_delay", rule, f"{self.min_delay:g} ms")
+
+    def _checked(self, delay):
+        where = f"{self.where}.delay"
+        if callable(delay) and not isinstance(delay, Param):
+            return delay
+        value = magnitude(where, delay.value() if isinstance(delay, Param) else delay, u.ms, plain=False)
+        if not is_traced(value):
+            check_delay(where, value)
+        if isinstance(delay, Param):
+            return delay
+        return (value if is_traced(value) else np.asarray(value)) * u.ms
+
+    def __call__(self) -> u.Quantity:
+        """Return the delays as they are now."""
+        if isinstance(self.delay, Param):
+            return self.delay.value()
+        return self.delay() if callable(self.delay) else self.delay
+
+    def at(self, edges: Any) -> u.Quantity:
+        """Return the delays of the slots of some edges, ``(target, slot)``."""
+        value = magnitude(f"{self.where}.delay", self(), u.ms, plain=False)
+        xp = np if isinstance(value, np.ndarray) else jnp
+        return edges.pack(_broadcast(f"{self.where}.delay", xp, value, edges.shape)) * u.ms
+
+    @property
+    def changes(self) -> bool:
+        if isinstance(self.delay, Param):
+            return self.delay.fit or is_traced(self.delay.value())
+        return callable(self.delay) or is_traced(self.delay)
+
+    def varies(self) -> bool:
+        """Tell whether the delays depend on the time or on states, so that they change during a run."""
+        return callable(self.delay) and not isinstance(self.delay, Param) and varies(self)
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether any Param behind the delays is marked ``fit=True``."""
+        params = self.nodes(Param).values()
+        return any(param.fit for param in params)
+
+    def shape(self) -> tuple[int, ...] | None:
+        """Return the shape of the value, or None where a function cannot tell before states exist."""
+        try:
+            with brainstate.environ.context(t=0.0 * u.ms):
+                return jax.eval_shape(lambda: jnp.asarray(u.get_magnitude(self()))).shape
+        except AttributeError:
+            return None
+
+    def bounds(self, edges: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return static bounds in ms of the delays of some slots, two arrays ``(target, slot)``; 0 where
+        there is no connection.
+
+        The upper bound comes from ``max_delay``, a bounded transform, or the value if it cannot change. The
+        lower bound comes from ``min_delay``, a bounded transform, or a quarter of the present value."""
+        low, high, present = self._own_bounds(edges)
+        if high is None and self.max_delay is None:
+            raise ArgumentError(
+                f"{self.where}.max_delay",
+                "is required for a delay that can change, to size its buffer",
+                "None",
+                "Pass max_delay=, or a Param with a bounded transform such as SigmoidT",
+            )
+        if present is not None:
+            self._check_given_bounds(present[edges.active])
+        if self.max_delay is not None:
+            high = np.minimum(np.inf if high is None else high, self.max_delay)
+        low = (0.0 if present is None else SHRINK * present) if low is None else low
+        if self.min_delay is not None:
+            low = np.maximum(low, self.min_delay)
+        low, high = (
+            np.where(edges.active, np.broadcast_to(b, edges.active.shape), 0.0)
+            for b in (np.minimum(low, high), high)
+        )
+        return low, np.where(self._always_zero(edges), 0.0, high)
+
+    def _own_bounds(self, edges):
+        """Return the bounds that the delays have by themselves, and their concrete value; None if unknown."""
+        if not self.changes:
+            value = magnitude(self.where, self.at(edges), u.ms)
+            return value, value, value
+        if not isinstance(self.delay, Param):
+            return None, None, None
+        low, high = (
+            None
+            if b is None
+            else edges.pack(np.broadcast_to(magnitude(f"{self.where}.delay", b, u.ms), edges.shape))
+            for b in bounds_of(self.delay)
+        )
+        return low, high, self._present(edges)
+
+    def _present(self, edges):
+        value = magnitude(self.where, self.at(edges), u.ms)
+        return None if is_traced(value) else np.asarray(value)
+
+    def _check_given_bounds(self, present):
+        """Refuse concrete delays of connections that leave the bounds that the user gave."""
+        if self.max_delay is not None and present.size and present.max() > self.max_delay * (1 + 1e-6):
+            rule = f"must not pass max_delay, {self.max_delay:g} ms"
+            raise ArgumentError(f"{self.where}.delay", rule, f"{present.max():.6g} ms", "Raise max_delay")
+        present = present[present > 0]
+        if self.min_delay is not None and present.size and present.min() < self.min_delay * (1 - 1e-6):
+            rule = f"must not be above the shortest delay, {present.min():.6g} ms"
+            raise ArgumentError(
+                f"{self.where}.min_delay", rule, f"{self.min_delay:g} ms", "Lower min_delay"
+            )
+
+    def _always_zero(self, edges):
+        """Mark slots whose delay is zero whatever the parameters."""
+        return False if self.changes else np.asarray(magnitude(self.where, self.at(edges), u.ms)) == 0
+
+    def check_trainable(self, rule: Any) -> None:
+        """Refuse a trainable delay behind reads whose gradient would be exactly zero."""
+        if not rule.differentiable and self.is_trainable:
+            raise ArgumentError(
+                f"{self.where}.interpolation",
+                "must be differentiable for a delay marked fit=True, whose gradient would be exactly zero",
+                "'nearest'",
+                "Use 'linear', 'cubic' or 'hermite'",
+            )
+
+
+class TractDelay(Delay):
+    """Compute ``length / speed`` for every connection.
+
+    Parameters
+    ----------
+    lengths : array or Param
+        Tract lengths, ``(n_target, n_source)``; a plain number means mm.
+    speed : Quantity, number (mm/ms), Param or callable
+        Conduction speed, scalar or broadcastable to ``lengths``.
+    active : bool array
+        Which connections exist; the length of any other may be anything.
+    max_delay, min_delay, where
+        As in `Delay`.
+    """
+
+    def __init__(self, lengths, speed, active, *, max_delay=None, min_delay=None, where="Delay"):
+        self._start(where, max_delay, min_delay)
+        self.lengths = self._checked_lengths(where, lengths, active)
+        self.active = active
+        self.speed = speed if callable(speed) or isinstance(speed, Param) else self._checked_speed(where, speed)
+        self.params = params_behind(speed) if callable(speed) and not isinstance(speed, Param) else {}
+        if not self.speed_varies():
+            self._checked_speed(where, self._speed())
+
+    @staticmethod
+    def _checked_lengths(where, lengths, active):
+        value = lengths.value() if isinstance(lengths, Param) else lengths
+        value = magnitude(f"{where}.distance", value, u.mm)
+        if np.shape(value) != active.shape:
+            raise ArgumentError(f"{where}.distance", f"must have shape {active.shape}", np.shape(value))
+        if not is_traced(value):
+            # A missing connection has no length: NaN must not reach a gradient.
+            value = np.where(active, value, 0.0)
+            check_delay(f"{where}.distance", value, "mm")
+        return lengths if isinstance(lengths, Param) else value
+
+    @staticmethod
+    def _checked_speed(where, speed):
+        value = magnitude(f"{where}.speed", speed, SPEED)
+        if not is_traced(value):
+            value = np.asarray(value)
+            if value.dtype == object or not np.all(value > 0):
+                raise ArgumentError(
+                    f"{where}.speed",
+                    "must be positive",
+                    f"{value.min() if value.dtype != object else value} mm/ms",
+                    "Leave distance out, or use speed=float('inf'), for a network without delays",
+                )
+        return value * SPEED
+
+    def speed_varies(self) -> bool:
+        """Tell whether the speed is a function of time or states."""
+        return callable(self.speed) and not isinstance(self.speed, Param) and self._function_varies()
+
+    def _function_varies(self):
+        try:
+            return varies(self.speed)
+        except AttributeError:  # a state that init_state will make
+            return True
+
+    def varies(self) -> bool:
+        """Tell whether the delays depend on the time or on states, so that they change during a run."""
+        return self.speed_varies()
+
+    def _speed(self):
+        if isinstance(self.speed, Param):
+            return self.speed.value()
+        return self.speed() if callable(self.speed) else self.speed
+
+    def _lengths(self):
+        if not isinstance(self.lengths, Param):
+            return self.lengths
+        lengths = magnitude(f"{self.where}.distance", self.lengths.value(), u.mm)
+        return jnp.where(self.active, lengths, 0.0)
+
+    def __call__(self) -> u.Quantity:
+        """Return the delays as they are now."""
+        return self._compute(self._lengths())
+
+    def _compute(self, lengths=None):
+        speed = magnitude(f"{self.where}.speed", self._speed(), SPEED)
+        lengths = self._lengths() if lengths is None else lengths
+        return lengths / speed * u.ms
+
+    def at(self, edges: Any) -> u.Quantity:
+        """Return the delays of the slots of some edges, ``(target, slot)``."""
+        if jnp.ndim(u.get_magnitude(self._speed())):
+            return super().at(edges)
+        return self._compute(edges.pack(self._lengths()))
+
+    @property
+    def changes(self) -> bool:
+        return any(
+            (part.fit or is_traced(part.value()))
+            if isinstance(part, Param)
+            else (callable(part) or is_traced(part))
+            for part in (self.speed, self.lengths)
+        )
+
+    def _own_bounds(self, edges):
+        if not self.changes:
+            return super()._own_bounds(edges)
+        if isinstance(self.lengths, Param) or is_traced(self.lengths):
+            return None, None, None
+        low = high = None
+        if isinstance(self.speed, Param):
+            low, high = (None if v is None else self._extreme(v, edges) for v in reversed(bounds_of(self.speed)))
+        return low, high, None if self.speed_varies() else self._present(edges)
+
+    def _extreme(self, speed, edges):
+        speed = np.asarray(magnitude(f"{self.where}.speed", speed, SPEED))
+        if not (np.all(speed > 0) and np.all(np.isfinite(speed))):
+            return None
+        return edges.pack(self.lengths) / speed if speed.ndim == 0 else edges.pack(self.lengths / speed)
+
+    def _always_zero(self, edges):
+        if isinstance(self.lengths, Param) or is_traced(self.lengths):
+            return False
+        return edges.pack(np.asarray(self.lengths)) == 0
+
+
+def as_delay(
+    where: str,
+    active: np.ndarray,
+    *,
+    delay: Any = None,
+    distance: Any = None,
+    speed: Any = None,
+    max_delay: Any = None,
+    min_delay: Any = None,
+) -> Delay:
+    """Return the delays of connections from what the user gave; 0 where that is nothing."""
+    bounds = {"max_delay": max_delay, "min_delay": min_delay, "where": where}
+    if delay is not None and (speed is not None or distance is not None):
+        raise ArgumentError(
+            f"{where}.delay", "cannot be combined with speed or distance", "both", "Pass one of the two ways"
+        )
+    if isinstance(delay, Delay):
+        return delay
+    if delay is not None:
+        return Delay(_on_connections(where, delay, active), **bounds)
+    if speed is None and distance is not None:
+        raise ArgumentError(
+            f"{where}.distance",
+            "needs a speed",
+            "speed=None",
+            "Pass speed=, or speed=float('inf') for no delays",
+        )
+    if speed is None:
+        return Delay(0.0 * u.ms, where=where)
+    if distance is None:
+        cure = "Pass distance=, or conn=Connectome(...)"
+        raise ArgumentError(f"{where}.speed", "needs distances", "distance=None", cure)
+    return TractDelay(distance, speed, active, **bounds)
+
+
+def _on_connections(where, delay, active):
+    """Set the delay of missing connections, which may be anything, to 0, and check the shape."""
+    if callable(delay) and not isinstance(delay, Param):
+        return delay
+    value = magnitude(
+        f"{where}.delay", delay.value() if isinstance(delay, Param) else delay, u.ms, plain=False
+    )
+    _broadcast(f"{where}.delay", np, np.zeros(np.shape(value)), active.shape)
+    if isinstance(delay, Param) or is_traced(value):
+        return delay
+    return np.where(active, value, 0.0) * u.ms
+
+
+def _broadcast(where, xp, value, shape):
+    try:
+        return xp.broadcast_to(value, shape)
+    except ValueError:
+        raise ArgumentError(where, f"must be a scalar or have shape {shape}", np.shape(value)) from None
+
+
+def _bound(where: str, value: Any) -> float:
+    """Return a static bound in ms."""
+    number = magnitude(where, value, u.ms, plain=False)
+    if is_traced(number) or np.ndim(number) or not np.isfinite(number) or number < 0:
+        raise ArgumentError(where, "must be one finite, non-negative time", "a traced value" if is_traced(number) else value)
+    return float(number)
+
+
+def check_delay(where: str, value: Any, unit: str = "ms") -> None:
+    """Refuse a concrete delay or length that is negative, NaN or infinite."""
+    value = np.asarray(value)
+    if not np.all(value >= 0) or not np.all(np.isfinite(value)):
+        bad = value[~((value >= 0) & np.isfinite(value))][0]
+        raise ArgumentError(where, "must be finite and not negative", f"{bad} {unit}")
+
+
+def step_size(where: str) -> u.Quantity:
+    """Return dt from the environment, or say how to set it."""
+    dt = brainstate.environ.get("dt", None)
+    if dt is None:
+        raise ArgumentError(
+            f"{where}.dt",
+            "must be known",
+            "None",
+            "Run through Simulator(model, dt), or inside brainstate.environ.context(dt=0.1 * brainunit.ms)",
+        )
+    if not isinstance(dt, u.Quantity):
+        raise ArgumentError(f"{where}.dt", "must be a time with a unit", dt, f"Write {dt} * brainunit.ms")
+    return dt

@@ -1,0 +1,133 @@
+"""The past of a signal as states of a model: what stepping by hand reads, and where a run begins and ends."""
+
+import copy
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import brainstate
+import brainunit as u
+import jax.numpy as jnp
+
+from .._core.checks import ArgumentError
+from . import buffer as ring_buffer
+from .buffer import Kink, Rings
+from .context import server
+from .delay import step_size
+from .history import sampled_history, sampled_slopes
+from .interpolation import Interpolation
+from .signal import Signal
+
+
+class Past(brainstate.nn.Module):
+    """Keep the past of one signal.
+
+    Parameters
+    ----------
+    signal : Signal
+        What is kept.
+    rule : Interpolation
+        How it is read, which says whether slopes are kept too.
+    init : optional
+        History before the initial time, as in `prefetch_delay`.
+    """
+
+    def __init__(self, signal: Signal, rule: Interpolation, init: Any):
+        super().__init__()
+        self.signal, self.rule, self.init = signal, rule, init
+        self.bound = 0.0  # the longest delay that is read, in ms
+        if rule.slope_taps and not hasattr(signal.node, "derivative"):
+            raise ArgumentError(
+                f"{signal.where.rpartition('.')[0]}.interpolation",
+                "'hermite' needs the slopes that a node of this library stores",
+                type(signal.node).__name__,
+                "Use 'cubic', which is of the same order",
+            )
+
+    @brainstate.nn.call_order(1)
+    def init_state(self, *args, **kwargs):
+        """Fill the past with the initial history; the node's states must exist."""
+        dt = step_size("prefetch_delay")
+        value = self.signal()
+        self.unit = u.get_unit(value)
+        n_slots = ring_buffer.slots_needed(self.bound / dt.to_decimal(u.ms), self.rule)
+        past = sampled_history(self.init, u.get_magnitude(value), self.unit, n_slots, dt)
+        slopes = kink = None
+        self.left_slope = None
+        if self.rule.slope_taps:
+            slopes = sampled_slopes(self.init, past, self.unit, dt)
+            self.left_slope = brainstate.ShortTermState(slopes[..., -1])
+            kink = Kink(jnp.zeros_like(slopes[..., -1]), jnp.int32(0))
+            slopes = ring_buffer.fill(slopes)
+        self.rings = brainstate.ShortTermState(Rings(ring_buffer.fill(past), slopes, kink))
+
+    def value(self):
+        """Return the signal as a plain number of its unit."""
+        return u.get_magnitude(self.signal())
+
+    def slope(self):
+        """Return the slope at the start of the step, times the step."""
+        return self.signal.slope() * step_size("prefetch_delay").to_decimal(u.ms)
+
+    def at_stage(self, slope_known: bool) -> Rings:
+        """Return the samples, with the newest slope in place if the step has found it."""
+        rings = self.rings.value
+        if self.left_slope is None or not slope_known:
+            return rings
+        return ring_buffer.with_slope(rings, self.slope(), self.left_slope.value)
+
+    def push(self) -> None:
+        """Add the newest sample; during a run, tell who serves it."""
+        if server() is not None and server().push(self):
+            return
+        rings = self.at_stage(slope_known=True)
+        self.rings.value = ring_buffer.pushed(rings, self.value())
+
+
+class PushAfterUpdate(brainstate.nn.Module):
+    """Push a past whenever a node was updated, for as long as the read that it was made for is in use.
+
+    The node refers to the read weakly: a model that is built again and again leaves nothing behind."""
+
+    graph_invisible_attrs = ("_read",)
+    _not_receive_update_output = True
+
+    def __init__(self, past: Past, read: Any):
+        super().__init__()
+        self.past, self._read = past, weakref.ref(read)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anybody reads the past."""
+        return self._read() is not None
+
+    def update(self):
+        """Push the past."""
+        if self.is_used:
+            self.past.push()
+
+    def __deepcopy__(self, memo):
+        if not self.is_used:
+            return None
+        return PushAfterUpdate(copy.deepcopy(self.past, memo), copy.deepcopy(self._read(), memo))
+
+    def __reduce__(self):
+        return _hook, (self.past, self._read())
+
+
+def _hook(past, read):
+    return None if read is None else PushAfterUpdate(past, read)
+
+
+def push_after_update(node: brainstate.nn.Dynamics, past: Past, read: Any) -> None:
+    """Let ``node`` push ``past`` after each of its updates while ``read`` is in use, and forget the pasts
+    that nobody reads any more."""
+    forget(node, lambda hook: not hook.is_used)
+    node.add_after_update(f"past-{id(past)}", PushAfterUpdate(past, read))
+
+
+def forget(node: brainstate.nn.Dynamics, chosen: Callable) -> None:
+    """Drop the pushes of some pasts."""
+    hooks = node.after_updates or {}
+    for key in [k for k, hook in hooks.items() if isinstance(hook, PushAfterUpdate) and chosen(hook)]:
+        del hooks[key]

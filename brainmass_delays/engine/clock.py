@@ -1,0 +1,53 @@
+"""The clock of a model: how many steps it has made, and of which size."""
+
+from typing import Any
+
+import brainstate
+import brainunit as u
+import jax.numpy as jnp
+
+from .._core.checks import ArgumentError
+from .._core.status import concrete
+
+NAME = "run_clock"
+
+
+class Clock(brainstate.nn.Module):
+    """Count the steps of a model since its initial time; it is one of its states."""
+
+    def __init__(self):
+        super().__init__()
+        self.i, self.dt = None, None
+
+    def start(self, dt: u.Quantity) -> None:
+        """Begin at the initial time."""
+        self.i, self.dt = brainstate.ShortTermState(jnp.int32(0)), dt
+
+    def check(self, dt: u.Quantity, batch_size: Any) -> None:
+        """Refuse to continue what was never begun, or with another step."""
+        where = "Simulator.run"
+        if self.i is None:
+            raise ArgumentError(
+                f"{where}.init_states", "must be True for the first run of a model", "False", "Leave it out"
+            )
+        if batch_size is not None:
+            raise ArgumentError(
+                f"{where}.batch_size", "belongs to the first run; a continued one keeps its batch", batch_size
+            )
+        if abs(self.dt.to_decimal(u.ms) / dt.to_decimal(u.ms) - 1) > 1e-9:
+            raise ArgumentError(
+                "Simulator.dt", "must stay what it was to continue a run, whose past is in steps of it",
+                f"{dt} after {self.dt}", "Begin again with init_states=True",
+            )  # fmt: skip
+
+    def step(self) -> Any:
+        """Return the number of steps made: an int where it is known."""
+        value = concrete(self.i.value)
+        return self.i.value if value is None else int(value)
+
+
+def clock_of(model: brainstate.nn.Module) -> Clock:
+    """Return the clock of a model, which gets one at its first run."""
+    if not isinstance(vars(model).get(NAME), Clock):
+        setattr(model, NAME, Clock())
+    return vars(model)[NAME]

@@ -1,0 +1,243 @@
+"""Run one span of steps in blocks of prefetched reads, blocks within them, and steps."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..delays import buffer as ring_buffer
+from ..noise import normals
+from .block_reads import TableReads
+from .blocks import BlockScan, block_scan
+from .layout import Frame
+from .levels import LevelReads
+
+
+class Carry(NamedTuple):
+    """Hold what one step hands to the next: the states that it writes, and by group with slopes the jump of
+    the slope at the initial time."""
+
+    states: list
+    jumps: dict
+
+
+class Given(NamedTuple):
+    """Hold what stands still during a run.
+
+    ``fixed`` are the states that the step does not write; ``literals`` and ``consts`` what it closes over;
+    ``draws`` are the key and the count of every noise when the run began; ``lags`` and ``weights`` are by table; ``left`` and ``age`` by group: the slope before the initial time,
+    and how long ago that was when the run began, in steps; ``first`` is the index of the run's first step."""
+
+    fixed: list
+    consts: list
+    literals: list
+    draws: list
+    lags: list
+    weights: list
+    left: dict
+    age: dict
+    first: Any
+
+
+class StepCall(NamedTuple):
+    """Hold one traced step: ``call(states, consts, *arguments) -> states, results``, which states it
+    writes, and what its noises draw."""
+
+    call: Callable
+    is_written: tuple[bool, ...]
+    draws: tuple[tuple, ...]
+
+    def join(self, written, fixed):
+        """Return all states from those that the step writes and the rest."""
+        written, fixed = iter(written), iter(fixed)
+        return [next(written if w else fixed) for w in self.is_written]
+
+    def written(self, states):
+        """Return the states that the step writes."""
+        return [state for state, w in zip(states, self.is_written, strict=True) if w]
+
+
+class Span:
+    """Advance a model over one span.
+
+    Parameters
+    ----------
+    frame : Frame
+        What is read from where.
+    step : StepCall
+        One step.
+    given : Given
+        What stands still.
+    base : int array
+        Steps of the run before this span.
+    lean : bool
+        Use the adjoint that recomputes blocks; False for plain autodiff, forward or reverse.
+    """
+
+    def __init__(self, frame: Frame, step: StepCall, given: Given, base: Any, lean: bool):
+        self.frame, self.step, self.given, self.base, self.lean = frame, step, given, base, lean
+        self.levels = [
+            {
+                k: LevelReads(
+                    slots,
+                    level.shortest[k],
+                    table.edges,
+                    frame.n_rows[frame.groups_of[k][0]],
+                    given.lags[k],
+                    given.weights[k],
+                    table.rule,
+                    table.offsets,
+                )
+                for k, (slots, table) in enumerate(zip(level.slots, frame.tables, strict=True))
+                if slots.valid.any()
+            }
+            for level in frame.plan.levels
+        ]
+
+    def run(self, n_steps: int, carry: Carry, pasts: tuple, rows: Any):
+        """Advance by ``n_steps``; return the carry, the newest past, and what every step returned."""
+        tracks = tuple(with_room(past, n_steps) for past in pasts)
+        tables = {k: {} for k in range(len(self.frame.tables))}
+        carry, new, out = self.advance(0, carry, tracks, {"rows": rows, "tables": tables}, np.int32(0), n_steps)
+        newest = tuple(
+            with_room(jnp.concatenate([past[..., : past.shape[-1] - late], more], -1), late)[..., -past.shape[-1] :]
+            for past, more, late in zip(pasts, new, self.frame.lateness, strict=True)
+        )
+        return carry, newest, out
+
+    # ------------------------------------------------------------------------------------------- blocks
+
+    def advance(self, depth: int, carry: Carry, tracks: tuple, served: dict, first: Any, n_steps: int):
+        """Run ``n_steps`` from step ``first`` of the span on, in blocks of one level and all finer ones.
+
+        ``tracks`` hold the past that is needed and room for the steps, ``served`` what longer blocks read,
+        step axis first. Return the carry, what the steps put into the tracks, and what they returned."""
+        frame = self.frame
+        if depth == len(self.levels):
+            return self.steps(carry, tracks, served, first, n_steps)
+        plan, lateness, reads = frame.plan.levels[depth], frame.lateness, self.levels[depth]
+        origin, outs, done = self._origin(tracks, n_steps), [], 0
+        starts = tuple(reads[k].starts if k in reads else () for k in range(len(frame.tables)))
+        taps = tuple(reads[k].taps if k in reads else () for k in range(len(frame.tables)))
+        for block, n_blocks in block_lengths(frame, depth, n_steps):
+            def body(carry, seen, recent, served, at, block=block):
+                if depth == 0:
+                    served = served | {"normals": self._draw(first + at, block)}
+                tables = self._serve(reads, served["tables"], seen, carry, first + at, block)
+                recent = tuple(with_room(track, block) for track in recent)
+                return self.advance(depth + 1, carry, recent, served | {"tables": tables}, first + at, block)
+
+            table_reads = self._table_reads(reads, block, origin)
+            sizes = BlockScan(block, n_blocks, origin, plan.n_recent, lateness, table_reads, done)
+            carry, tracks, out = block_scan(
+                sizes, body, carry, tracks, sizes.cut(served), taps, starts, lean=self.lean
+            )
+            outs.append(jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), out))
+            done += block * n_blocks
+        new = tuple(
+            t[..., origin + 1 - late : origin + 1 - late + n_steps]
+            for t, late in zip(tracks, lateness, strict=True)
+        )
+        return carry, new, jax.tree.map(lambda *p: p[0] if len(p) == 1 else jnp.concatenate(p), *outs)
+
+    @staticmethod
+    def _origin(tracks, n_steps):
+        """Return the column of the sample at which the steps begin."""
+        return tracks[0].shape[-1] - n_steps - 1 if tracks else 0
+
+    def _table_reads(self, reads, block, origin):
+        """Return how one level reads the tracks: one entry per table, or per feature of a summed one."""
+        entries = []
+        for k, level in reads.items():
+            for g in self.frame.groups_of[k]:
+                tracks = tuple(j for j in self.frame.tracks[g] if j is not None)
+                late = tuple(self.frame.lateness[j] for j in tracks)
+                entries.append((level.reads(block, origin, late, self.lean), tracks, k))
+        return TableReads(*(zip(*entries, strict=True) if entries else ((), (), ())))
+
+    def _serve(self, reads, served, seen, carry, first, block):
+        """Return what this level serves, merged with what longer blocks served, by table and stage."""
+        served, seen = dict(served), iter(seen)
+        for k, level in reads.items():
+            more = {}
+            for f, g in enumerate(self.frame.groups_of[k]):
+                jump = carry.jumps.get(g)
+                age = None if jump is None else self.given.age[g] + self.base + first
+                found = level.serve(next(seen), jump, age, block)
+                more |= {(f, c): value for c, value in found.items()} if level.is_summed else found
+            served[k] = level.merge(served.get(k, {}), more)
+        return served
+
+    def _draw(self, first, n_steps):
+        """Draw the normal numbers of a block."""
+        draws = zip(self.step.draws, self.given.draws, strict=True)
+        return [normals(key, count + self.base + first, n_steps, *d) for d, (key, count) in draws]
+
+    # -------------------------------------------------------------------------------------------- steps
+
+    def steps(self, carry: Carry, tracks: tuple, served: dict, first: Any, n_steps: int):
+        """Run ``n_steps`` one by one."""
+        given, frame = self.given, self.frame
+        recents = {g: self._recent(g, tracks, carry, first, n_steps) for g in frame.singles}
+
+        def one(state, xs):
+            carry, recents = state
+            i, served = xs
+            at = self.base + i
+            ages = {g: age + at for g, age in given.age.items()}
+            states, (recents, jumps, new, out) = self.step.call(
+                self.step.join(carry.states, given.fixed), given.consts, given.first + at, i - first, served,
+                recents, carry.jumps, ages, given.left, given.lags, given.weights, given.literals,
+            )  # fmt: skip
+            return (Carry(self.step.written(states), jumps), recents), (new, out)
+
+        xs = first + jnp.arange(n_steps, dtype=jnp.int32), served
+        # Not unrolled: several steps of a four-stage method per turn cost XLA minutes of compilation.
+        (carry, _), (new, out) = jax.lax.scan(one, (carry, recents), xs)
+        return carry, tuple(jnp.moveaxis(t, 0, -1) for t in new), out
+
+    def _recent(self, g, tracks, carry, first, n_steps):
+        """Return the newest samples of a group with room for the longest run of steps; its newest slope,
+        which no step has found yet, is estimated."""
+        values, slopes = self.frame.tracks[g]
+        room = longest_steps(self.frame) - n_steps
+        n_recent = self.frame.n_recent
+        recent = with_room(tracks[values][..., -n_recent - n_steps :], room)
+        if slopes is None:
+            return recent, ()
+        found = with_room(tracks[slopes][..., -n_recent - n_steps :], room)
+        rings = [ring_buffer.Ring(x, jnp.int32(n_recent - 1)) for x in (recent, found)]
+        at_kink = self.given.age[g] + self.base + first == 0  # the history knows its own slope
+        slope = jnp.where(at_kink, self.given.left[g], ring_buffer.estimate_slope(*rings))
+        return recent, ring_buffer.replace_newest(rings[1], slope).values
+
+
+def with_room(track, n_steps):
+    """Add empty columns at the end."""
+    if not n_steps:
+        return track
+    return jnp.concatenate([track, jnp.zeros((*track.shape[:-1], n_steps), track.dtype)], -1)
+
+
+def longest_steps(frame: Frame) -> int:
+    """Return the longest run of steps within the finest blocks."""
+    return frame.plan.levels[-1].block
+
+
+def block_lengths(frame: Frame, depth: int, n_steps: int) -> list[tuple[int, int]]:
+    """Divide steps into the blocks of one level: their lengths and how many of each."""
+    lengths = [*(level.block for level in frame.plan.levels), 1]
+    return divide(n_steps, lengths[depth], lengths[depth + 1])
+
+
+def divide(n_steps: int, block: int, multiple: int) -> list[tuple[int, int]]:
+    """Divide steps into equal blocks, a little shorter than planned if that avoids a remainder, here or of
+    the blocks within them."""
+    block = min(block, n_steps)
+    even = [b for b in range(block, (2 * block) // 3, -1) if n_steps % b == 0]
+    if even:
+        block = next((b for b in even if b % multiple == 0), even[0])
+    n_blocks, rest = divmod(n_steps, block)
+    return [(block, n_blocks), *([(rest, 1)] if rest else [])]

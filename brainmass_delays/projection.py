@@ -1,0 +1,259 @@
+"""Projections: from a signal of one population to an input of another, along weights and delays."""
+
+import inspect
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import brainstate
+import brainunit as u
+import jax.numpy as jnp
+import numpy as np
+from brainstate.nn import Param
+
+from ._core.checks import ArgumentError, check_choice
+from ._core.status import is_traced
+from ._core.units import magnitude
+from .connectome import Connectome
+from .couplings import COUPLINGS, Coupling
+from .delays.delay import as_delay
+from .delays.edges import full_edges, packed_edges
+from .delays.read import CurrentRead, DelayedRead
+from .delays.signal import Signal
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Describe how one population drives another; a `Network` makes it real.
+
+    Parameters
+    ----------
+    source : str, callable or tuple
+        What travels: the name of a state or of an entry of ``SIGNALS``, or ``f(node)``; in a network of
+        several populations ``(population, signal)``.
+    target : str or tuple
+        The input that is driven, such as ``'E_inp'``, or ``(population, input)``.
+    conn : Connectome, array or Param, optional
+        Weights ``(n_target, n_source)``, dimensionless; a `Connectome` brings its lengths. In a network with
+        ``regions``, those of the whole connectome will do.
+    weights : array or Param, optional
+        Another name of ``conn``.
+    distance : array, Quantity or Param, optional
+        Tract lengths ``(n_target, n_source)``; a plain number means mm.
+    speed : Quantity, number, Param or callable, optional
+        Conduction speed; a plain number means mm/ms. The delays are ``distance / speed``.
+    delay : Quantity, Param, callable or Delay, optional
+        Delays given directly, scalar or ``(n_target, n_source)``. Without a delay and without a speed there
+        are none.
+    coupling : str, Module class or callable, default 'additive'
+        A name of `COUPLINGS`; or a class or function called as ``coupling(source_read, target_read,
+        weights)`` that returns a Module whose call gives the drive ``(..., n_target)``.
+    k : number, Quantity or Param, default 1.0
+        Strength, if the coupling takes it.
+    compared : str or callable, optional
+        The signal of the target population that couplings of differences compare the source with; by default
+        the one of the same name.
+    max_delay, min_delay : Quantity, optional
+        Static bounds, as in `Delay`.
+    delay_init : optional
+        History before the initial time, as in `prefetch_delay`.
+    self_connection : bool, optional
+        Whether connections of a region with itself count, in a projection of a population to itself. By
+        default they do not, and a warning counts those that are dropped.
+
+    Examples
+    --------
+    >>> import brainunit as u, numpy as np
+    >>> from brainmass_delays import JansenRitStep, Network, Projection
+    >>> net = Network(JansenRitStep(3), projections=[
+    ...     Projection('E', 'E_inp', conn=np.ones((3, 3)) - np.eye(3), delay=5.0 * u.ms, k=1.0 * u.Hz / u.mV)])
+    >>> net.projections['projection'].max_delay
+    5. * ms
+    """
+
+    source: str | Callable | tuple
+    target: str | tuple
+    conn: Any = None
+    weights: Any = None
+    distance: Any = None
+    speed: Any = None
+    delay: Any = None
+    coupling: str | type | Callable = "additive"
+    k: Any = 1.0
+    compared: str | Callable | None = None
+    max_delay: Any = None
+    min_delay: Any = None
+    delay_init: Any = None
+    self_connection: bool | None = None
+
+
+class Pathway(brainstate.nn.Module):
+    """A projection inside a network: its delays, its reads and its coupling.
+
+    Attributes
+    ----------
+    source, target : tuple
+        Population and signal, population and input.
+    delay : Delay
+        The delays.
+    coupling : Module
+        The coupling.
+    source_read, target_read : callable
+        The delayed source, ``(..., n_target, slot)``, and the target now.
+    edges : Edges
+        The connections.
+    """
+
+    def __init__(self, where: str, spec: Projection, source: tuple, target: tuple, nodes: dict, regions: dict, pasts):
+        super().__init__()
+        self.source, self.target = source, target
+        source_node, target_node = nodes[source[0]], nodes[target[0]]
+        shape = _size(where, target_node), _size(where, source_node)
+        conn, distance = _matrices(where, spec, shape, regions.get(target[0]), regions.get(source[0]))
+        weights, active = _weights(where, conn, shape, spec.self_connection, target[0] == source[0])
+        self.delay = as_delay(
+            where, active, delay=spec.delay, distance=distance, speed=spec.speed, max_delay=spec.max_delay,
+            min_delay=spec.min_delay,
+        )  # fmt: skip
+        may_pack = not isinstance(weights, Param) and not is_traced(weights) and _sums(spec.coupling)
+        self.edges = packed_edges(active) if may_pack else full_edges(active)
+        signal = Signal(where, source_node, source[1], "coupled_var" if where == "Network" else "source")
+        signal.check()
+        self.source_read = DelayedRead(pasts(signal, spec.delay_init), self.delay, self.edges)
+        self.target_read = CurrentRead(Signal(where, target_node, _compared(spec, source, target_node)))
+        if not isinstance(weights, Param):
+            packed = self.edges.pack(weights)
+            weights = (jnp if is_traced(packed) else np).where(self.edges.active, packed, 0)
+        self.coupling = _make_coupling(where, spec.coupling, self.source_read, self.target_read, weights, spec.k)
+        if isinstance(self.coupling, Coupling) and not active.all() and isinstance(weights, Param):
+            self.coupling.mask = active
+
+    @property
+    def speed(self):
+        """The conduction speed, or None."""
+        return getattr(self.delay, "speed", None)
+
+    @property
+    def max_delay(self) -> u.Quantity:
+        """The static bound."""
+        return self.source_read.max_delay
+
+    def drive(self):
+        """Return what the target input gets at the stage that is being evaluated, ``(..., n_target)``."""
+        return self.coupling()
+
+
+def _size(where, node):
+    if len(node.varshape) != 1:
+        raise ArgumentError(f"{where}.node", "must have one axis of regions", f"shape {node.varshape}")
+    return node.varshape[0]
+
+
+def _compared(spec, source, target_node):
+    """Return the signal of the target that differences are taken from, or any where there is none of that
+    name."""
+    if spec.compared is not None:
+        return spec.compared
+    known = (*getattr(target_node, "STATE_NAMES", ()), *getattr(target_node, "SIGNALS", ()))
+    if callable(source[1]) or not known or source[1] in known:
+        return source[1]
+    return known[0]
+
+
+def _matrices(where, spec, shape, target_regions, source_regions):
+    """Return weights and lengths ``(n_target, n_source)`` from what the user gave."""
+    if (spec.conn is None) == (spec.weights is None):
+        given = "neither" if spec.conn is None else "both"
+        raise ArgumentError(f"{where}.conn", "is needed, or weights, and not both", given)
+    conn, distance = spec.conn if spec.weights is None else spec.weights, spec.distance
+    if isinstance(conn, Connectome):
+        distance = conn.lengths if distance is None and spec.delay is None and spec.speed is not None else distance
+        conn = conn.weights
+    return tuple(
+        _of_regions(x, shape, target_regions, source_regions) for x in (conn, distance)
+    )
+
+
+def _of_regions(matrix, shape, target_regions, source_regions):
+    """Take the part of a matrix over all regions that belongs to two populations."""
+    if matrix is None or isinstance(matrix, Param) or target_regions is None or source_regions is None:
+        return matrix
+    if np.shape(u.get_magnitude(matrix)) == shape:
+        return matrix
+    return matrix[np.ix_(target_regions, source_regions)]
+
+
+def _weights(where, conn, shape, self_connection, is_local) -> tuple[Any, np.ndarray]:
+    """Return the weights and which connections exist."""
+    value = conn.value() if isinstance(conn, Param) else conn
+    value = magnitude(f"{where}.conn", value, u.UNITLESS)
+    if not is_traced(value):
+        value = _numbers(where, value)
+    if np.shape(value) == (shape[0] * shape[1],):
+        if isinstance(conn, Param):
+            raise ArgumentError(f"{where}.conn", f"must have shape {shape} as a Param", np.shape(value))
+        value = value.reshape(shape)
+    if np.shape(value) != shape:
+        rule = f"must have shape {shape}, [target, source], the sizes of the nodes"
+        raise ArgumentError(f"{where}.conn", rule, np.shape(value))
+    is_known = not (is_traced(value) or isinstance(conn, Param))
+    active = value != 0 if is_known else np.ones(shape, bool)
+    if is_local and not self_connection:
+        diagonal = np.eye(*shape, dtype=bool)
+        if self_connection is None and not is_traced(value):
+            _warn_of_dropped(where, np.asarray(value), diagonal)
+        active = active & ~diagonal
+    return (conn if isinstance(conn, Param) else value), active
+
+
+def _numbers(where, value):
+    if hasattr(value, "toarray"):
+        raise ArgumentError(
+            f"{where}.conn", "must be an array", type(value).__name__, "Write weights.toarray()"
+        )
+    value = np.asarray(value)
+    if not (np.issubdtype(value.dtype, np.number) or value.dtype == bool) or np.iscomplexobj(value):
+        raise ArgumentError(f"{where}.conn", "must hold real numbers", value.dtype)
+    if not np.all(np.isfinite(value)):
+        raise ArgumentError(f"{where}.conn", "must be finite", f"{value[~np.isfinite(value)][0]}")
+    return value
+
+
+def _warn_of_dropped(where, value, diagonal):
+    dropped = int(np.count_nonzero(value[diagonal]))
+    if dropped:
+        warnings.warn(
+            f"{where}.self_connection: {dropped} connections of a region with itself are left out. Pass "
+            "self_connection=True to keep them, or False to leave them out without this warning.",
+            stacklevel=5,
+        )
+
+
+def _sums(coupling):
+    """Tell whether a coupling can do with padded lists of connections instead of whole matrices."""
+    return isinstance(coupling, str) or (inspect.isclass(coupling) and issubclass(coupling, tuple(COUPLINGS.values())))
+
+
+def _make_coupling(where, coupling, source, target, weights, k):
+    """Build the coupling Module from a name, a class or a function."""
+    if isinstance(coupling, str):
+        coupling = COUPLINGS[check_choice(f"{where}.coupling", coupling, COUPLINGS)]
+    if not callable(coupling):
+        raise ArgumentError(
+            f"{where}.coupling",
+            "must be a name, a Module class or a callable",
+            repr(coupling),
+            f"Names are {', '.join(COUPLINGS)}",
+        )
+    build = getattr(coupling, "between", coupling)
+    takes_k = "k" in inspect.signature(coupling.__init__ if inspect.isclass(coupling) else coupling).parameters
+    if not takes_k and not (np.isscalar(k) and k == 1.0):
+        raise ArgumentError(
+            f"{where}.k", "is not an argument of the coupling given", k, "Let the coupling take k, or set it there"
+        )
+    weights = weights if isinstance(weights, Param) else Param.init(weights)
+    module = build(source, target, weights, **({"k": k} if takes_k else {}))
+    if not isinstance(module, brainstate.nn.Module):
+        raise ArgumentError(f"{where}.coupling", "must return a brainstate Module", type(module).__name__)
+    return module

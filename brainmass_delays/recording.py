@@ -1,0 +1,208 @@
+"""What a run records: states, signals, functions of the model, and monitors that keep less."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import brainstate
+import brainunit as u
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._core.checks import ArgumentError
+from ._core.status import is_traced
+from .delays.signal import Signal
+from .network import Network
+
+RESERVED = ("ts", "status")
+
+
+class Chosen(NamedTuple):
+    """Say which steps are recorded: ``steps`` of the run, from 1 on; and, unless all are, ``indices`` within
+    every span and ``valid``, which entries of them count."""
+
+    steps: np.ndarray
+    indices: Any = None
+    valid: Any = None
+
+
+class Recording:
+    """Turn the ``monitors`` of `Simulator.run` into what is measured after a step, and its results into a
+    dict.
+
+    Parameters
+    ----------
+    model : brainstate.nn.Module
+        What is run.
+    monitors : None, str, list, callable, Monitor or dict
+        As in `Simulator.run`.
+    """
+
+    def __init__(self, model: brainstate.nn.Module, monitors: Any, fresh: bool):
+        self.model, self.fresh = model, fresh
+        named = _named(monitors)
+        for name in named:
+            if name in RESERVED:
+                raise ArgumentError("Simulator.run.monitors", f"must not be named {name!r}", repr(name), "Rename it")
+        self.streams = {name: m for name, m in named.items() if is_monitor(m)}
+        self.readers = {
+            name: _reader(model, spec) for name, spec in named.items() if name not in self.streams
+        }
+        self.sources = [_reader(model, m.source) for m in self.streams.values()]
+        self.takes_output = monitors is None
+
+    @property
+    def monitors(self) -> list:
+        """The monitors that follow the run."""
+        return list(self.streams.values())
+
+    def measure(self, output: Any) -> tuple:
+        """Return what is recorded after a step, and what monitors watch."""
+        recorded = {"output": output} if self.takes_output else {n: r(self.model) for n, r in self.readers.items()}
+        recorded = {name: jax.tree.map(jnp.asarray, value) for name, value in recorded.items()}
+        return recorded, [source(self.model) for source in self.sources]
+
+    def memory(self, dt: u.Quantity, model: Any, stimulation: Any) -> list:
+        """Return the memory of the monitors, new or as the last run left it."""
+        found = []
+        for monitor, source in zip(self.streams.values(), self.sources, strict=True):
+            if self.fresh or not hasattr(monitor, "memory"):
+                monitor.memory = monitor.init(jax.eval_shape(lambda source=source: source(model)), dt)
+            found.append(monitor.memory)
+        return found
+
+    def remember(self, memory: list) -> None:
+        """Keep the memory of the monitors for a run that continues."""
+        for monitor, state in zip(self.streams.values(), memory, strict=True):
+            monitor.memory = state
+
+    def choose(self, first: Any, n_steps: int, skipped: int, every: int, spans: Any) -> Chosen:
+        """Choose the steps that are recorded: multiples of ``every`` on the clock of the model."""
+        if every == 1 and skipped == 0:
+            return Chosen(np.arange(1, n_steps + 1))
+        if is_traced(first):
+            raise ArgumentError(
+                "Simulator.run.sample_every", "needs a clock whose time is known", "a traced clock",
+                "Continue a run outside of jax.jit, or record every step",
+            )  # fmt: skip
+        steps = np.arange(1, n_steps + 1)
+        is_chosen = ((int(first) + steps) % every == 0) & (steps > skipped)
+        starts = np.cumsum([0, *spans.sizes])
+        parts = [np.flatnonzero(is_chosen[a:b]) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        main, last = parts[: spans.count], parts[spans.count :]
+        width = max((len(p) for p in main), default=0)
+        padded = np.zeros((len(main), width), np.int32)
+        valid = np.zeros((len(main), width), bool)
+        for row, part in enumerate(main):
+            padded[row, : len(part)], valid[row, : len(part)] = part, True
+        rest = last[0].astype(np.int32) if last else None
+        return Chosen(steps[is_chosen], (padded, rest), valid)
+
+    def result(self, outcome: Any, chosen: Chosen, first: Any, n_steps: int, dt: u.Quantity) -> dict:
+        """Return what was recorded by name, with the times."""
+
+        def flat(leaf):
+            return leaf.reshape(-1, *leaf.shape[2:])
+
+        parts = [jax.tree.map(flat, part) for part in outcome.recorded]
+        if chosen.valid is not None and not chosen.valid.all():
+            rows = np.flatnonzero(chosen.valid.ravel())
+            n_main = chosen.valid.size
+            merged = jax.tree.map(lambda *p: jnp.concatenate(p) if len(p) > 1 else p[0], *parts)
+            n_rest = jax.tree.leaves(merged)[0].shape[0] - n_main if jax.tree.leaves(merged) else 0
+            rows = np.concatenate([rows, n_main + np.arange(n_rest)])
+            recorded = jax.tree.map(lambda leaf: leaf[rows], merged)
+        else:
+            recorded = jax.tree.map(lambda *p: jnp.concatenate(p) if len(p) > 1 else p[0], *parts)
+        start = first if not is_traced(first) else first
+        recorded["ts"] = (start + chosen.steps) * dt
+        for n, name in enumerate(self.streams):
+            recorded |= self._samples(name, n, outcome.samples, first, n_steps, dt)
+        return recorded
+
+    def _samples(self, name, n, samples, first, n_steps, dt):
+        """Return what a monitor emitted, and when."""
+        monitor = self.streams[name]
+        if monitor.period is None:
+            return {name: monitor.sample(monitor.memory)}
+        schedule = monitor.schedule(dt)
+        parts = [part[n] for part in samples]  # (samples (span, slot, ...), counts (span,))
+        rows = []
+        for values, counts in parts:
+            counts = np.atleast_1d(np.asarray(counts))
+            rows += [jax.tree.map(lambda x, s=s, c=c: x[s, :c], values) for s, c in enumerate(counts)]
+        value = jax.tree.map(lambda *p: jnp.concatenate(p), *rows)
+        numbers = np.arange(int(schedule.count(first)) + 1, int(schedule.count(first + n_steps)) + 1)
+        return {name: value, f"{name}.ts": np.asarray(schedule.step(numbers)) * dt}
+
+
+def is_monitor(value: Any) -> bool:
+    """Tell whether something follows the protocol of `observe.Monitor`."""
+    return isinstance(value, brainstate.nn.Module) and all(
+        hasattr(value, name) for name in ("init", "advance", "sample", "schedule")
+    )
+
+
+def _named(monitors):
+    """Return monitors by name."""
+    if monitors is None:
+        return {}
+    if isinstance(monitors, Mapping):
+        return dict(monitors)
+    if isinstance(monitors, str):
+        return {monitors: monitors}
+    if isinstance(monitors, list | tuple):
+        found = {}
+        for spec in monitors:
+            if not isinstance(spec, str):
+                raise ArgumentError(
+                    "Simulator.run.monitors", "must be a dict for anything but names", repr(spec), "Write {name: monitor}"
+                )
+            found[spec] = spec
+        return found
+    if callable(monitors):
+        return {"output": monitors}
+    raise ArgumentError("Simulator.run.monitors", "must be names, a function, a Monitor or a dict", repr(monitors))
+
+
+def _reader(model, spec) -> Callable:
+    """Return a function of the model that reads what is recorded."""
+    if not isinstance(spec, str):
+        if not callable(spec):
+            raise ArgumentError("Simulator.run.monitors", "must hold names, functions or monitors", repr(spec))
+        return spec
+    found = _signals(model, spec)
+    if len(found) == 1:
+        signal = next(iter(found.values()))
+        return lambda _: signal()
+    index = np.concatenate([model.regions[name] for name in found])
+    order = np.argsort(index)
+    return lambda _: u.math.concatenate([signal() for signal in found.values()], axis=-1)[..., order]
+
+
+def _signals(model, name) -> dict:
+    """Return the signals of a name by population."""
+    where = "Simulator.run.monitors"
+    nodes = model.populations if isinstance(model, Network) else {"": model}
+    population, _, item = name.rpartition(".")
+    if population:
+        if population not in nodes:
+            raise ArgumentError(where, f"must name a population of {', '.join(nodes)}", repr(name))
+        nodes = {population: nodes[population]}
+    if isinstance(vars(model).get(item), brainstate.State):
+        state = vars(model)[item]
+        return {"": lambda: getattr(model, item).value} if state is not None else {}
+    owners = {key: node for key, node in nodes.items() if item in _known(node)}
+    if not owners:
+        known = sorted({n for node in nodes.values() for n in _known(node)})
+        raise ArgumentError(where, f"must name states, of {known}", repr(name))
+    if len(owners) > 1 and not (isinstance(model, Network) and set(owners) <= set(model.regions)):
+        options = ", ".join(f"{key}.{item}" for key in owners)
+        raise ArgumentError(where, "must name a population", repr(name), f"Use one of {options}")
+    return {key: Signal(where, node, item) for key, node in owners.items()}
+
+
+def _known(node):
+    """List the states and signals of a node."""
+    states = [name for name, value in vars(node).items() if isinstance(value, brainstate.State)]
+    return [*states, *getattr(node, "SIGNALS", ())]
