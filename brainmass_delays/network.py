@@ -279,11 +279,6 @@ class Network(brainstate.nn.Module):
         delay = magnitude("Network.delay", pathway.delay(), u.ms)
         return u.math.broadcast_to(u.math.asarray(delay), pathway.edges.shape) * u.ms
 
-    def check_trainable(self) -> None:
-        """Raise if a parameter marked ``fit=True`` could only have a gradient of zero."""
-        for pathway in self.projections.values():
-            pathway.delay.check_trainable(self.rule)
-
     def equation(self) -> DelayEquation:
         """Return this network as a delay differential equation in all states of its nodes, for
         `integrate.solve_network`.
@@ -395,8 +390,8 @@ class Network(brainstate.nn.Module):
     def currents(self, c, nodes=None):
         """Return what projections bring at a stage, by population and input."""
         currents = {}
-        t, dt = step_time(), step_size("Network.update")
-        with brainstate.environ.context(t=t + c * dt):
+        t = step_time() + c * step_size("Network.update") if c else step_time()
+        with brainstate.environ.context(t=t):
             for pathway in self.projections.values():
                 if nodes is None or pathway.target[0] in nodes:
                     drive = self._in_unit(pathway.target, pathway.drive())

@@ -14,6 +14,7 @@ from ._core.checks import ArgumentError, check_count
 from ._core.states import write
 from ._core.status import DELAY_ABOVE_BOUND, NOT_FINITE, RunError, concrete, describe, flag, is_traced
 from ._core.units import magnitude
+from .delays.past import Past
 from .delays.read import DelayedRead
 from .engine.clock import clock_of
 from .engine.program import divide_run
@@ -209,12 +210,9 @@ class Simulator:
     def _status(self, outcome):
         """Collect the flags of a run: delays outside their bounds, and values that are not finite."""
         status = flag(~outcome.is_finite, NOT_FINITE)
-        for read in self._reads():
-            status = status | flag(read.n_outside.value > 0, DELAY_ABOVE_BOUND)
+        for past in self.model.nodes(Past).values():
+            status = status | flag(past.n_outside.value > 0, DELAY_ABOVE_BOUND)
         return status
-
-    def _reads(self):
-        return [r for r in self.model.nodes(DelayedRead).values() if hasattr(r, "n_outside")]
 
     def _raise_if_failed(self, status):
         value = concrete(status)
@@ -222,7 +220,8 @@ class Simulator:
             return
         details = []
         if int(value) & DELAY_ABOVE_BOUND and not is_traced(status):
-            details = [text for text in (read.explain() for read in self._reads()) if text]
+            reads = self.model.nodes(DelayedRead).values()
+            details = [text for text in (read.explain() for read in reads) if text]
         if not details:
             details = [
                 "Lower dt, or check parameters and inputs; jit=False with jax_debug_nans shows the place."

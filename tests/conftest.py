@@ -1,5 +1,7 @@
 """Precision and plotting shared by all tests."""
 
+from contextlib import contextmanager
+
 import brainstate
 import jax
 import matplotlib
@@ -22,6 +24,25 @@ def single_precision(_double_precision):
     brainstate.environ.set(precision=32)
     yield
     brainstate.environ.set(precision=64)
+
+
+@pytest.fixture
+def compilations():
+    """Count what is compiled: ``with compilations() as count: ...; count()``."""
+    seen = []
+
+    def note(event, *args, **kwargs):
+        if event == "/jax/core/compile/backend_compile_duration":
+            seen.append(event)
+
+    @contextmanager
+    def counting():
+        before = len(seen)
+        yield lambda: len(seen) - before
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    yield counting
+    jax.monitoring.unregister_event_duration_listener(note)
 
 
 @pytest.fixture(scope="session", autouse=True)

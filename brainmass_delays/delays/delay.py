@@ -192,7 +192,7 @@ class Delay(brainstate.nn.Module):
         """Mark slots whose delay is zero whatever the parameters."""
         return False if self.changes else np.asarray(magnitude(self.where, self.at(edges), u.ms)) == 0
 
-    def check_trainable(self, rule: Any) -> None:
+    def refuse_rounding(self, rule: Any) -> None:
         """Refuse a trainable delay behind reads whose gradient would be exactly zero."""
         if not rule.differentiable and self.is_trainable:
             raise ArgumentError(

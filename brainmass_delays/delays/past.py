@@ -10,6 +10,7 @@ import brainunit as u
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
+from .._core.states import write
 from . import buffer as ring_buffer
 from .buffer import Kink, Rings
 from .context import server
@@ -60,6 +61,11 @@ class Past(brainstate.nn.Module):
             kink = Kink(jnp.zeros_like(slopes[..., -1]), jnp.int32(0))
             slopes = ring_buffer.fill(slopes)
         self.rings = brainstate.ShortTermState(Rings(ring_buffer.fill(past), slopes, kink))
+        self.n_outside = brainstate.ShortTermState(jnp.int32(0))
+
+    def flag(self, n_outside) -> None:
+        """Keep how many delays were found outside of their static bounds."""
+        write(self.n_outside, jnp.maximum(self.n_outside.value, n_outside))
 
     def value(self):
         """Return the signal as a plain number of its unit."""

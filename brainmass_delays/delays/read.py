@@ -36,8 +36,9 @@ def delay_index(n: int) -> np.ndarray:
 
 
 def prefetch(node: brainstate.nn.Dynamics, state: str | Callable) -> "CurrentRead":
-    """Hand out a read of the current value of ``state``, ``(..., *varshape)``; inside a step of a `Network`,
-    of its value at the stage.
+    """Hand out a read of the current value of ``state``, ``(..., *varshape)``.
+
+    Inside a step of a `Network` it is the value at the stage.
 
     Parameters
     ----------
@@ -201,7 +202,7 @@ class DelayedRead(brainstate.nn.Module):
         super().__init__()
         self.past, self.delay, self.edges = past, delay, edges
         self.rule: Interpolation = past.rule
-        delay.check_trainable(self.rule)
+        delay.refuse_rounding(self.rule)
         self.bounds = delay.bounds(edges)
         self.instant = edges.active & (self.bounds[1] == 0)
         past.bound = max(past.bound, float(np.max(self.bounds[1], initial=0.0)))
@@ -211,10 +212,9 @@ class DelayedRead(brainstate.nn.Module):
         """The static bound."""
         return float(np.max(self.bounds[1], initial=0.0)) * u.ms
 
-    @brainstate.nn.call_order(0)
-    def init_state(self, *args, **kwargs):
-        """Forget the flags of earlier runs."""
-        self.n_outside = brainstate.ShortTermState(jnp.int32(0))
+    def check_trainable(self) -> None:
+        """Raise if a delay marked ``fit=True`` could only have a gradient of zero."""
+        self.delay.refuse_rounding(self.rule)
 
     def lag(self, dt: u.Quantity):
         """Return the delays in steps, ``(target, slot)``, NaN where they leave the static bounds, and how
@@ -287,7 +287,7 @@ class DelayedRead(brainstate.nn.Module):
     def flagged_lag(self):
         """Return the delays in steps, and keep the flag of those that left their static bounds."""
         lag, n_outside = self.lag(step_size("prefetch_delay"))
-        self.n_outside.value = jnp.maximum(self.n_outside.value, n_outside)
+        self.past.flag(n_outside)
         return lag
 
     def values(self, rings: Rings, lag):

@@ -104,7 +104,7 @@ class Layout:
     def _lag(self, request):
         read = request.read
         lag, n_outside = read.lag(self.dt)
-        write(read.n_outside, jnp.maximum(read.n_outside.value, n_outside))
+        read.past.flag(n_outside)
         return jnp.asarray(lag, request.read.past.rings.value.values.values.dtype)
 
     def _add_past(self, start, g, group, n_past):

@@ -35,7 +35,7 @@ class Recorder:
     ----------
     requests : tuple of Request
     pasts : list of Past
-        Those that are pushed.
+        Those that are pushed once per step, so that blocks can serve them.
     noises : list
         Modules that draw normal numbers.
     """
@@ -75,19 +75,12 @@ class Recorder:
         self._noises[id(noise)] = noise
 
     @property
-    def is_regular(self) -> bool:
-        """Whether every past that is read is pushed exactly once per step, so that blocks can serve it."""
-        pushes = {key: n for key, (_, n) in self._pushes.items()}
-        read = {id(read.past) for read, *_ in self._reads.values()}
-        return all(pushes.get(key) == 1 for key in read) and all(n == 1 for n in pushes.values())
-
-    @property
     def requests(self):
         return tuple(Request(r, c, tuple(sorted(offsets))) for r, c, offsets in self._reads.values())
 
     @property
     def pasts(self):
-        return [past for past, _ in self._pushes.values()]
+        return [past for past, count in self._pushes.values() if count == 1]
 
     @property
     def noises(self):

@@ -1,5 +1,8 @@
 """The trainable parameters of a model: found by name, read and set with units, stored without constraints."""
 
+import heapq
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,21 +62,69 @@ class Parameter:
 
 def find_parameters(model: Module) -> dict[str, Parameter]:
     """Return the trainable parameters of a model by dotted name, the shortest where there are several."""
-    nodes = model.nodes()
-    params: dict[int, Param] = {}
-    paths: dict[int, list[tuple]] = {}
-    for path, node in nodes.items():
-        candidates = [(path, node)] + [((*path, name), value) for name, value in vars(node).items()]
-        for candidate, value in candidates:
+    paths, params = _paths(model), {}
+    for node in model.nodes().values():
+        for value in (node, *vars(node).values()):
             if isinstance(value, Param) and value.fit:
                 params[id(value.val)] = value
-                paths.setdefault(id(value.val), []).append(candidate)
-    found = {}
+    full = {}
     for path, state in model.states(brainstate.ParamState).items():
-        path = min(paths.get(id(state), [path]), key=len)
-        name = ".".join(map(str, path))
-        found[name] = Parameter(name, state, params.get(id(state)))
+        owner = params.get(id(state), state)
+        found = paths.get(id(owner), tuple(map(str, path)))
+        full[found] = Parameter("", state, params.get(id(state)))
+    names = _names(list(full))
+    found = {
+        names[path]: Parameter(names[path], part.state, part.param) for path, part in full.items()
+    }
     return dict(sorted(found.items()))
+
+
+# Parts of a path that say how a model is built, not which parameter is meant.
+PLUMBING = ("populations", "projections", "delay", "params", "source_read", "target_read", "past", "_pasts", "pasts")
+
+
+def _paths(model: Module) -> dict[int, tuple[str, ...]]:
+    """Return the shortest path to every module and state that a model reaches, as a reader would write it."""
+    found: dict[int, tuple[str, ...]] = {}
+    waiting = [(0, (), 0, model)]
+    while waiting:
+        _, path, _, value = heapq.heappop(waiting)
+        if id(value) in found:
+            continue
+        found[id(value)] = _without_plumbing(path) if path else ()
+        for name, child in _children(value):
+            longer = (*path, name)
+            heapq.heappush(waiting, (len(_without_plumbing(longer)), longer, id(child), child))
+    return found
+
+
+def _children(value: Any) -> list[tuple[str, Any]]:
+    """List what hangs below a module or a container."""
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    elif isinstance(value, brainstate.graph.Node):
+        hidden = getattr(value, "graph_invisible_attrs", ())
+        items = [(name, child) for name, child in vars(value).items() if name not in hidden]
+    else:
+        return []
+    kinds = (brainstate.graph.Node, brainstate.State, Mapping, list, tuple)
+    return [(str(name), child) for name, child in items if isinstance(child, kinds)]
+
+
+def _without_plumbing(path: tuple) -> tuple[str, ...]:
+    """Return a path as a reader would write it."""
+    *inner, last = map(str, path)
+    return *(part for part in inner if part not in PLUMBING), last
+
+
+def _names(paths: list[tuple[str, ...]]) -> dict[tuple, str]:
+    """Return the names of paths, without the name of an only projection and the inputs of a noise if they are
+    still different."""
+    short = {path: ".".join(p for p in path if p != "projection" and "." not in p) for path in paths}
+    counts = Counter(short.values())
+    return {path: name if counts[name] == 1 else ".".join(path) for path, name in short.items()}
 
 
 def stored(parameters: dict[str, Parameter]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import brainstate
 import brainunit as u
 import jax
 import jax.numpy as jnp
+from brainstate.nn import Param
 
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
@@ -209,9 +210,10 @@ class PCNetwork(brainstate.nn.Module):
         states = {}
         for l, layer in enumerate(self.layers):
             states[f"layers.{l}.parameters"] = layer.parameters
-            for name, param in layer.delay_params.items():
-                if name.startswith("forward") and param.fit:
-                    states[f"layers.{l}.{name}"] = param.val
+            if layer.forward_delay is not None:
+                for path, param in layer.forward_delay.nodes(Param).items():
+                    if param.fit:
+                        states[f"layers.{l}.forward_{path[-1]}"] = param.val
         return states
 
     def local_grads(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainmass_delays import LinearStep, Network, Simulator, prefetch_delay
-from brainmass_delays.delays.buffer import fill, push, read, slots_needed
+from brainmass_delays.delays.buffer import Rings, fill, push, read, slots_needed
 from brainmass_delays.delays.interpolation import INTERPOLATIONS, split
 
 RULES = ["nearest", "linear", "cubic", "hermite"]
@@ -117,7 +117,7 @@ def test_multiples_of_the_step_read_their_own_sample(dtype, dt):
     assert fraction.dtype == dtype
     np.testing.assert_allclose(whole + fraction, k, rtol=2e-7 if dtype == np.float32 else 1e-15)
     ring = fill(jnp.arange(-2003.0, 1.0, dtype=dtype)[None])
-    got = read(ring, None, jnp.zeros(k.shape, int), jnp.asarray(lag), INTERPOLATIONS["linear"])
+    got = read(Rings(ring), jnp.zeros(k.shape, int), jnp.asarray(lag), INTERPOLATIONS["linear"])
     np.testing.assert_allclose(got, -k, atol=5e-4 if dtype == np.float32 else 1e-11)
 
 
@@ -133,7 +133,7 @@ def test_the_fraction_of_a_lag_does_not_wear_out_over_a_long_run(single_precisio
     ring = fill(jnp.zeros((1, 12), jnp.float32))
     saw = lambda i: jnp.float32(i % 16)[None]  # noqa: E731
     ring = jax.lax.fori_loop(0, 100_000, lambda i, r: push(r, saw(i)), ring)
-    got = read(ring, None, jnp.zeros(1, int), jnp.array([2.3], jnp.float32), INTERPOLATIONS["linear"])
+    got = read(Rings(ring), jnp.zeros(1, int), jnp.array([2.3], jnp.float32), INTERPOLATIONS["linear"])
     assert float(got[0]) == pytest.approx((99_999 % 16) - 2.3, abs=1e-5)
 
 
@@ -144,7 +144,7 @@ def test_a_ring_is_a_list_with_a_short_memory(values, n_slots, data):
     for value in values:
         ring, kept = push(ring, jnp.array([float(value)])), [*kept[1:], value]
     age = data.draw(st.integers(0, n_slots - 1))
-    got = read(ring, None, jnp.zeros(1, int), jnp.array([float(age)]), INTERPOLATIONS["nearest"])
+    got = read(Rings(ring), jnp.zeros(1, int), jnp.array([float(age)]), INTERPOLATIONS["nearest"])
     assert float(got[0]) == kept[-1 - age]
 
 
@@ -154,7 +154,7 @@ def test_the_gradient_of_a_read_is_its_slope(rule):
     ring, slopes = (fill(jnp.asarray(f(np.arange(-9, 1) * 0.7))[None]) for f in (np.sin, lambda t: 0.7 * np.cos(t)))
 
     def value(lag):
-        return read(ring, slopes, jnp.zeros((), int), lag, INTERPOLATIONS[rule])
+        return read(Rings(ring, slopes), jnp.zeros((), int), lag, INTERPOLATIONS[rule])
 
     for lag in (0.37, 0.8, 1.5, 3.21, 6.999):
         numeric = (value(lag + 1e-6) - value(lag - 1e-6)) / 2e-6

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brainmass_delays.delays.edges import MAX_BLOCK, choose_blocks, list_slots, packed_edges, plan_reads
+from brainmass_delays.delays.edges import packed_edges
 from brainmass_delays.delays.interpolation import INTERPOLATIONS
+from brainmass_delays.engine.plan import MAX_BLOCK, Table, choose_blocks, list_slots, plan_reads
 
 RULES = sorted(INTERPOLATIONS)
 
@@ -23,22 +24,25 @@ def networks(draw):
     return edges, *(edges.pack(np.where(without, 0.0, bound)) for bound in (low, high))
 
 
-@given(networks(), st.sampled_from(RULES), st.sampled_from([0.0, 1.0]), st.sampled_from([None, 1, 5, 50]))
-def test_every_connection_is_read_once_and_in_time(network, name, last_offset, block):
-    edges, low, high = network
-    rule = INTERPOLATIONS[name]
-    plan = plan_reads(edges, low, high, rule, last_offset, block)
-    lists = [*(level.slots for level in plan.levels), plan.short, plan.instant]
-    count = sum(np.asarray(slots.put(np.zeros(low.shape), slots.valid)) for slots in map(_eager, lists))
-    np.testing.assert_array_equal(count, edges.active)
-    for i, level in enumerate(plan.levels):
-        lag = np.asarray(_eager(level.slots).take(np.floor(low + 1e-6), np.inf))
-        # a block's last step reads samples that were known when the block began
-        assert (lag - rule.lead - last_offset >= level.block - 1).all()
-        finer = [_eager(s).take(high, 0.0) for s in lists[i + 1 : -1]]
-        assert level.n_recent >= max((x.max(initial=0.0) for x in finer), default=0.0) + rule.tail or not any(
-            s.valid.any() for s in lists[i + 1 : -1]
-        )
+@given(st.lists(st.tuples(networks(), st.sampled_from(RULES), st.sampled_from([0.0, 1.0]), st.booleans()), min_size=1, max_size=3),
+       st.sampled_from([None, 1, 5, 50]))
+def test_every_connection_is_read_once_and_in_time(reads, block):
+    tables = [Table(edges, low, high, INTERPOLATIONS[name], (0.0, last), is_live)
+              for (edges, low, high), name, last, is_live in reads]
+    plan = plan_reads(tables, block)
+    for k, (edges, low, high, rule, offsets, is_live) in enumerate(tables):
+        lists = [*(level.slots[k] for level in plan.levels), plan.short[k]]
+        count = sum(np.asarray(slots.put(np.zeros(low.shape), slots.valid)) for slots in map(_eager, lists))
+        np.testing.assert_array_equal(count, edges.active & (high > 0))
+        assert not is_live or not any(slots.valid.any() for slots in lists[:-1])
+        for i, level in enumerate(plan.levels):
+            lag = np.asarray(_eager(level.slots[k]).take(np.floor(low + 1e-6), np.inf))
+            # a block's last step reads samples that were known when the block began
+            assert (lag - rule.lead - max(offsets) >= level.block - 1).all()
+            finer = [_eager(s).take(high, 0.0) for s in lists[i + 1 :]]
+            assert level.n_recent >= max((x.max(initial=0.0) for x in finer), default=0.0) + rule.tail or not any(
+                s.valid.any() for s in lists[i + 1 :]
+            )
     sizes = [level.block for level in plan.levels]
     assert sizes == sorted(sizes, reverse=True)
     assert block is None or sizes[0] == block
@@ -91,12 +95,12 @@ def test_slot_lists_take_and_put():
     }.values(),
 )
 def test_blocks_for(lags, expected):
-    assert choose_blocks(np.array(lags, int), 0, 84, None) == expected
+    assert choose_blocks(np.array(lags, int), 84, None) == expected
 
 
 @given(st.lists(st.integers(0, 100), max_size=300), st.integers(0, 4), st.none() | st.integers(1, 90))
 def test_chosen_blocks_are_short_and_nested(lags, spare, block):
-    sizes = choose_blocks(np.array(lags, int), spare, 10, block)
+    sizes = choose_blocks(np.array(lags, int) - spare, 10, block)
     assert 1 <= len(sizes) <= 2
     assert sizes[0] == block or 1 <= sizes[0] <= MAX_BLOCK
     if len(sizes) == 2:

@@ -9,7 +9,7 @@ import pytest
 from brainstate.nn import Param, init_maybe_prefetch
 
 from brainmass_delays import HopfStep, Network, Simulator
-from brainmass_delays.delays import edges
+from brainmass_delays.engine import plan
 
 N, DT, N_STEPS = 4, 0.25, 24
 WEIGHTS = np.array([[0.0, 0.5, 0.3, 0.2], [0.1, 0.0, 0.7, 0.0], [0.6, 0.2, 0.0, 0.4], [0.8, 0.25, 0.5, 0.0]])
@@ -102,7 +102,7 @@ def test_the_gradient_does_not_depend_on_the_blocks(case, blocks, monkeypatch):
     """Nor on blocks within blocks, whose remainders at the end of the run have their own lengths."""
     arguments, automatic = case
     expected = automatic.at()
-    monkeypatch.setattr(edges, "choose_blocks", lambda *_: blocks)
+    monkeypatch.setattr(plan, "choose_blocks", lambda *_: blocks)
     assert_same(expected, Problem(*arguments).at(), 1e-10)
 
 

@@ -69,25 +69,20 @@ def test_speeds_under_vmap_equal_a_loop():
         assert float(slopes[i]) == pytest.approx(float(slope), rel=1e-10)
 
 
-def test_a_hundred_speeds_and_repeated_runs_trace_once():
-    speed, n_traces = Param(3.1 * SPEED, fit=True), []
+def test_a_hundred_speeds_and_repeated_runs_compile_once(compilations):
+    speed = Param(3.1 * SPEED, fit=True)
     net = network(speed, max_delay=40 * u.ms)
     simulator = Simulator(net, dt=0.5 * u.ms)
 
-    def watch(model):
-        n_traces.append(1)
-        return model.node.x.value
-
-    simulator.run(4 * u.ms, monitors=watch)
-    first = len(n_traces)
-    ends = []
-    for value in np.linspace(2.0, 6.0, 100):
+    def end(value):
         speed.set_value(value * SPEED)
-        ends.append(float(simulator.run(4 * u.ms, monitors=watch)["output"][-1, 0]))
-    for _ in range(5):
-        simulator.run(4 * u.ms, monitors=watch)
-    assert len(n_traces) == first
-    assert np.unique(ends).size > 50
+        return float(simulator.run(4 * u.ms, monitors=["x"])["x"][-1, 0])
+
+    end(2.0), end(2.1)
+    with compilations() as count:
+        ends = [end(value) for value in np.linspace(2.0, 6.0, 20)]
+    assert count() == 0
+    assert np.unique(ends).size > 15
 
 
 @pytest.mark.parametrize("rule", ["linear", "cubic", "hermite"])

@@ -2,6 +2,7 @@
 
 import brainstate
 import brainunit as u
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from brainstate.nn import Param
 
 from brainmass_delays import ArgumentError
 from brainmass_delays.nodes import HopfStep, JansenRitStep, LinearStep
-from brainmass_delays.noise import OUNoise, WhiteNoise
+from brainmass_delays.noise import OUNoise, WhiteNoise, normals
 
 N = 20_000
 STANDARD_ERROR = np.sqrt(2 / N)  # relative, of a variance
@@ -110,23 +111,37 @@ def test_parameters_train_through_the_samples():
 def test_units_follow_the_input():
     with brainstate.environ.context(dt=0.25 * u.ms):
         for sigma in (2.0, 2.0 * u.Hz * u.ms**0.5, 0.002 * u.Hz * u.ms**0.5 * 1000):
-            node = JansenRitStep(4, noise_E=WhiteNoise(4, sigma), noise_M=OUNoise(4, 0.1 * u.mV))
+            brainstate.random.seed(2)
+            alone = WhiteNoise(4, 1.0)
+            brainstate.nn.init_all_states(alone)
+            brainstate.random.seed(2)
+            node = JansenRitStep(4, noise_E=WhiteNoise(4, sigma))
             brainstate.nn.init_all_states(node)
-            brainstate.random.seed(2)
-            sample = node.sample_noise()[1]
-            brainstate.random.seed(2)
-            brainstate.random.normal(size=(4,))
-            np.testing.assert_allclose(sample, 4.0 * brainstate.random.normal(size=(4,)), rtol=1e-12)
+            np.testing.assert_allclose(node.sample_noise()[1], 2.0 * alone(), rtol=1e-12)
 
 
 def test_one_sample_serves_all_stages_of_a_step():
-    node = HopfStep(2, a=0.0, w=0.0, beta=0.0, noise_x=WhiteNoise(2, 0.3), method="rk4")
-    brainstate.nn.init_all_states(node)
-    brainstate.random.seed(5)
     with brainstate.environ.context(dt=0.25 * u.ms):
+        brainstate.random.seed(5)
+        alone = WhiteNoise(2, 0.3)
+        brainstate.nn.init_all_states(alone)
+        brainstate.random.seed(5)
+        node = HopfStep(2, a=0.0, w=0.0, beta=0.0, noise_x=WhiteNoise(2, 0.3), method="rk4", init_x=0.0, init_y=0.0)
+        brainstate.nn.init_all_states(node)
         x, _ = node.update()
-    brainstate.random.seed(5)
-    np.testing.assert_allclose(x, 0.3 * np.sqrt(0.25) * brainstate.random.normal(size=(2,)), rtol=1e-12)
+        np.testing.assert_allclose(x, 0.25 * alone(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("batch", [None, 3])
+def test_numbers_drawn_together_are_those_drawn_one_by_one(batch):
+    """Bit for bit, so that blocks, spans and stepping by hand agree; row 0 of a batch is a run without one."""
+    key = jax.random.key_data(jax.random.key(7))
+    together = normals(key, jnp.int32(5), 6, (3,), batch, jnp.float32)
+    for i in range(6):
+        np.testing.assert_array_equal(together[i], normals(key, jnp.int32(5 + i), 1, (3,), batch, jnp.float32)[0])
+    if batch:
+        np.testing.assert_array_equal(together[:, 0], normals(key, jnp.int32(5), 6, (3,), None, jnp.float32))
+        assert np.unique(np.asarray(together)).size == together.size
 
 
 BAD = [

@@ -236,7 +236,7 @@ def test_local_delay_gradient_of_a_network_is_the_formula():
     )
     z = np.asarray(run(net, 2 * u.ms)[0])
     with brainstate.environ.context(dt=DT):
-        found = net.local_grads()["layers.1.forward_value"]
+        found = net.local_grads()["layers.1.forward_delay"]
     error = np.asarray(net.layers[1].errors.e.value)
     steps = delay.value().to_decimal(u.ms) / 0.05
     for i in range(2):

@@ -44,8 +44,9 @@ def value_and_gradient(coupling, conn):
 def test_packed_equals_full(coupling):
     packed_net, value, gradient = value_and_gradient(coupling, WEIGHTS)
     full_net, full_value, full_gradient = value_and_gradient(coupling, Param(WEIGHTS))
-    assert not packed_net.edges.is_full and full_net.edges.is_full
-    assert packed_net.edges.sources.shape[1] == ACTIVE.sum(1).max() < N
+    packed, full = (net.source_read.edges for net in (packed_net, full_net))
+    assert not packed.is_full and full.is_full
+    assert packed.sources.shape[1] == ACTIVE.sum(1).max() < N
     np.testing.assert_allclose(value, full_value, rtol=1e-12)
     for name, part in gradient.items():
         np.testing.assert_allclose(part, full_gradient[name], rtol=1e-9)
