@@ -26,7 +26,9 @@ class _Delayed:
     def sums(self, read, coupling):
         """Return the sums of features."""
         found = read.with_instant(self.values[id(read)])
-        return [(read.active_weights(coupling) * f).sum(-1) for f in coupling.features_of(found, read.past.unit)]
+        return [
+            (read.active_weights(coupling) * f).sum(-1) for f in coupling.features_of(found, read.past.unit)
+        ]
 
 
 class _Equation:
@@ -48,9 +50,9 @@ class _Equation:
 
     def initial(self):
         """Return the present states."""
-        return self.outside({
-            p: dict(zip(node.STATE_NAMES, node.values(), strict=True)) for p, node in self.nodes.items()
-        })
+        return self.outside(
+            {p: dict(zip(node.STATE_NAMES, node.values(), strict=True)) for p, node in self.nodes.items()}
+        )
 
     def holding(self, state):
         """Let the nodes have the states of the solver."""
@@ -78,7 +80,10 @@ class _Equation:
         """Return the delays of the connections of every projection, 0 where there is none."""
         found = {}
         for name, read in self.reads.items():
-            delay = jnp.where(read.edges.active, jnp.asarray(read.delay.at(read.edges).to_decimal(u.ms)), 0.0) * u.ms
+            delay = (
+                jnp.where(read.edges.active, jnp.asarray(read.delay.at(read.edges).to_decimal(u.ms)), 0.0)
+                * u.ms
+            )
             found[name] = dict.fromkeys(self.names(read)[1], delay)
         return found
 
@@ -136,14 +141,22 @@ def _check(net):
     """Refuse networks that no equation describes."""
     for node in net.populations.values():
         if not hasattr(node, "derivative"):
-            raise ArgumentError("Network.equation", "needs nodes that show their derivative", type(node).__name__)
+            raise ArgumentError(
+                "Network.equation", "needs nodes that show their derivative", type(node).__name__
+            )
         if any(noise is not None for noise in node.noises.values()):
-            raise ArgumentError("Network.equation", "cannot hold noise", "a noisy network", "Run it in a Simulator")
+            raise ArgumentError(
+                "Network.equation", "cannot hold noise", "a noisy network", "Run it in a Simulator"
+            )
     if net.noise:
-        raise ArgumentError("Network.equation", "cannot hold noise", "a noisy network", "Run it in a Simulator")
+        raise ArgumentError(
+            "Network.equation", "cannot hold noise", "a noisy network", "Run it in a Simulator"
+        )
     for name, pathway in net.projections.items():
         if pathway.delay.varies():
-            raise ArgumentError(f"Network.projections[{name!r}].delay", "must not change in time for an equation", None)
+            raise ArgumentError(
+                f"Network.projections[{name!r}].delay", "must not change in time for an equation", None
+            )
     if len(net.pasts) > len({id(p.source_read.past) for p in net.projections.values()}):
         raise ArgumentError("Network.equation", "cannot hold reads that couplings make themselves", None)
 
@@ -152,5 +165,9 @@ def network_equation(net: Any) -> DelayEquation:
     """Return a network as a `DelayEquation` in all states of its nodes; see `Network.equation`."""
     equation = _Equation(net)
     return DelayEquation(
-        equation.rates, equation.history(), equation.delays(), coupled=equation.coupled, max_delay=net.max_delay
+        equation.rates,
+        equation.history(),
+        equation.delays(),
+        coupled=equation.coupled,
+        max_delay=net.max_delay,
     )

@@ -21,7 +21,9 @@ class InputNames:
 
     def __init__(self, populations: dict[str, Any]):
         self.names = {name: _names(node) for name, node in populations.items()}
-        self.units = {name: {i.name: i.unit for i in getattr(node, "INPUTS", ())} for name, node in populations.items()}
+        self.units = {
+            name: {i.name: i.unit for i in getattr(node, "INPUTS", ())} for name, node in populations.items()
+        }
 
     def find(self, where: str, target: Any) -> tuple[str, str]:
         """Return population and input of ``'input'``, ``'population.input'`` or a pair; of a pair with None,
@@ -35,7 +37,9 @@ class InputNames:
                 return owners[0], name
             known = [n for p in self.names for n in self.full_names(p)]
             if owners:
-                raise ArgumentError(where, "must name the population too", repr(name), f"Use one of {', '.join(known)}")
+                raise ArgumentError(
+                    where, "must name the population too", repr(name), f"Use one of {', '.join(known)}"
+                )
             check_choice(where, name, known)
         check_choice(where, population, self.names)
         names = self.names[population]
@@ -61,7 +65,10 @@ class InputNames:
             return dict(zip(names[1:], inputs, strict=False))  # of another library: what follows the coupling
         known = [n for p in self.names for n in self.full_names(p)]
         raise ArgumentError(
-            "Network.inputs", "must be given by name", f"{len(inputs)} without", f"Pass a dict with names of {', '.join(known)}"
+            "Network.inputs",
+            "must be given by name",
+            f"{len(inputs)} without",
+            f"Pass a dict with names of {', '.join(known)}",
         )
 
     def unit(self, target: tuple[str, str]) -> u.Unit | None:

@@ -154,8 +154,9 @@ class Network(brainstate.nn.Module):
 
     def _pathway(self, name, spec, n_specs):
         where = "Network" if n_specs == 1 and name == "projection" else f"Network.projections[{name!r}]"
-        source, target = _end(where, "source", spec.source, self.populations), self.input_names.find(
-            f"{where}.target", spec.target
+        source, target = (
+            _end(where, "source", spec.source, self.populations),
+            self.input_names.find(f"{where}.target", spec.target),
         )
         return Pathway(where, spec, source, target, self.populations, self.regions, self._past)
 
@@ -183,7 +184,9 @@ class Network(brainstate.nn.Module):
         found = {self.input_names.find("Network.noise", target): module for target, module in given.items()}
         for module in found.values():
             if not isinstance(module, brainstate.nn.Module):
-                raise ArgumentError("Network.noise", "must be a noise module", repr(module), "Use WhiteNoise or OUNoise")
+                raise ArgumentError(
+                    "Network.noise", "must be a noise module", repr(module), "Use WhiteNoise or OUNoise"
+                )
         if len(set(map(id, found.values()))) < len(found):
             raise ArgumentError("Network.noise", "needs one object per input", "one object for several")
         return {".".join(target): module for target, module in found.items()}
@@ -268,14 +271,18 @@ class Network(brainstate.nn.Module):
         elif name == "block":
             super().__setattr__(name, value)
         elif vars(self).get(name) is not value:
-            raise ArgumentError(f"Network.{name}", "cannot be changed after construction", None, "Build a new Network")
+            raise ArgumentError(
+                f"Network.{name}", "cannot be changed after construction", None, "Build a new Network"
+            )
 
     def delay(self, projection: str | None = None) -> u.Quantity:
         """Return the present delays of a projection, ``(n_target, n_source)``; 0 where there is no
         connection."""
-        pathway = self._sole("delay") if projection is None else self.projections[
-            check_choice("Network.delay", projection, self.projections)
-        ]
+        pathway = (
+            self._sole("delay")
+            if projection is None
+            else self.projections[check_choice("Network.delay", projection, self.projections)]
+        )
         delay = magnitude("Network.delay", pathway.delay(), u.ms)
         return u.math.broadcast_to(u.math.asarray(delay), pathway.edges.shape) * u.ms
 
@@ -343,7 +350,10 @@ class Network(brainstate.nn.Module):
         for name, node in foreign.items():
             outputs[name] = node.update(*self.input_names.positional(name, given, held))
         base = {name: self.input_names.declared(name, given) for name in own}
-        before = {name: node.step_inputs(inputs) for (name, node), inputs in zip(own.items(), base.values(), strict=True)}
+        before = {
+            name: node.step_inputs(inputs)
+            for (name, node), inputs in zip(own.items(), base.values(), strict=True)
+        }
         new = {}
         for nodes in self._by_method(own).values():
             new |= self._advance_group(nodes, before, held)
@@ -381,7 +391,9 @@ class Network(brainstate.nn.Module):
         def rate(c, state, drives):
             parts = split(state)
             return tuple(
-                x for name, node in nodes.items() for x in node.rates(c, parts[name], t + c * dt, drives[name])
+                x
+                for name, node in nodes.items()
+                for x in node.rates(c, parts[name], t + c * dt, drives[name])
             )
 
         values = tuple(x for node in nodes.values() for x in node.values())
@@ -498,7 +510,9 @@ def _regions(regions, populations):
         index = np.asarray(index)
         n = int(np.prod(populations[name].varshape))
         if index.shape != (n,) or not np.issubdtype(index.dtype, np.integer):
-            raise ArgumentError(f"Network.regions[{name!r}]", f"must hold {n} indices", f"{index.dtype} {index.shape}")
+            raise ArgumentError(
+                f"Network.regions[{name!r}]", f"must hold {n} indices", f"{index.dtype} {index.shape}"
+            )
         found[name] = index
     every = np.concatenate(list(found.values()))
     if len(set(every.tolist())) < len(every):
@@ -514,7 +528,7 @@ def _projections(projections, single, coupled_var, populations):
         if coupled_var is None or single["conn"] is None:
             missing = "coupled_var" if coupled_var is None else "conn"
             raise ArgumentError(f"Network.{missing}", "is needed, or projections", "None")
-        (name, node), = populations.items()
+        ((name, node),) = populations.items()
         return {"projection": Projection((name, coupled_var), (name, None), **single)}
     if coupled_var is not None or single["conn"] is not None:
         raise ArgumentError("Network.projections", "cannot be combined with conn or coupled_var", "both")
@@ -536,7 +550,10 @@ def _end(where, name, end, populations):
     if not isinstance(end, tuple):
         if len(populations) != 1:
             raise ArgumentError(
-                f"{where}.{name}", "must name a population", repr(end), f"Write ({next(iter(populations))!r}, {end!r})"
+                f"{where}.{name}",
+                "must name a population",
+                repr(end),
+                f"Write ({next(iter(populations))!r}, {end!r})",
             )
         end = next(iter(populations)), end
     check_choice(f"{where}.{name}", end[0], populations)

@@ -69,7 +69,7 @@ class Projection:
     >>> net = Network(JansenRitStep(3), projections=[
     ...     Projection('E', 'E_inp', conn=np.ones((3, 3)) - np.eye(3), delay=5.0 * u.ms, k=1.0 * u.Hz / u.mV)])
     >>> net.projections['projection'].max_delay
-    5. * ms
+    Quantity(5., "ms")
     """
 
     source: str | Callable | tuple
@@ -105,7 +105,9 @@ class Pathway(brainstate.nn.Module):
         The connections.
     """
 
-    def __init__(self, where: str, spec: Projection, source: tuple, target: tuple, nodes: dict, regions: dict, pasts):
+    def __init__(
+        self, where: str, spec: Projection, source: tuple, target: tuple, nodes: dict, regions: dict, pasts
+    ):
         super().__init__()
         self.source, self.target = source, target
         source_node, target_node = nodes[source[0]], nodes[target[0]]
@@ -125,7 +127,9 @@ class Pathway(brainstate.nn.Module):
         if not isinstance(weights, Param):
             packed = self.edges.pack(weights)
             weights = (jnp if is_traced(packed) else np).where(self.edges.active, packed, 0)
-        self.coupling = _make_coupling(where, spec.coupling, self.source_read, self.target_read, weights, spec.k)
+        self.coupling = _make_coupling(
+            where, spec.coupling, self.source_read, self.target_read, weights, spec.k
+        )
         if isinstance(self.coupling, Coupling) and not active.all() and isinstance(weights, Param):
             self.coupling.mask = active
 
@@ -168,11 +172,11 @@ def _matrices(where, spec, shape, target_regions, source_regions):
         raise ArgumentError(f"{where}.conn", "is needed, or weights, and not both", given)
     conn, distance = spec.conn if spec.weights is None else spec.weights, spec.distance
     if isinstance(conn, Connectome):
-        distance = conn.lengths if distance is None and spec.delay is None and spec.speed is not None else distance
+        distance = (
+            conn.lengths if distance is None and spec.delay is None and spec.speed is not None else distance
+        )
         conn = conn.weights
-    return tuple(
-        _of_regions(x, shape, target_regions, source_regions) for x in (conn, distance)
-    )
+    return tuple(_of_regions(x, shape, target_regions, source_regions) for x in (conn, distance))
 
 
 def _of_regions(matrix, shape, target_regions, source_regions):
@@ -232,7 +236,9 @@ def _warn_of_dropped(where, value, diagonal):
 
 def _sums(coupling):
     """Tell whether a coupling can do with padded lists of connections instead of whole matrices."""
-    return isinstance(coupling, str) or (inspect.isclass(coupling) and issubclass(coupling, tuple(COUPLINGS.values())))
+    return isinstance(coupling, str) or (
+        inspect.isclass(coupling) and issubclass(coupling, tuple(COUPLINGS.values()))
+    )
 
 
 def _make_coupling(where, coupling, source, target, weights, k):
@@ -247,10 +253,15 @@ def _make_coupling(where, coupling, source, target, weights, k):
             f"Names are {', '.join(COUPLINGS)}",
         )
     build = getattr(coupling, "between", coupling)
-    takes_k = "k" in inspect.signature(coupling.__init__ if inspect.isclass(coupling) else coupling).parameters
+    takes_k = (
+        "k" in inspect.signature(coupling.__init__ if inspect.isclass(coupling) else coupling).parameters
+    )
     if not takes_k and not (np.isscalar(k) and k == 1.0):
         raise ArgumentError(
-            f"{where}.k", "is not an argument of the coupling given", k, "Let the coupling take k, or set it there"
+            f"{where}.k",
+            "is not an argument of the coupling given",
+            k,
+            "Let the coupling take k, or set it there",
         )
     weights = weights if isinstance(weights, Param) else Param.init(weights)
     module = build(source, target, weights, **({"k": k} if takes_k else {}))

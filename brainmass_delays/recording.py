@@ -43,7 +43,9 @@ class Recording:
         named = _named(monitors)
         for name in named:
             if name in RESERVED:
-                raise ArgumentError("Simulator.run.monitors", f"must not be named {name!r}", repr(name), "Rename it")
+                raise ArgumentError(
+                    "Simulator.run.monitors", f"must not be named {name!r}", repr(name), "Rename it"
+                )
         self.streams = {name: m for name, m in named.items() if is_monitor(m)}
         self.readers = {
             name: _reader(model, spec) for name, spec in named.items() if name not in self.streams
@@ -58,7 +60,9 @@ class Recording:
 
     def measure(self, output: Any) -> tuple:
         """Return what is recorded after a step, and what monitors watch."""
-        recorded = {"output": output} if self.takes_output else {n: r(self.model) for n, r in self.readers.items()}
+        recorded = (
+            {"output": output} if self.takes_output else {n: r(self.model) for n, r in self.readers.items()}
+        )
         recorded = {name: jax.tree.map(jnp.asarray, value) for name, value in recorded.items()}
         return recorded, [source(self.model) for source in self.sources]
 
@@ -156,20 +160,27 @@ def _named(monitors):
         for spec in monitors:
             if not isinstance(spec, str):
                 raise ArgumentError(
-                    "Simulator.run.monitors", "must be a dict for anything but names", repr(spec), "Write {name: monitor}"
+                    "Simulator.run.monitors",
+                    "must be a dict for anything but names",
+                    repr(spec),
+                    "Write {name: monitor}",
                 )
             found[spec] = spec
         return found
     if callable(monitors):
         return {"output": monitors}
-    raise ArgumentError("Simulator.run.monitors", "must be names, a function, a Monitor or a dict", repr(monitors))
+    raise ArgumentError(
+        "Simulator.run.monitors", "must be names, a function, a Monitor or a dict", repr(monitors)
+    )
 
 
 def _reader(model, spec) -> Callable:
     """Return a function of the model that reads what is recorded."""
     if not isinstance(spec, str):
         if not callable(spec):
-            raise ArgumentError("Simulator.run.monitors", "must hold names, functions or monitors", repr(spec))
+            raise ArgumentError(
+                "Simulator.run.monitors", "must hold names, functions or monitors", repr(spec)
+            )
         return spec
     found = _signals(model, spec)
     if len(found) == 1:

@@ -164,7 +164,9 @@ class Simulator:
                 duration, inputs, monitors, transient, sample_every, batch_size, init_states, jit, progress
             )
 
-    def _run(self, duration, inputs, monitors, transient, sample_every, batch_size, init_states, jit, progress):
+    def _run(
+        self, duration, inputs, monitors, transient, sample_every, batch_size, init_states, jit, progress
+    ):
         dt, where = self.dt, "Simulator.run"
         n_steps = count_steps(f"{where}.duration", duration, dt)
         every = 1 if sample_every is None else check_count(f"{where}.sample_every", sample_every)
@@ -238,7 +240,9 @@ def _bar(total):
 def _time(where, value):
     number = magnitude(where, value, u.ms, plain=False)
     if is_traced(number) or np.ndim(number) or not np.isfinite(number) or number <= 0:
-        raise ArgumentError(where, "must be one positive time", "a traced value" if is_traced(number) else value)
+        raise ArgumentError(
+            where, "must be one positive time", "a traced value" if is_traced(number) else value
+        )
     return value
 
 

@@ -83,7 +83,9 @@ class Stimulation:
             self.constants[name] = value
             return
         if not value.ndim or len(value) != n_steps:
-            raise ArgumentError(where, f"must have one row for each of {n_steps} steps", np.shape(u.get_magnitude(value)))
+            raise ArgumentError(
+                where, f"must have one row for each of {n_steps} steps", np.shape(u.get_magnitude(value))
+            )
         self._check_columns(where, name, value)
         self.rows[_key(name)] = value
 

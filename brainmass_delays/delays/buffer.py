@@ -173,9 +173,7 @@ def newest_slope(
 def estimate_slope(values: Ring, slopes: Ring) -> jax.Array:
     """Estimate the newest slope ``(..., channel)`` from earlier samples and slopes, until the next step knows
     it."""
-    return newest_slope(
-        [_column(values, age) for age in (2, 1, 0)], [_column(slopes, age) for age in (2, 1)]
-    )
+    return newest_slope([_column(values, age) for age in (2, 1, 0)], [_column(slopes, age) for age in (2, 1)])
 
 
 def _column(ring, age):

@@ -63,7 +63,7 @@ class Delay(brainstate.nn.Module):
     >>> speed = Param(4.0 * u.mm / u.ms, fit=True)
     >>> delay = Delay(lambda: 20.0 * u.mm / speed.value(), max_delay=10.0 * u.ms)
     >>> delay(), sorted(delay.params)
-    (5. * ms, ['speed'])
+    (Quantity(5., "ms"), ['speed'])
     """
 
     def __init__(self, delay: Any, *, max_delay: Any = None, min_delay: Any = None, where: str = "Delay"):
@@ -184,9 +184,7 @@ class Delay(brainstate.nn.Module):
         present = present[present > 0]
         if self.min_delay is not None and present.size and present.min() < self.min_delay * (1 - 1e-6):
             rule = f"must not be above the shortest delay, {present.min():.6g} ms"
-            raise ArgumentError(
-                f"{self.where}.min_delay", rule, f"{self.min_delay:g} ms", "Lower min_delay"
-            )
+            raise ArgumentError(f"{self.where}.min_delay", rule, f"{self.min_delay:g} ms", "Lower min_delay")
 
     def _always_zero(self, edges):
         """Mark slots whose delay is zero whatever the parameters."""
@@ -222,7 +220,9 @@ class TractDelay(Delay):
         self._start(where, max_delay, min_delay)
         self.lengths = self._checked_lengths(where, lengths, active)
         self.active = active
-        self.speed = speed if callable(speed) or isinstance(speed, Param) else self._checked_speed(where, speed)
+        self.speed = (
+            speed if callable(speed) or isinstance(speed, Param) else self._checked_speed(where, speed)
+        )
         self.params = params_behind(speed) if callable(speed) and not isinstance(speed, Param) else {}
         if not self.speed_varies():
             self._checked_speed(where, self._speed())
@@ -309,7 +309,9 @@ class TractDelay(Delay):
             return None, None, None
         low = high = None
         if isinstance(self.speed, Param):
-            low, high = (None if v is None else self._extreme(v, edges) for v in reversed(bounds_of(self.speed)))
+            low, high = (
+                None if v is None else self._extreme(v, edges) for v in reversed(bounds_of(self.speed))
+            )
         return low, high, None if self.speed_varies() else self._present(edges)
 
     def _extreme(self, speed, edges):
@@ -383,7 +385,9 @@ def _bound(where: str, value: Any) -> float:
     """Return a static bound in ms."""
     number = magnitude(where, value, u.ms, plain=False)
     if is_traced(number) or np.ndim(number) or not np.isfinite(number) or number < 0:
-        raise ArgumentError(where, "must be one finite, non-negative time", "a traced value" if is_traced(number) else value)
+        raise ArgumentError(
+            where, "must be one finite, non-negative time", "a traced value" if is_traced(number) else value
+        )
     return float(number)
 
 

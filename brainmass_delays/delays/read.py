@@ -259,7 +259,10 @@ class DelayedRead(brainstate.nn.Module):
         """Return the error for concrete delays in ms that leave the static bounds."""
         parts, cures = self.outside(delay)
         return ArgumentError(
-            f"{self.delay.where}.delay", "must stay inside its static bounds", " and ".join(parts), ". ".join(cures)
+            f"{self.delay.where}.delay",
+            "must stay inside its static bounds",
+            " and ".join(parts),
+            ". ".join(cures),
         )
 
     def explain(self) -> str:
@@ -323,6 +326,7 @@ class DelayedRead(brainstate.nn.Module):
         weights = self.active_weights(coupling)
         totals = []
         for f in range(coupling.n_features):
+
             def feature(x, f=f):
                 return coupling.features_of(x, self.past.unit)[f]
 

@@ -29,7 +29,9 @@ class Signal:
         Name of the argument.
     """
 
-    def __init__(self, where: str, node: brainstate.nn.Dynamics, item: str | Callable, argument: str = "state"):
+    def __init__(
+        self, where: str, node: brainstate.nn.Dynamics, item: str | Callable, argument: str = "state"
+    ):
         if not isinstance(node, brainstate.nn.Dynamics):
             raise ArgumentError(f"{where}.node", "must be a brainstate.nn.Dynamics", type(node).__name__)
         self.where, self.node, self.item = f"{where}.{argument}", node, item

@@ -51,7 +51,9 @@ class Layout:
         read, coupling, offsets = request
         step = self.dt.to_decimal(u.ms)
         low, high = (bound / step for bound in read.bounds)
-        is_live = read.delay.varies() or coupling is SAMPLES or (request.is_summed and _changes(read, coupling))
+        is_live = (
+            read.delay.varies() or coupling is SAMPLES or (request.is_summed and _changes(read, coupling))
+        )
         return Table(read.edges, low, high, read.rule, offsets, is_live)
 
     def _has_features(self, k):
@@ -60,7 +62,8 @@ class Layout:
 
     def _features(self, request):
         return tuple(
-            self._add_group(request.read.past, request.coupling, f) for f in range(request.coupling.n_features)
+            self._add_group(request.read.past, request.coupling, f)
+            for f in range(request.coupling.n_features)
         )
 
     def _add_group(self, past: Past, coupling: Any = None, feature: int = 0) -> int:
@@ -124,7 +127,9 @@ class Layout:
         """Put the newest samples back into the buffers, so that a further run, or a step by hand,
         continues."""
         for past in self.pasts:
-            g = next(g for g, group in enumerate(self.groups) if group.past is past and group.coupling is None)
+            g = next(
+                g for g, group in enumerate(self.groups) if group.past is past and group.coupling is None
+            )
             group, n_slots = self.groups[g], past.rings.value.values.n_slots
             values = ring_buffer.fill(tracks[group.values][..., -n_slots:])
             slopes = kink = None

@@ -125,9 +125,7 @@ def plan_reads(tables: list[Table], block: int | None) -> ReadPlan:
     for size in choose_blocks(np.concatenate([np.zeros(0, int), *room]), n_targets, block):
         shortest = tuple(shortest_lag(t.rule, size, max(t.offsets)) for t in tables)
         chosen = [w & (lag >= least) for w, lag, least in zip(windows, lags, shortest, strict=True)]
-        slots = tuple(
-            list_slots(t.edges, c, whole=not levels) for t, c in zip(tables, chosen, strict=True)
-        )
+        slots = tuple(list_slots(t.edges, c, whole=not levels) for t, c in zip(tables, chosen, strict=True))
         rest = [r & ~c for r, c in zip(rest, chosen, strict=True)]
         windows = [w & ~c for w, c in zip(windows, chosen, strict=True)]
         n_recent = max(
@@ -139,9 +137,7 @@ def plan_reads(tables: list[Table], block: int | None) -> ReadPlan:
             default=0,
         )
         levels.append(Level(size, slots, shortest, n_recent))
-    return ReadPlan(
-        tuple(levels), tuple(list_slots(t.edges, r) for t, r in zip(tables, rest, strict=True))
-    )
+    return ReadPlan(tuple(levels), tuple(list_slots(t.edges, r) for t, r in zip(tables, rest, strict=True)))
 
 
 def choose_blocks(room: np.ndarray, n_targets: int, block: int | None) -> list[int]:

@@ -65,7 +65,9 @@ class RunProgram:
         Whether to compile.
     """
 
-    def __init__(self, frame: Frame, step: StepCall, post: dict, spans: Spans, lean: bool, cuts: bool, compiled: bool):
+    def __init__(
+        self, frame: Frame, step: StepCall, post: dict, spans: Spans, lean: bool, cuts: bool, compiled: bool
+    ):
         self.frame, self.step, self.post, self.spans = frame, step, post, spans
         self.lean, self.cuts = lean, cuts
         self.whole = jax.jit(self._whole) if compiled else self._whole
@@ -93,9 +95,18 @@ class RunProgram:
             outs = [out]
         if rest:
             last = jax.tree.map(lambda x: x[size * count :], rows)
-            end = (given, post_given, progress, np.int32(size * count), last, None if kept is None else kept[1])
-            span = jax.checkpoint(lambda *a: self._span(*a, size=rest)) if keeps_spans_apart else (
-                lambda *a: self._span(*a, size=rest)
+            end = (
+                given,
+                post_given,
+                progress,
+                np.int32(size * count),
+                last,
+                None if kept is None else kept[1],
+            )
+            span = (
+                jax.checkpoint(lambda *a: self._span(*a, size=rest))
+                if keeps_spans_apart
+                else (lambda *a: self._span(*a, size=rest))
             )
             progress, out = span(*end)
             outs.append(jax.tree.map(lambda x: x[None], out))

@@ -196,11 +196,10 @@ class Run:
         with served_by(server):
             measured = self._step(i, served["rows"], literals)
         recents = {
-            g: (r.values.values, () if r.slopes is None else r.slopes.values) for g, r in server.recents.items()
+            g: (r.values.values, () if r.slopes is None else r.slopes.values)
+            for g, r in server.recents.items()
         }
-        jumps = {
-            g: jnp.where(ages[g] == 0, left[g] - server.slopes[g], jump) for g, jump in jumps.items()
-        }
+        jumps = {g: jnp.where(ages[g] == 0, left[g] - server.slopes[g], jump) for g, jump in jumps.items()}
         columns = []
         for g, group in enumerate(layout.groups):
             columns += [server.new[g], *([] if group.slopes is None else [server.slopes[g]])]

@@ -100,9 +100,13 @@ class Span:
         """Advance by ``n_steps``; return the carry, the newest past, and what every step returned."""
         tracks = tuple(with_room(past, n_steps) for past in pasts)
         tables = {k: {} for k in range(len(self.frame.tables))}
-        carry, new, out = self.advance(0, carry, tracks, {"rows": rows, "tables": tables}, np.int32(0), n_steps)
+        carry, new, out = self.advance(
+            0, carry, tracks, {"rows": rows, "tables": tables}, np.int32(0), n_steps
+        )
         newest = tuple(
-            with_room(jnp.concatenate([past[..., : past.shape[-1] - late], more], -1), late)[..., -past.shape[-1] :]
+            with_room(jnp.concatenate([past[..., : past.shape[-1] - late], more], -1), late)[
+                ..., -past.shape[-1] :
+            ]
             for past, more, late in zip(pasts, new, self.frame.lateness, strict=True)
         )
         return carry, newest, out
@@ -122,6 +126,7 @@ class Span:
         starts = tuple(reads[k].starts if k in reads else () for k in range(len(frame.tables)))
         taps = tuple(reads[k].taps if k in reads else () for k in range(len(frame.tables)))
         for block, n_blocks in block_lengths(frame, depth, n_steps):
+
             def body(carry, seen, recent, served, at, block=block):
                 if depth == 0:
                     served = served | {"normals": self._draw(first + at, block)}

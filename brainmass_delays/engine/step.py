@@ -125,7 +125,9 @@ class StepServer:
         By table, for what is read singly.
     """
 
-    def __init__(self, layout: Any, served: dict, recents: dict, left_slopes: dict, lags: list, weights: list):
+    def __init__(
+        self, layout: Any, served: dict, recents: dict, left_slopes: dict, lags: list, weights: list
+    ):
         self.layout, self.served, self.recents = layout, served, dict(recents)
         self.left_slopes, self.lags, self.weights = left_slopes, lags, weights
         self.before = {id(past): past.value() for past in layout.pasts}

@@ -35,4 +35,6 @@ def trace(function: Callable, *arguments: Any) -> Traced:
 
     shapes = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in jaxpr.jaxpr.outvars]
     results = jax.tree.unflatten(tree, shapes)[0]
-    return Traced(call, list(states.states), written, list(jaxpr.consts), results, (fingerprint(jaxpr), tree, written))
+    return Traced(
+        call, list(states.states), written, list(jaxpr.consts), results, (fingerprint(jaxpr), tree, written)
+    )
