@@ -79,7 +79,7 @@ def _collect(name, value, found, seen):
 
 
 class HoldsParams:
-    """Let ``module.name = number`` set the Param that is found there, so that no attribute stops being one."""
+    """Let ``module.name = number`` set the Param that is found there, so that none is replaced."""
 
     def __setattr__(self, name, value):
         now = vars(self).get(name)

@@ -38,7 +38,7 @@ def write(state: brainstate.State, value: Any) -> None:
 @contextmanager
 def untouched(model: brainstate.nn.Module) -> Iterator[None]:
     """Give a model back the states it had: those that a trace makes in their place hold no numbers."""
-    nodes = [node for node in model.nodes().values()]
+    nodes = list(model.nodes().values())
     before = [dict(vars(node)) for node in nodes]
     try:
         yield

@@ -120,7 +120,9 @@ class Coupling(HoldsParams, brainstate.nn.Module):
 class SeparableCoupling(Coupling):
     r"""Give every target a function of weighted sums over its sources.
 
-    .. math:: \text{input}_i = c\big(\textstyle\sum_j w_{ij} \phi_1(x_{ij}), \sum_j w_{ij} \phi_2(x_{ij}), \dots, y_i\big)
+    .. math::
+
+        \text{input}_i = c\big(\textstyle\sum_j w_{ij} \phi_1(x_{ij}), \sum_j w_{ij} \phi_2(x_{ij}), \dots, y_i\big)
 
     Subclasses define ``features``, the functions :math:`\phi` of the source ("pre" in The Virtual Brain), and
     ``combine``, the function :math:`c` ("post"). A network stores the features of every region and sums them

@@ -1,4 +1,4 @@
-"""What travels from one node to another: a state, a named signal of the model, or a function of its states."""
+"""What travels between nodes: a state, a named signal of the model, or a function of its states."""
 
 from collections.abc import Callable
 from typing import Any

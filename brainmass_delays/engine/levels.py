@@ -64,8 +64,8 @@ class LevelReads:
         if not self.is_summed:
             return ScatteredReads(self.slots.sources, length, block, origin)
         return MirroredReads(
-            self.slots.sources, self.n_sources, self.slots.valid, length, block, origin, self.offsets, lateness,
-            not lean,
+            self.slots.sources, self.n_sources, self.slots.valid, length, block, origin, self.offsets,
+            lateness, not lean,
         )  # fmt: skip
 
     def serve(self, seen, jump: jax.Array | None, age, block: int) -> dict[float, jax.Array]:
