@@ -1,9 +1,21 @@
-"""Precision and plotting shared by all tests."""
+"""Precision, plotting and the store of compiled programs, shared by all tests.
 
-import brainstate
-import jax
-import matplotlib
-import pytest
+Most of the time of a first run is XLA compiling. Every process of a run (the workers, the scripts that tests start) and
+every later run reads and writes one store of compiled programs, ``.jax_cache`` at the root, which git ignores. A program
+is found there by its own text, the version of XLA and its flags, so that a change of the code cannot be answered by an
+old program; ``make clean`` empties the store. ``JAX_COMPILATION_CACHE_DIR`` puts it elsewhere.
+"""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+import brainstate  # noqa: E402
+import matplotlib  # noqa: E402
+import pytest  # noqa: E402
 
 matplotlib.use("Agg")
 
@@ -22,10 +34,3 @@ def single_precision(_double_precision):
     brainstate.environ.set(precision=32)
     yield
     brainstate.environ.set(precision=64)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _compilation_cache(tmp_path_factory):
-    """Keep compiled programs between test files of one session."""
-    yield
-    jax.clear_caches()
