@@ -9,13 +9,21 @@ old program; ``make clean`` empties the store. ``JAX_COMPILATION_CACHE_DIR`` put
 import os
 from pathlib import Path
 
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+import brainstate
+import jax
+import matplotlib
+import pytest
 
-import brainstate  # noqa: E402
-import matplotlib  # noqa: E402
-import pytest  # noqa: E402
+STORE = {
+    "jax_compilation_cache_dir": os.environ.get(
+        "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache")
+    ),
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
+    "jax_persistent_cache_min_entry_size_bytes": -1,
+}
+for name, value in STORE.items():
+    jax.config.update(name, value)
+    os.environ[name.upper()] = str(value)  # for the scripts that tests start
 
 matplotlib.use("Agg")
 
