@@ -1,7 +1,10 @@
 PYTHON ?= python3
+NEWEST ?= python3.13
 BIN := .venv/bin
+# Files go to whoever is free, and neighboring tests stay in one process, which shares their fixtures.
+PYTEST := -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test slow bench docs lint clean
+.PHONY: demo test slow test-newest bench docs format lint clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -17,16 +20,29 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install -q -e ".[bench]"
 	touch $@
 
+.venv-newest/ready: pyproject.toml
+	$(NEWEST) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install -q --upgrade pip
+	.venv-newest/bin/python -m pip install -q -e ".[test]"
+	touch $@
+
 demo: .venv/ready
 	$(BIN)/python -m brainmass_delays demo
 
 test: .venv/ready
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python $(PYTEST) $(ARGS)
 
 slow: .venv/ready
-	$(BIN)/python -m pytest -n 2 -m slow
+	$(BIN)/python $(PYTEST) -m slow $(ARGS)
+
+test-newest: .venv-newest/ready
+	.venv-newest/bin/python $(PYTEST) $(ARGS)
+
+format: .venv/ready
+	$(BIN)/ruff format .
 
 lint: .venv/ready
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 
@@ -37,4 +53,4 @@ docs: .venv/docs
 	$(BIN)/python -m sphinx -W -b html docs docs/_build/html
 
 clean:
-	rm -rf .venv docs/_build
+	rm -rf .venv .venv-newest .jax_cache docs/_build

@@ -1,11 +1,30 @@
-"""Precision and plotting shared by all tests."""
+"""Precision, plotting and the store of compiled programs, shared by all tests.
 
+Most of the time of a first run is XLA compiling. Every process of a run (the workers, the scripts that tests start) and
+every later run reads and writes one store of compiled programs, ``.jax_cache`` at the root, which git ignores. A program
+is found there by its own text, the version of XLA and its flags, so that a change of the code cannot be answered by an
+old program; ``make clean`` empties the store. ``JAX_COMPILATION_CACHE_DIR`` puts it elsewhere.
+"""
+
+import os
 from contextlib import contextmanager
+from pathlib import Path
 
 import brainstate
 import jax
 import matplotlib
 import pytest
+
+STORE = {
+    "jax_compilation_cache_dir": os.environ.get(
+        "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache")
+    ),
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
+    "jax_persistent_cache_min_entry_size_bytes": -1,
+}
+for name, value in STORE.items():
+    jax.config.update(name, value)
+    os.environ[name.upper()] = str(value)  # for the scripts that tests start
 
 matplotlib.use("Agg")
 
@@ -32,7 +51,7 @@ def compilations():
     seen = []
 
     def note(event, *args, **kwargs):
-        if event == "/jax/core/compile/backend_compile_duration":
+        if event == "/jax/core/compile/jaxpr_to_mlir_module_duration":
             seen.append(event)
 
     @contextmanager
@@ -43,10 +62,3 @@ def compilations():
     jax.monitoring.register_event_duration_secs_listener(note)
     yield counting
     jax.monitoring.unregister_event_duration_listener(note)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _compilation_cache(tmp_path_factory):
-    """Keep compiled programs between test files of one session."""
-    yield
-    jax.clear_caches()

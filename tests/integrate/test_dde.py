@@ -1,5 +1,7 @@
 """solve_dde: closed forms, jitcdde, order with and without kinks, gradients in the delays, flags, units."""
 
+import functools
+
 import brainstate
 import brainunit as u
 import jax
@@ -15,11 +17,16 @@ from brainmass_delays.integrate import Controller, solve_dde
 from brainmass_delays.integrate.breakpoints import generations, propagate
 
 
+@jax.jit
+def end_of_decay(t1):
+    return solve_dde(decay, 1.0, 0.0, t1, 1.0, rtol=1e-10, atol=1e-10).ys
+
+
 @pytest.mark.parametrize(
     ("t1", "value"), [(1.0, 0.0), (2.0, -0.5), (5.0, 0.1583333333333333), (10.0, 0.0202411265)]
 )
 def test_method_of_steps(t1, value):
-    ys = solve_dde(decay, 1.0, 0.0, t1, 1.0, rtol=1e-10, atol=1e-10).ys
+    ys = end_of_decay(t1)
     assert abs(ys - value) < 1e-9
     assert abs(ys - method_of_steps(t1)) < 1e-9
 
@@ -102,12 +109,21 @@ def test_mackey_glass_and_its_gradient_in_the_delay():
     np.testing.assert_allclose(jax.jit(jax.grad(end))(17.0), difference, rtol=1e-6)
 
 
-def test_gradient_in_the_delay_of_the_method_of_steps():
+@functools.cache
+def gradient_in_the_delay(kinks=1, loop="checkpointed"):
+    """Compile, once for all tests, the derivative in the delay (and a tolerance) of x' = -x(t - delay) at 1.7."""
+
+    def end(delay, tolerance):
+        options = {"kinks": kinks, "while_loop": loop, "max_steps": 400 if loop == "checkpointed" else 100}
+        return solve_dde(decay, 1.0, 0.0, 1.7, delay, rtol=tolerance, atol=tolerance, **options).ys
+
+    return jax.jit(jax.grad(end))
+
+
+@pytest.mark.parametrize("loop", ["checkpointed", pytest.param("bounded", marks=pytest.mark.slow)])
+def test_gradient_in_the_delay_of_the_method_of_steps(loop):
     """x(t) = 1 - t + (t - delay)^2 / 2 on [delay, 2 delay]."""
-    for loop in ("bounded", "checkpointed"):
-        grad = jax.jit(jax.grad(lambda delay, loop=loop: solve_dde(
-            decay, 1.0, 0.0, 1.7, delay, while_loop=loop, max_steps=100, **TIGHT).ys))(1.0)  # fmt: skip
-        np.testing.assert_allclose(grad, -0.7, rtol=1e-10)
+    np.testing.assert_allclose(gradient_in_the_delay(loop=loop)(1.0, 1e-11), -0.7, rtol=1e-10)
 
 
 def test_a_jump_at_the_start_enters_the_derivative_in_the_delay():
@@ -165,12 +181,7 @@ def test_agreement_with_jitcdde(case, tmp_path, monkeypatch):
 
 def test_the_gradient_across_a_missed_kink_converges_with_the_tolerance():
     """Steps that do not move with a kink make the gradient less accurate than the value, never wrong."""
-
-    def end(delay, tolerance, kinks):
-        options = {"kinks": kinks, "while_loop": "checkpointed", "max_steps": 400}
-        return solve_dde(decay, 1.0, 0.0, 1.7, delay, rtol=tolerance, atol=tolerance, **options).ys
-
-    missed, landed = (jax.jit(jax.grad(lambda d, tol, k=k: end(d, tol, k))) for k in (0, 1))
+    missed, landed = gradient_in_the_delay(kinks=0), gradient_in_the_delay(kinks=1)
     tolerances = np.logspace(-5, -11, 7)
     errors = [abs(missed(1.0, tolerance) + 0.7) for tolerance in tolerances]
     assert np.polyfit(np.log(tolerances), np.log(errors), 1)[0] > 0.4, errors
@@ -229,16 +240,9 @@ def test_vmap_over_delays_equals_a_loop():
 
 
 def test_vmap_of_the_gradient_equals_a_loop():
-    delays = jnp.array([0.3, 1.0, 1.7])
-
-    def end(delay):
-        return solve_dde(
-            decay, lambda t: jnp.cos(t), 0.0, 3.0, delay, max_delay=2.0, rtol=1e-7, atol=1e-7, max_steps=256,
-            while_loop="checkpointed",
-        ).ys  # fmt: skip
-
-    one = jax.jit(jax.grad(end))
-    np.testing.assert_allclose(jax.jit(jax.vmap(one))(delays), [one(d) for d in delays], rtol=1e-10)
+    delays, one = jnp.array([0.3, 1.0, 1.6]), gradient_in_the_delay()
+    together = jax.jit(jax.vmap(one, (0, None)))(delays, 1e-7)
+    np.testing.assert_allclose(together, [one(d, 1e-7) for d in delays], rtol=1e-10)
 
 
 def test_single_precision(single_precision):
@@ -255,7 +259,7 @@ def test_gradient_in_single_precision(single_precision):
 
 
 @pytest.mark.parametrize(("loop", "history"), [
-    pytest.param("bounded", jnp.cos, id="bounded-function"),
+    pytest.param("bounded", jnp.cos, id="bounded-function", marks=pytest.mark.slow),
     pytest.param("checkpointed", 1.0, id="checkpointed-constant"),
     pytest.param("bounded", 1.0, id="bounded-constant", marks=pytest.mark.slow),
     pytest.param("checkpointed", jnp.cos, id="checkpointed-function", marks=pytest.mark.slow),
@@ -292,9 +296,8 @@ def test_traced_delay_above_its_bound_is_a_flag():
     def solve(delay):
         return solve_dde(decay, 1.0, 0.0, 1.0, delay, max_delay=2.0)
 
-    assert jax.jit(lambda d: solve(d).status)(3.0) == DELAY_ABOVE_BOUND
-    assert jax.jit(lambda d: solve(d).status)(-1.0) == DELAY_ABOVE_BOUND
-    assert jax.jit(lambda d: solve(d).status)(2.0) == 0
+    status = jax.jit(lambda d: solve(d).status)
+    assert [status(d) for d in (3.0, -1.0, 2.0)] == [DELAY_ABOVE_BOUND, DELAY_ABOVE_BOUND, 0]
     with pytest.raises((RunError, ArgumentError), match="delay"):
         jax.jvp(lambda d: solve(d).ys, (3.0,), (1.0,))
 

@@ -16,7 +16,7 @@ CONSTANT = np.array([0.1, 0.2, 0.3, 0.4])  # NumPy keeps float64 whatever the pr
 HISTORIES = {"constant": CONSTANT, "function": lambda t: jnp.cos(t * CONSTANT)}
 
 
-@pytest.mark.parametrize("history", HISTORIES)
+@pytest.mark.parametrize("history", ["constant", pytest.param("function", marks=pytest.mark.slow)])
 def test_edges_equal_snapshots(history):
     """Reading one component per edge is reading the whole state at every delay and picking that component."""
     _, delays = directed_graph()
@@ -38,7 +38,7 @@ def test_edges_equal_snapshots(history):
     np.testing.assert_allclose(d_edges, d_snapshots, atol=1e-7)
 
 
-@pytest.mark.parametrize("history", HISTORIES)
+@pytest.mark.parametrize("history", [pytest.param("constant", marks=pytest.mark.slow), "function"])
 def test_gradient_in_every_edge_against_differences(history):
     _, delays = directed_graph()
 

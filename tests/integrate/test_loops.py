@@ -36,15 +36,23 @@ W = np.random.default_rng(0).normal(size=(3, 3))
 Y = np.array([0.3, -0.2, 0.5])
 
 
+@functools.cache
+def value_and_gradients(kind, max_steps):
+    """Compile, once for every number of steps, the sum of squares and its gradients in matrix and state."""
+    return jax.jit(jax.value_and_grad(lambda w, y, n: jnp.sum(relax(w, y, n, kind, max_steps) ** 2), (0, 1)))
+
+
+@functools.cache
+def expected_value_and_gradients(n):
+    return jax.value_and_grad(lambda w, y: jnp.sum(unrolled(w, y, n) ** 2), (0, 1))(W, Y)
+
+
 @pytest.mark.parametrize("n", [0, 1, 7, 40])
 @pytest.mark.parametrize("max_steps", [40, 41, 300])
 @pytest.mark.parametrize("kind", KINDS)
 def test_value_and_gradient_are_those_of_the_unrolled_loop(kind, max_steps, n):
-    def loss(run):
-        return lambda w, y: jnp.sum(run(w, y) ** 2)
-
-    value, grads = jax.value_and_grad(loss(lambda w, y: relax(w, y, n, kind, max_steps)), (0, 1))(W, Y)
-    expected, expected_grads = jax.value_and_grad(loss(lambda w, y: unrolled(w, y, n)), (0, 1))(W, Y)
+    value, grads = value_and_gradients(kind, max_steps)(W, Y, n)
+    expected, expected_grads = expected_value_and_gradients(n)
     np.testing.assert_allclose(value, expected, rtol=1e-13)
     for grad, other in zip(grads, expected_grads, strict=True):
         np.testing.assert_allclose(grad, other, rtol=1e-12, atol=1e-14)
@@ -54,8 +62,9 @@ def test_value_and_gradient_are_those_of_the_unrolled_loop(kind, max_steps, n):
 def test_every_stride_of_the_checkpoint_store_is_replayed_exactly(n):
     slots, stride = store_size(100)
     assert slots * stride >= 100 and slots % 2 == 1
-    grad = jax.grad(lambda y: relax(W, y, n, "checkpointed", 100).sum())(Y)
-    np.testing.assert_allclose(grad, jax.grad(lambda y: unrolled(W, y, n).sum())(Y), rtol=1e-12)
+    _, (_, grad) = value_and_gradients("checkpointed", 100)(W, Y, n)
+    _, (_, expected) = expected_value_and_gradients(n)
+    np.testing.assert_allclose(grad, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["lax", *KINDS])

@@ -1,5 +1,7 @@
 """solve_ode: accuracy against SciPy, gradients against differences, flags, units, shapes."""
 
+import functools
+
 import brainunit as u
 import diffrax
 import jax
@@ -49,8 +51,15 @@ def peer_attempts(problem, method):
     return attempts
 
 
-@pytest.mark.parametrize("method", TOLERANCES)
-@pytest.mark.parametrize("name", PROBLEMS)
+def every_pair(names, methods):
+    """Pair all names with all methods; the quick lane takes each name with one method, in turn."""
+    for i, name in enumerate(names):
+        for j, method in enumerate(methods):
+            quick = i % len(methods) == j
+            yield pytest.param(name, method, id=f"{name}-{method}", marks=[] if quick else [pytest.mark.slow])
+
+
+@pytest.mark.parametrize(("name", "method"), every_pair(PROBLEMS, TOLERANCES))
 def test_error_stays_within_a_few_tolerances_of_scipy(name, method):
     problem = PROBLEMS[name]
     reference, solve = problem.reference(), solver(problem, method)
@@ -120,11 +129,21 @@ def squares(p, u0, t1, loop, **options):
     return jnp.sum(solution.ys**2)
 
 
-@pytest.mark.parametrize("loop", ["bounded", "checkpointed"])
+@functools.cache
+def value_and_gradients():
+    """Compile, once for all tests, the loss by 'lax' and its gradients in all three arguments by 'checkpointed'."""
+    return jax.jit(lambda *x: squares(*x, "lax")), gradients("checkpointed")
+
+
+def gradients(loop):
+    return jax.jit(jax.grad(lambda *x: squares(*x, loop), (0, 1, 2)))
+
+
+@pytest.mark.parametrize("loop", [pytest.param("bounded", marks=pytest.mark.slow), "checkpointed"])
 def test_gradient_against_central_differences(loop):
     at = jnp.asarray(0.5), jnp.array([20.0, 20.0]), jnp.asarray(3.0)
-    value = jax.jit(lambda *x: squares(*x, "lax"))
-    p, u0, t1 = jax.jit(jax.grad(lambda *x: squares(*x, loop), (0, 1, 2)))(*at)
+    value, gradient = value_and_gradients()
+    p, u0, t1 = (gradient if loop == "checkpointed" else gradients(loop))(*at)
 
     def difference(i, direction, h):
         ahead, behind = ([x + s * h * direction if i == j else x for j, x in enumerate(at)] for s in (1, -1))
@@ -137,20 +156,19 @@ def test_gradient_against_central_differences(loop):
 
 def test_gradient_through_saved_states_equals_that_of_separate_solves():
     times = jnp.array([1.0, 2.5])
-    u0, t1 = jnp.array([20.0, 20.0]), 2.5
-    saved = jax.jit(jax.grad(lambda p: squares(p, u0, t1, "checkpointed", save_at=times)))(0.5)
-    separate = jax.jit(jax.grad(lambda p: sum(squares(p, u0, t, "checkpointed") for t in times)))(0.5)
-    np.testing.assert_allclose(saved, separate, rtol=1e-7)
+    u0, p = jnp.array([20.0, 20.0]), jnp.asarray(0.5)
+    saved = jax.jit(jax.grad(lambda p: squares(p, u0, 2.5, "checkpointed", save_at=times)))(p)
+    _, gradient = value_and_gradients()
+    np.testing.assert_allclose(saved, sum(gradient(p, u0, t)[0] for t in times), rtol=1e-7)
 
 
 def test_lax_refuses_reverse_mode_and_has_forward_mode():
-    u0, t1 = jnp.array([20.0, 20.0]), 2.0
+    u0, t1, p = jnp.array([20.0, 20.0]), jnp.asarray(2.0), jnp.asarray(0.5)
     with pytest.raises(ValueError, match="Reverse-mode.*'checkpointed'"):
-        jax.grad(lambda p: squares(p, u0, t1, "lax"))(0.5)
-    forward = jax.jit(jax.jacfwd(lambda p: squares(p, u0, t1, "lax")))(0.5)
-    np.testing.assert_allclose(
-        forward, jax.jit(jax.grad(lambda p: squares(p, u0, t1, "checkpointed")))(0.5), rtol=1e-12
-    )
+        jax.grad(lambda p: squares(p, u0, t1, "lax"))(p)
+    value, gradient = value_and_gradients()
+    _, forward = jax.jvp(lambda p: value(p, u0, t1), (p,), (jnp.ones(()),))
+    np.testing.assert_allclose(forward, gradient(p, u0, t1)[0], rtol=1e-12)
 
 
 def test_units_and_pytrees():
@@ -205,9 +223,10 @@ def test_an_event_ends_the_solve_and_has_a_gradient():
     time, slope = jax.jit(jax.value_and_grad(lambda drive: spike(drive * u.mV).t / u.ms))(20.0)
     np.testing.assert_allclose(time, 10 * np.log(20 / 5), rtol=1e-7)
     np.testing.assert_allclose(slope, 10 * (1 / 20 - 1 / 5), rtol=1e-6)
-    solution = jax.jit(lambda: spike(20.0 * u.mV, "lax"))()
+    solve = jax.jit(lambda drive: spike(drive * u.mV, "lax"))
+    solution = solve(20.0)
     assert solution.status == 0 and np.isclose(solution.ys / u.mV, 15.0)
-    never = jax.jit(lambda: spike(10.0 * u.mV, "lax"))()
+    never = solve(10.0)
     assert never.status == 0 and np.isclose(never.t / u.ms, 100.0)
 
 

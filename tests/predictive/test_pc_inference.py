@@ -62,9 +62,9 @@ def test_a_time_limit_is_no_convergence():
 
 
 def test_small_activities_do_not_stop_it():
-    y, x = data(4)
+    y, x = data(5)
     for sigma in (1e-4, 1e-8):
-        start = init_activities_from_normal(jax.random.key(3), SIZES, "supervised", 4, sigma=sigma)
+        start = init_activities_from_normal(jax.random.key(3), SIZES, "supervised", 5, sigma=sigma)
         result = solve_inference(PARAMS, start, y, x, max_t1=100.0)
         assert (result.t > 1).all()
         assert result.converged.all()

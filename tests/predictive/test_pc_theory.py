@@ -1,5 +1,7 @@
 """Deep linear networks against their energy, and predictive coding against backpropagation."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,9 +46,15 @@ def linear_network(*, skips: bool, bias: bool):
     return (model, skip_model), y, x
 
 
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("skips", [False, True])
-@pytest.mark.parametrize("name", OPTIONS)
+def every_network():
+    """Pair all options with all shapes; the quick lane takes one shape for each of the options, in turn."""
+    shapes = list(itertools.product([False, True], [False, True]))
+    for i, name in enumerate(OPTIONS):
+        for j, (skips, bias) in enumerate(shapes):
+            yield pytest.param(name, skips, bias, marks=[] if i == j else [pytest.mark.slow])
+
+
+@pytest.mark.parametrize(("name", "skips", "bias"), every_network())
 def test_equilibrium(name, skips, bias):
     """The closed form is a root of the gradient; energy and Hessian are those of `pc_energy`."""
     params, y, x = linear_network(skips=skips, bias=bias)
