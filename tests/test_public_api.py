@@ -20,7 +20,7 @@ PowerLawCoupling SigmoidalCoupling SigmoidalJansenRitCoupling
 additive_coupling diffusive_coupling hyperbolic_tangent_coupling kuramoto_coupling laplacian_coupling
 powerlaw_coupling sigmoidal_coupling sigmoidal_jansen_rit_coupling
 LinearStep HopfStep Generic2dOscillatorStep KuramotoStep FitzHughNagumoStep WilsonCowanStep JansenRitStep
-MontbrioPazoRoxinStep
+MontbrioPazoRoxinStep ReducedWongWangStep
 """
 
 NAMESPACES = {

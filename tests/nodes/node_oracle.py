@@ -60,3 +60,8 @@ def MontbrioPazoRoxinStep(s, d, tau, eta, delta, J):
     dr = delta / (np.pi * tau) + 2 * r * v / tau + d[0]
     x = 1e-3 * r * tau
     return dr, (v**2 + eta + J * x - (np.pi * x) ** 2 + d[1]) / tau
+
+
+def ReducedWongWangStep(s, d, a, b, d_, gamma, tau_s, w, J_N, I_o):
+    x = a * (w * J_N * s[0] + I_o + J_N * d[0] + d[1]) - b
+    return (-s[0] / tau_s + (1 - s[0]) * gamma * x / (1 - np.exp(-d_ * x)) + d[2],)
