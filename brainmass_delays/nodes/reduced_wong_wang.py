@@ -4,7 +4,7 @@ import brainunit as u
 
 from .base import NeuralMass
 from .declaration import PER_MS, POSITIVE, Input, Parameter, StateVariable
-from .transfer import threshold_linear
+from .transfer import firing_rate
 
 
 class ReducedWongWangStep(NeuralMass):
@@ -67,6 +67,6 @@ class ReducedWongWangStep(NeuralMass):
 
     def firing_rate(self, S, coupling=0.0, current=0.0):
         """Return H, the firing rate per ms, for a gating, a sum of other gatings and a current in nA."""
-        J_N, d = self.J_N.value(), self.d.value()
+        J_N = self.J_N.value()
         x = self.w.value() * J_N * S + self.I_o.value() + J_N * coupling + u.get_mantissa(current)
-        return threshold_linear(d * (self.a.value() * x - self.b.value())) / d
+        return firing_rate(x, self.a.value(), self.b.value(), self.d.value())

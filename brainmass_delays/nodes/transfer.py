@@ -46,3 +46,32 @@ def threshold_linear(z):
     size = jnp.abs(away)
     formula = jnp.maximum(away, 0.0) + size * jnp.exp(-size) / -jnp.expm1(-size)
     return jnp.where(near, series, formula)
+
+
+def firing_rate(x, a, b, d):
+    r"""Return the rate of Wong and Wang, :math:`(a x - b) / (1 - e^{-d (a x - b)})`.
+
+    Parameters
+    ----------
+    x : array
+        Synaptic current.
+    a, b, d : float or array
+        Gain, threshold and curvature: ``a * x`` and ``b`` are rates, ``d`` is a time in the inverse unit.
+
+    Returns
+    -------
+    array
+        The rate, in the unit of ``b``; 1 / d at the threshold.
+
+    References
+    ----------
+    Wong, K.-F., Wang, X.-J. (2006). A recurrent network mechanism of time integration in perceptual
+    decisions. Journal of Neuroscience 26, 1314-1328.
+
+    Examples
+    --------
+    >>> from brainmass_delays.nodes.transfer import firing_rate
+    >>> round(float(firing_rate(125 / 310, 310.0, 125.0, 0.16)), 2)
+    6.25
+    """
+    return threshold_linear(d * (a * x - b)) / d
