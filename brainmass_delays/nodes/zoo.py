@@ -15,6 +15,7 @@ from .linear import LinearStep
 from .montbrio_pazo_roxin import MontbrioPazoRoxinStep
 from .reduced_wong_wang import ReducedWongWangStep
 from .stuart_landau import StuartLandauStep
+from .thalamus import ThalamusStep
 from .wilson_cowan import WilsonCowanStep
 from .wong_wang_exc_inh import WongWangExcInhStep
 from .zerlaut import ZerlautStep
@@ -41,6 +42,7 @@ NODES: dict[str, type[NeuralMass]] = {
         EpileptorStep,
         Epileptor2DStep,
         LarterBreakspearStep,
+        ThalamusStep,
         ZerlautStep,
     )
 }

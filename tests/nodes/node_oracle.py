@@ -197,3 +197,28 @@ def zerlaut_population(p, x, name, E, I, own, external, W):
     F = erfc((theta - mu) / np.sqrt(2 * var)) / (2 * tau)
     dW = -W / p[f"tau_w_{x}"] + p[f"b_{x}"] * own + p[f"a_{x}"] * (mu - p[f"E_L_{x}"]) / p[f"tau_w_{x}"]
     return (F - own) / p["T"], dW
+
+
+def ThalamusStep(s, d, **p):
+    V, h = np.array(s[:2]), np.array(s[3:5])
+    Ca, m1, m2 = s[2], s[5], s[6]
+    S, dS = np.array(s[7:11]), np.array(s[11:15])  # et, gt, er, gr
+    Q = p["Q_max"] * logistic(p["C1"] * (V - p["theta"]) / p["sigma"])
+    m = np.array([logistic((V[0] + 59) / 6.2), logistic((V[1] + 52) / 7.4)])
+    I_T = np.array([p["g_T_t"] * V[0] ** 0, p["g_T_r"] * V[0] ** 0]) * m**2 * h * (V - p["E_Ca"])
+    I_h = np.array([p["g_h"] * (m1 + p["g_inc"] * m2) * (V[0] - p["E_h"]), 0 * V[0]])
+    I_syn = p["g_AMPA"] * S[[0, 2]] * (V - p["E_AMPA"]) + p["g_GABA"] * S[[1, 3]] * (V - p["E_GABA"])
+    dV = -(p["g_L"] * (V - p["E_L"]) + I_syn + np.array(d[2:4])) / p["tau"]
+    dV -= (p["g_LK"] * (V - p["E_K"]) + I_T + I_h) / p["C_m"]
+    dCa = p["alpha_Ca"] * I_T[0] - (Ca - p["Ca_0"]) / p["tau_Ca"]
+    h_inf = np.array([1 / (1 + np.exp((V[0] + 81) / 4)), 1 / (1 + np.exp((V[1] + 80) / 5))])
+    slow = (211.4 + np.exp((V[0] + 115.2) / 5)) / (1 + np.exp((V[0] + 86) / 3.2))
+    fast = 1 / (np.exp((V[1] + 48) / 4) + np.exp(-(V[1] + 407) / 50))
+    dh = (h_inf - h) / (np.array([30.8 + slow, 85 + fast]) / 3.7371928)
+    tau_m = 20 + 1000 / (np.exp((V[0] + 71.5) / 14.2) + np.exp(-(V[0] + 89) / 11.6))
+    x = p["k1"] * np.maximum(Ca, 0) ** p["n_P"]
+    exchange = p["k3"] * x / (x + p["k2"]) * m1 - p["k4"] * m2
+    dm1 = ((1 - m2) / (1 + np.exp((V[0] + 75) / 5.5)) - m1) / tau_m - exchange
+    rates = np.array([d[0], p["N_tr"] * Q[1], p["N_rt"] * Q[0] + d[1], p["N_rr"] * Q[1]])
+    gamma = np.array([p["gamma_e"], p["gamma_r"]] * 2)[:, None]
+    return (*dV, dCa, *dh, dm1, exchange, *dS, *(gamma**2 * (rates - S) - 2 * gamma * dS))

@@ -7,7 +7,14 @@ import pytest
 from brainstate.nn import Param
 
 from brainmass_delays import ArgumentError
-from brainmass_delays.nodes import NODES, FitzHughNagumoStep, HopfStep, JansenRitStep, LinearStep, StuartLandauStep
+from brainmass_delays.nodes import (
+    NODES,
+    FitzHughNagumoStep,
+    HopfStep,
+    JansenRitStep,
+    LinearStep,
+    StuartLandauStep,
+)
 
 
 def updated(*inputs, dt=0.1 * u.ms, **arguments):
