@@ -4,7 +4,7 @@ import importlib
 
 from brainstate.nn import Param
 
-from . import integrate
+from . import integrate, stimuli
 from ._core.checks import ArgumentError
 from ._core.status import RunError
 from .connectome import Connectome
@@ -41,6 +41,7 @@ __all__ = [
     "objectives",
     "prefetch",
     "prefetch_delay",
+    "stimuli",
     "sweep",
     *_LAZY,
     *_couplings,
