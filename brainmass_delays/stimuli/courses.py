@@ -88,7 +88,8 @@ class Data(Stimulus):
         times, values = jnp.asarray(self.times), self.values.value()
         left = jnp.clip(jnp.searchsorted(times, t, side="right") - 1, 0, len(times) - 2)
         share = jnp.clip((t - times[left]) / (times[left + 1] - times[left]), 0.0, 1.0)
-        found = values[left] * (1 - share) + values[left + 1] * share
+        before, after = (u.math.take(values, i, axis=0) for i in (left, left + 1))
+        found = before * (1 - share) + after * share
         if self.outside == "hold":
             return found
         return found * jnp.where((t >= times[0]) & (t <= times[-1]), 1.0, 0.0)
