@@ -85,14 +85,15 @@ class Data(Stimulus):
 
     def value(self, t):
         """Return the interpolated value."""
-        times, values = jnp.asarray(self.times), self.values.value()
+        values = self.values.value()
+        times, number = jnp.asarray(self.times), jnp.asarray(u.get_mantissa(values))
         left = jnp.clip(jnp.searchsorted(times, t, side="right") - 1, 0, len(times) - 2)
         share = jnp.clip((t - times[left]) / (times[left + 1] - times[left]), 0.0, 1.0)
-        before, after = (u.math.take(values, i, axis=0) for i in (left, left + 1))
-        found = before * (1 - share) + after * share
-        if self.outside == "hold":
-            return found
-        return found * jnp.where((t >= times[0]) & (t <= times[-1]), 1.0, 0.0)
+        found = number[left] * (1 - share) + number[left + 1] * share
+        if self.outside == "zero":
+            found = jnp.where((t >= times[0]) & (t <= times[-1]), found, 0.0)
+        unit = u.get_unit(values)
+        return found if unit.is_unitless else u.Quantity(found, unit=unit)
 
 
 class BandNoise(Stimulus):
