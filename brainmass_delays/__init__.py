@@ -12,6 +12,7 @@ from .couplings import *  # noqa: F403
 from .couplings import __all__ as _couplings
 from .delays.prefetch import delay_index, prefetch, prefetch_delay
 from .fit import FitResult, Fitter, objectives
+from .heterogeneity import Grouped, Heterogeneous
 from .network import Network
 from .nodes import *  # noqa: F403
 from .nodes import __all__ as _nodes
@@ -29,6 +30,8 @@ __all__ = [
     "Connectome",
     "FitResult",
     "Fitter",
+    "Grouped",
+    "Heterogeneous",
     "Network",
     "OUNoise",
     "Param",

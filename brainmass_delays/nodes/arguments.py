@@ -46,8 +46,11 @@ def size(where: str, in_size: Any) -> tuple[int, ...]:
 
 
 def param(where: str, parameter: Parameter, value: Any, shape: tuple[int, ...]) -> Param:
-    """Return ``value`` as a Param in the form in which the equations expect it, checked."""
-    if isinstance(value, Param):
+    """Return ``value`` as a Param in the form in which the equations expect it, checked.
+
+    A Module with a ``value()``, such as `Heterogeneous`, serves as a Param.
+    """
+    if isinstance(value, Param) or (isinstance(value, brainstate.nn.Module) and hasattr(value, "value")):
         _check_form(where, parameter, value.value())
         result = value
     else:
