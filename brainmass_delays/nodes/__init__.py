@@ -3,7 +3,18 @@
 from .base import NeuralMass
 from .declaration import Input, Parameter, StateVariable
 from .describe import describe
+from .inhibition import Inhibition, feedback_inhibition, tune_inhibition
 from .zoo import *  # noqa: F403
 from .zoo import __all__ as _models
 
-__all__ = ["Input", "NeuralMass", "Parameter", "StateVariable", "describe", *_models]
+__all__ = [
+    "Inhibition",
+    "Input",
+    "NeuralMass",
+    "Parameter",
+    "StateVariable",
+    "describe",
+    "feedback_inhibition",
+    "tune_inhibition",
+    *_models,
+]
