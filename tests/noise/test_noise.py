@@ -120,7 +120,7 @@ def test_units_follow_the_input():
 
 
 def test_one_sample_serves_all_stages_of_a_step():
-    node = HopfStep(2, a=0.0, w=0.0, beta=0.0, noise_x=WhiteNoise(2, 0.3), method="rk4")
+    node = HopfStep(2, a=0.0, w=0.0, beta=0.0, noise_x=WhiteNoise(2, 0.3), init_x=0.0, method="rk4")
     brainstate.nn.init_all_states(node)
     brainstate.random.seed(5)
     with brainstate.environ.context(dt=0.25 * u.ms):
