@@ -4,7 +4,7 @@ import importlib
 
 from brainstate.nn import Param
 
-from . import integrate
+from . import integrate, stimuli
 from ._core.checks import ArgumentError
 from ._core.status import RunError
 from .connectome import Connectome
@@ -13,6 +13,7 @@ from .couplings import __all__ as _couplings
 from .delays.delay import Delay
 from .delays.read import delay_index, prefetch, prefetch_delay
 from .fit import FitResult, Fitter, objectives
+from .heterogeneity import Grouped, Heterogeneous
 from .network import Network
 from .nodes import *  # noqa: F403
 from .nodes import __all__ as _nodes
@@ -32,6 +33,8 @@ __all__ = [
     "Delay",
     "FitResult",
     "Fitter",
+    "Grouped",
+    "Heterogeneous",
     "Network",
     "OUNoise",
     "Param",
@@ -45,6 +48,7 @@ __all__ = [
     "objectives",
     "prefetch",
     "prefetch_delay",
+    "stimuli",
     "sweep",
     *_LAZY,
     *_couplings,

@@ -20,20 +20,24 @@ PowerLawCoupling SigmoidalCoupling SigmoidalJansenRitCoupling
 additive_coupling diffusive_coupling hyperbolic_tangent_coupling kuramoto_coupling laplacian_coupling
 powerlaw_coupling sigmoidal_coupling sigmoidal_jansen_rit_coupling
 LinearStep HopfStep Generic2dOscillatorStep KuramotoStep FitzHughNagumoStep WilsonCowanStep JansenRitStep
-MontbrioPazoRoxinStep
+MontbrioPazoRoxinStep ReducedWongWangStep WongWangExcInhStep EpileptorStep Epileptor2DStep CoombesByrneStep
+CoombesByrne4DStep LarterBreakspearStep DumontGutkinStep GastSchmidtKnoscheSDStep GastSchmidtKnoscheSFStep
+ThalamusStep ZerlautStep StuartLandauStep
+describe feedback_inhibition tune_inhibition stimuli Heterogeneous Grouped
 """
 
 NAMESPACES = {
     "objectives": "timeseries_rmse timeseries_mse fc_corr fc_rmse spectrum combine",
     "viz": "plot_timeseries plot_connectivity plot_functional_connectivity plot_power_spectrum "
     "plot_fit plot_loss_landscape",
+    "stimuli": "Pulse PulseTrain Ramp Alpha Sine Data BandNoise Feedback Constant Sum Product Stimulus site",
     "integrate": "solve_ode solve_dde",
 }
 
 PARTS = {name: getattr(brainmass_delays, name) for name in brainmass_delays.__all__ if name != "Param"}
 PUBLIC = sorted(name for name, part in PARTS.items() if inspect.isclass(part) or inspect.isfunction(part))
 # results, errors and declarations, which appear in the example of what makes them
-SHOWN_ELSEWHERE = {"FitResult", "Input", "PairwiseCoupling", "Parameter", "RunError", "StateVariable"}
+SHOWN_ELSEWHERE = {"FitResult", "Inhibition", "Input", "PairwiseCoupling", "Parameter", "RunError", "StateVariable"}
 
 
 @pytest.mark.parametrize("name", NAMES.split())

@@ -13,6 +13,7 @@ from brainstate.nn import Param
 
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
+from . import interventions
 from .fetch import fetch
 from .load import load
 from .synthesize import synthetic
@@ -66,7 +67,7 @@ class Connectome:
     5.0
     """
 
-    __slots__ = ("_weights", "_lengths", "_labels", "_centres", "_signed")
+    __slots__ = ("_weights", "_lengths", "_labels", "_centres", "_signed", "_changes")
 
     def __init__(
         self,
@@ -84,10 +85,10 @@ class Connectome:
         n = len(weights)
         self._assign(weights, lengths, to_labels(labels, n), to_centres(centres, n), bool(signed))
 
-    def _assign(self, weights, lengths, labels, centres, signed):
+    def _assign(self, weights, lengths, labels, centres, signed, changes=()):
         """Store checked fields as read-only arrays."""
         self._weights, self._lengths, self._centres = map(_frozen, (weights, lengths, centres))
-        self._labels, self._signed = labels, signed
+        self._labels, self._signed, self._changes = labels, signed, changes
         return self
 
     def _replace(self, **changes) -> "Connectome":
@@ -98,6 +99,7 @@ class Connectome:
             "labels": self._labels,
             "centres": self._centres,
             "signed": self._signed,
+            "changes": self._changes,
         }
         return object.__new__(Connectome)._assign(**fields | changes)
 
@@ -125,6 +127,11 @@ class Connectome:
     def signed(self) -> bool:
         """Whether negative weights are allowed."""
         return self._signed
+
+    @property
+    def changes(self) -> tuple[interventions.Change, ...]:
+        """What `lesion`, `resect` and `rescale` did, in order; a saved file does not keep it."""
+        return self._changes
 
     @property
     def n_regions(self) -> int:
@@ -374,6 +381,10 @@ class Connectome:
     load = classmethod(load)
     synthetic = classmethod(synthetic)
     fetch = classmethod(fetch)
+    lesion = interventions.lesion
+    resect = interventions.resect
+    resections = interventions.resections
+    rescale = interventions.rescale
 
     def plot(self, **kwargs):
         """Draw weights and lengths: `brainmass_delays.viz.plot_connectivity` with these arguments."""

@@ -2,41 +2,19 @@
 
 from .base import NeuralMass
 from .declaration import Input, Parameter, StateVariable
-from .fitzhugh_nagumo import FitzHughNagumoStep
-from .generic_2d_oscillator import Generic2dOscillatorStep
-from .hopf import HopfStep
-from .jansen_rit import JansenRitStep
-from .kuramoto import KuramotoStep
-from .linear import LinearStep
-from .montbrio_pazo_roxin import MontbrioPazoRoxinStep
-from .wilson_cowan import WilsonCowanStep
-
-NODES: dict[str, type[NeuralMass]] = {
-    model.__name__: model
-    for model in (
-        LinearStep,
-        HopfStep,
-        Generic2dOscillatorStep,
-        KuramotoStep,
-        FitzHughNagumoStep,
-        WilsonCowanStep,
-        JansenRitStep,
-        MontbrioPazoRoxinStep,
-    )
-}
+from .describe import describe
+from .inhibition import Inhibition, feedback_inhibition, tune_inhibition
+from .zoo import *  # noqa: F403
+from .zoo import __all__ as _models
 
 __all__ = [
-    "NODES",
-    "FitzHughNagumoStep",
-    "Generic2dOscillatorStep",
-    "HopfStep",
+    "Inhibition",
     "Input",
-    "JansenRitStep",
-    "KuramotoStep",
-    "LinearStep",
-    "MontbrioPazoRoxinStep",
     "NeuralMass",
     "Parameter",
     "StateVariable",
-    "WilsonCowanStep",
+    "describe",
+    "feedback_inhibition",
+    "tune_inhibition",
+    *_models,
 ]

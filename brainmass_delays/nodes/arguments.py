@@ -11,16 +11,21 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
-from .._core.checks import ArgumentError, check_count, check_finite
+from .._core.checks import ArgumentError, check_choice, check_count, check_finite
 from .._core.status import is_traced
 from .._core.units import magnitude
 from .declaration import Input, Parameter, StateVariable
 
 
-def bind(title: str, signature: inspect.Signature, args: tuple, kwargs: dict) -> dict:
-    """Match arguments with ``signature``, defaults filled in; name the nearest one to an unknown."""
+def bind(title: str, signature: inspect.Signature, renamed: dict, args: tuple, kwargs: dict) -> dict:
+    """Match arguments with ``signature``, defaults filled in; name the nearest one to an unknown.
+
+    ``renamed`` says what takes the place of arguments that other programs have.
+    """
     known = signature.parameters
     for name in set(kwargs) - set(known):
+        if name in renamed:
+            raise ArgumentError(f"{title}.{name}", "is no argument of this model", cure=renamed[name])
         near = difflib.get_close_matches(name, known, n=1)
         cure = f"Did you mean {near[0]!r}?" if near else f"It takes {', '.join(known)}"
         raise ArgumentError(f"{title}.{name}", "is no argument of this model", cure=cure)
@@ -41,12 +46,16 @@ def size(where: str, in_size: Any) -> tuple[int, ...]:
 
 
 def param(where: str, parameter: Parameter, value: Any, shape: tuple[int, ...]) -> Param:
-    """Return ``value`` as a Param in the form in which the equations expect it, checked."""
-    if isinstance(value, Param):
+    """Return ``value`` as a Param in the form in which the equations expect it, checked.
+
+    A Module with a ``value()``, such as `Heterogeneous`, serves as a Param.
+    """
+    if isinstance(value, Param) or (isinstance(value, brainstate.nn.Module) and hasattr(value, "value")):
         _check_form(where, parameter, value.value())
         result = value
     else:
-        number = _number(where, value(shape) if callable(value) else value, parameter.plain_unit)
+        given = value(shape) if callable(value) else value
+        number = _number(where, given, parameter.plain_unit, parameter.plain)
         result = Param.init(in_unit(number, parameter.plain_unit) if parameter.carries_unit else number)
     _check_values(where, parameter, result.value(), shape)
     return result
@@ -82,6 +91,18 @@ def input_value(where: str, entry: Input, value: Any) -> Any:
     return 0.0 if value is None else magnitude(where, value, entry.unit)
 
 
+def in_order(where: str, entries: tuple[Input, ...], inputs: tuple, named: dict[str, Any]) -> tuple:
+    """Return inputs given by position and by name in declared order, None for a missing one."""
+    if not named:
+        return inputs
+    names = [entry.name for entry in entries]
+    for name in named:
+        check_choice(where, name, names)
+        if name in names[: len(inputs)]:
+            raise ArgumentError(f"{where}.{name}", "is given twice, by position and by name")
+    return (*inputs, *(named.get(name) for name in names[len(inputs) :]))
+
+
 def in_unit(number: Any, unit: u.Unit) -> Any:
     """Return ``number`` as a Quantity of ``unit``, or as it is if that is no unit."""
     return number if unit.is_unitless else u.Quantity(number, unit=unit)
@@ -92,10 +113,10 @@ def _value(source: Any) -> Any:
     return source.value() if isinstance(source, Param) else source
 
 
-def _number(where: str, value: Any, unit: u.Unit) -> Any:
-    """Return the number of ``unit`` in ``value`` as an array."""
+def _number(where: str, value: Any, unit: u.Unit, plain: bool = True) -> Any:
+    """Return the number of ``unit`` in ``value`` as an array; a plain number is refused unless ``plain``."""
     try:
-        return jnp.asarray(magnitude(where, value, unit))
+        return jnp.asarray(magnitude(where, value, unit, plain=plain))
     except (TypeError, ValueError) as error:
         if isinstance(error, ArgumentError):
             raise

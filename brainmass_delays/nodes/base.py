@@ -12,10 +12,12 @@ from .._core.units import magnitude
 from ..delays import read as delayed_reads
 from ..delays.delay import step_size
 from ..integrate.steps import STEPS, per_ms
-from . import arguments
+from . import arguments, overrides
 from .declaration import Input, Parameter, StateVariable, documentation, inputs_of_states, signature
 
 DEFAULT_METHOD = "heun"
+# The names that braintools and brainmass give to methods of ours.
+METHOD_NAMES = {"rk2": "heun"}
 
 
 class NeuralMass(brainstate.nn.Dynamics):
@@ -78,6 +80,8 @@ class NeuralMass(brainstate.nn.Dynamics):
     INPUTS: ClassVar[tuple[Input, ...]] = ()
     SIGNALS: ClassVar[dict[str, Callable]] = {}
     STATE_NAMES: ClassVar[tuple[str, ...]] = ()
+    # What takes the place of arguments that other programs have, for the message.
+    RENAMED: ClassVar[dict[str, str]] = {}
 
     # They hold tracers between a step and the buffer that stores them: no nodes of the module graph.
     graph_invisible_attrs = ("slopes", "start_values")
@@ -87,13 +91,17 @@ class NeuralMass(brainstate.nn.Dynamics):
         if "STATES" in vars(cls) and "INPUTS" not in vars(cls):
             cls.INPUTS = inputs_of_states(cls.STATES)
         cls.STATE_NAMES = tuple(s.name for s in cls.STATES)
+        overrides.refuse_uncalled(cls)
+        if "derivative" in vars(cls):
+            cls.derivative = overrides.checked(cls.derivative)
         cls.__signature__ = signature(cls, DEFAULT_METHOD)
         cls.__doc__ = documentation(cls, cls.__doc__ or "", cls.__signature__.parameters["method"])
 
     def __init__(self, *args, **kwargs):
-        chosen = arguments.bind(self._title, type(self).__signature__, args, kwargs)
+        chosen = arguments.bind(self._title, type(self).__signature__, self.RENAMED, args, kwargs)
         super().__init__(arguments.size(self._where("in_size"), chosen["in_size"]))
-        self.method = check_choice(self._where("method"), chosen["method"], STEPS)
+        method = METHOD_NAMES.get(chosen["method"], chosen["method"])
+        self.method = check_choice(self._where("method"), method, STEPS)
         for p in self.PARAMETERS:
             setattr(self, p.name, arguments.param(self._where(p.name), p, chosen[p.name], self.varshape))
         for s in self.STATES:
@@ -135,13 +143,13 @@ class NeuralMass(brainstate.nn.Dynamics):
             value = arguments.initial_value(self._where(s.argument), s, getattr(self, s.argument), shape)
             setattr(self, s.name, brainstate.HiddenState(value))
 
-    def update(self, *inputs):
+    def update(self, *inputs, **named):
         """Advance all states by one step of ``brainstate.environ``'s ``dt``, inputs held over the step.
 
         Parameters
         ----------
-        *inputs : array_like or Quantity, shape (..., *in_size)
-            Inputs in declared order; a missing one, or None, is zero.
+        *inputs, **named : array_like or Quantity, shape (..., *in_size)
+            Inputs in declared order, or by name; a missing one, or None, is zero.
 
         Returns
         -------
@@ -151,9 +159,10 @@ class NeuralMass(brainstate.nn.Dynamics):
         Raises
         ------
         ArgumentError
-            If there are too many inputs, one has the wrong dimension, or ``dt`` is not set.
+            If there are too many inputs, one is unknown, given twice or of the wrong dimension, or ``dt`` is
+            not set.
         """
-        drive = self.step_inputs(inputs)
+        drive = self.step_inputs(arguments.in_order(self._where("update"), self.INPUTS, inputs, named))
         self.advance(lambda c, state: drive)
         return self.output()
 

@@ -50,6 +50,8 @@ class Parameter(NamedTuple):
         Unit in which plain numbers are understood; the unit of `default` if not given.
     bounds : tuple of float, default (-inf, inf)
         Open interval, in `unit`, that the initial value must lie in.
+    plain : bool, default True
+        Whether users may pass a plain number, understood in `unit`.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Parameter(NamedTuple):
     meaning: str
     unit: u.Unit | None = None
     bounds: tuple[float, float] = (-float("inf"), float("inf"))
+    plain: bool = True
 
     @property
     def carries_unit(self) -> bool:

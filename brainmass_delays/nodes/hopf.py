@@ -1,5 +1,7 @@
 """The normal form of a supercritical Hopf bifurcation."""
 
+import braintools
+
 from .base import NeuralMass
 from .declaration import PER_MS, Parameter, StateVariable
 
@@ -18,7 +20,7 @@ class HopfStep(NeuralMass):
     -----
     For :math:`a > 0` the node oscillates with amplitude :math:`\sqrt{a / \beta}` and period :math:`2 \pi /
     \omega`; for :math:`a < 0` it is a damped focus driven by its inputs. ``update`` returns the pair (x, y).
-    The default initial value is the fixed point 0: give another, or noise, to see it move.
+    The default initial values are small random numbers: 0 is a fixed point, unstable for :math:`a > 0`.
 
     References
     ----------
@@ -37,7 +39,7 @@ class HopfStep(NeuralMass):
     (3,)
     """
 
-    STATES = (StateVariable("x"), StateVariable("y"))
+    STATES = tuple(StateVariable(name, braintools.init.Uniform(0.0, 0.05)) for name in "xy")
     PARAMETERS = (
         Parameter("a", 0.25, "a", "bifurcation parameter", PER_MS),
         Parameter("w", 0.2, r"\omega", "angular frequency", PER_MS),

@@ -26,7 +26,8 @@ class JansenRitStep(NeuralMass):
     Notes
     -----
     ``update`` returns the EEG proxy E - I, also found as `eeg`. The inputs are ``M_inp`` (mV), ``E_inp`` (Hz)
-    and ``I_inp`` (mV); only ``E_inp`` enters linearly, so white noise belongs there.
+    and ``I_inp`` (mV); only ``E_inp`` enters linearly, so white noise belongs there. The signals ``psp``, the
+    potential E - I, and ``rate``, the firing rate there, can travel to other regions.
 
     References
     ----------
@@ -74,13 +75,18 @@ class JansenRitStep(NeuralMass):
         Input("I_inp", u.mV, "noise_I"),
     )
 
+    SIGNALS = {
+        "psp": lambda node, state: state[1] - state[2],
+        "rate": lambda node, state: node.firing_rate(state[1] - state[2]),
+    }
+
     def derivative(self, state, t, drive):
         """Return the rates of the three potentials and the three velocities."""
         M, E, I, Mv, Ev, Iv = state
         C = self.C.value()
-        to_M = self._firing(E - I + drive[0])
-        to_E = drive[1] + C * self.a2.value() * self._firing(C * self.a1.value() * M)
-        to_I = C * self.a4.value() * self._firing(C * self.a3.value() * M + drive[2])
+        to_M = self.firing_rate(E - I + drive[0])
+        to_E = drive[1] + C * self.a2.value() * self.firing_rate(C * self.a1.value() * M)
+        to_I = C * self.a4.value() * self.firing_rate(C * self.a3.value() * M + drive[2])
         Ae, Ai, be, bi = self.Ae.value(), self.Ai.value(), self.be.value(), self.bi.value()
         return (
             Mv,
@@ -91,7 +97,7 @@ class JansenRitStep(NeuralMass):
             _synapse(Ai, bi, to_I, I, Iv),
         )
 
-    def _firing(self, v):
+    def firing_rate(self, v):
         """Return the firing rate at the potential ``v``."""
         return self.s_max.value() * jax.nn.sigmoid(self.r.value() * ((v - self.v0.value()) / u.mV))
 

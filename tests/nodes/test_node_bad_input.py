@@ -7,7 +7,14 @@ import pytest
 from brainstate.nn import Param
 
 from brainmass_delays import ArgumentError
-from brainmass_delays.nodes import FitzHughNagumoStep, HopfStep, JansenRitStep
+from brainmass_delays.nodes import (
+    NODES,
+    FitzHughNagumoStep,
+    HopfStep,
+    JansenRitStep,
+    LinearStep,
+    StuartLandauStep,
+)
 
 
 def updated(*inputs, dt=0.1 * u.ms, **arguments):
@@ -16,6 +23,11 @@ def updated(*inputs, dt=0.1 * u.ms, **arguments):
     brainstate.nn.init_all_states(node)
     with brainstate.environ.context(**({} if dt is None else {"dt": dt})):
         return node.update(*inputs)
+
+
+def subclass(base, *names):
+    """Return a subclass that defines functions of these names."""
+    return type("Changed", (base,), {name: lambda self, *args: args[0] for name in names})
 
 
 def initialized(**arguments):
@@ -85,6 +97,36 @@ BAD = [
         lambda: updated(1.0, 2.0, 3.0),
         r"HopfStep.update: takes at most 2 inputs \(x_inp, y_inp\)",
     ),
+    (
+        "unknown input",
+        lambda: HopfStep(2).update(z_inp=1.0),
+        "HopfStep.update: must be one of 'x_inp', 'y_inp'; got 'z_inp'. Did you mean",
+    ),
+    (
+        "input given twice",
+        lambda: HopfStep(2).update(1.0, x_inp=2.0),
+        "HopfStep.update.x_inp: is given twice, by position and by name",
+    ),
+    (
+        "array as drive",
+        lambda: LinearStep(3).derivative((np.zeros(3),), 0.0 * u.ms, np.ones(3)),
+        r"LinearStep.derivative.drive: must be a tuple with one entry per input \(x_inp\); got ndarray",
+    ),
+    (
+        "drive of another length",
+        lambda: HopfStep(3).derivative((np.zeros(3), np.zeros(3)), 0.0 * u.ms, (np.ones(3),)),
+        r"HopfStep.derivative.drive: .* \(x_inp, y_inp\); got 1 entries",
+    ),
+    (
+        "angular frequency of brainmass",
+        lambda: StuartLandauStep(2, w=0.2),
+        r"StuartLandauStep.w: is no argument of this model. It takes the frequency f = w / \(2 \* pi\)",
+    ),
+    (
+        "frequency without a unit",
+        lambda: StuartLandauStep(2, 0.25, 0.2),
+        "StuartLandauStep.a: needs a unit such as Hz",
+    ),
     ("input dimension", lambda: updated(1.0 * u.mV), "HopfStep.x_inp: must have the dimension"),
 ]
 
@@ -93,6 +135,24 @@ BAD = [
 def test_bad_input_is_named(call, message):
     with pytest.raises(ArgumentError, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_a_part_of_a_rate_that_nothing_calls_is_refused(name):
+    for part in [f"d{NODES[name].STATE_NAMES[0]}", f"d{NODES[name].STATE_NAMES[-1]}", "F"]:
+        with pytest.raises(ArgumentError, match=f"Changed.{part}: is never called: .* Define derivative"):
+            subclass(NODES[name], part)
+
+
+def test_a_subclass_with_its_own_derivative_may_have_parts():
+    changed = type("Changed", (HopfStep,), {"dx": lambda self: 0.0, "derivative": lambda self, s, t, d: (self.dx(), s[1])})
+    node = changed(2)
+    assert node.derivative((1.0, 2.0), 0.0, (0.0, 0.0)) == (0.0, 2.0)
+    assert subclass(HopfStep, "measure")
+
+
+def test_methods_of_brainmass_have_their_names():
+    assert HopfStep(2, method="rk2").method == "heun"
 
 
 def test_units_and_plain_numbers_mean_the_same():

@@ -1,0 +1,40 @@
+"""What a subclass of a node model may redefine: functions that nothing calls are refused."""
+
+from collections.abc import Callable
+from functools import wraps
+
+from .._core.checks import ArgumentError
+
+# Parts of a rate that users of brainmass override there, besides one ``d<state>`` per state.
+PARTS = {"F", "S", "H_e", "H_i", "QV", "QZ", "_f1", "_f2", "_g", "_h", "_transfer", "_x_e", "_x_i"}
+
+
+def refuse_uncalled(model: type) -> None:
+    """Refuse a class that redefines parts of a rate, but not the ``derivative`` that would call them."""
+    own = vars(model)
+    if "derivative" in own:
+        return
+    uncalled = sorted(own.keys() & (PARTS | {f"d{name}" for name in model.STATE_NAMES}))
+    if uncalled:
+        raise ArgumentError(
+            f"{model.__name__}.{uncalled[0]}",
+            "is never called: a node model has one function, derivative(self, state, t, drive)",
+            cure="Define derivative, and call it from there",
+        )
+
+
+def checked(derivative: Callable) -> Callable:
+    """Let ``derivative`` refuse a drive that is not one entry per input, such as a bare array."""
+
+    @wraps(derivative)
+    def with_checked_drive(self, state, t, drive):
+        if not isinstance(drive, tuple | list) or len(drive) != len(self.INPUTS):
+            names = ", ".join(entry.name for entry in self.INPUTS)
+            raise ArgumentError(
+                f"{type(self).__name__}.derivative.drive",
+                f"must be a tuple with one entry per input ({names})",
+                f"{len(drive)} entries" if isinstance(drive, tuple | list) else type(drive).__name__,
+            )
+        return derivative(self, state, t, drive)
+
+    return with_checked_drive

@@ -1,0 +1,273 @@
+"""What a stimulus is, and how stimuli combine."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import brainstate
+import brainunit as u
+import jax.numpy as jnp
+import numpy as np
+from brainstate.nn import Param
+
+from .._core.checks import ArgumentError, check_finite
+from .._core.status import is_traced
+from .._core.units import magnitude
+
+
+class Stimulus(brainstate.nn.Module):
+    """Return a value at every time; the base of all stimuli.
+
+    Parameters
+    ----------
+    **params : float, array_like, Quantity or Param
+        Parameters by name; each becomes an attribute holding a Param.
+
+    Raises
+    ------
+    ArgumentError
+        If a parameter is not finite.
+
+    Notes
+    -----
+    A subclass defines ``value(self, t)``, where ``t`` is the number of ms. The gradient is exact in every
+    parameter; times are taken in ms if given as plain numbers.
+
+    Examples
+    --------
+    >>> import brainunit as u
+    >>> from brainmass_delays.stimuli import Stimulus
+    >>> class Decay(Stimulus):
+    ...     def value(self, t):
+    ...         return self.amplitude.value() * 2.0 ** (-t / 10)
+    >>> (Decay(amplitude=4.0 * u.mV) + 1.0 * u.mV)(10 * u.ms)
+    Quantity(3., "mV")
+    """
+
+    def __init__(self, **params: Any):
+        super().__init__()
+        for name, value in params.items():
+            self._set(name, value)
+
+    def __call__(self, t: Any):
+        """Return the value at the time ``t``.
+
+        Parameters
+        ----------
+        t : Quantity or float
+            Time; a plain number means ms.
+
+        Returns
+        -------
+        array or Quantity
+            A scalar, or the shape of the parameters.
+        """
+        return self.value(magnitude(self._where("t"), t, u.ms))
+
+    def value(self, t):
+        """Return the value at the time ``t``, a number of ms."""
+        raise NotImplementedError(self._where("value"))
+
+    def at(self, weights: Any) -> "Stimulus":
+        """Return the stimulus times one weight per region.
+
+        Parameters
+        ----------
+        weights : array_like or Param, shape (n_regions,)
+            For instance what `site` returns, or a map; a ``Param`` is trained.
+        """
+        return Product(self, Constant(weights))
+
+    def __add__(self, other: Any) -> "Stimulus":
+        return Sum(self, _stimulus(other))
+
+    def __mul__(self, other: Any) -> "Stimulus":
+        return Product(self, _stimulus(other))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def _where(self, name: str) -> str:
+        """Return the place of one argument for messages."""
+        return f"{type(self).__name__}.{name}"
+
+    def _set(self, name: str, value: Any) -> None:
+        """Keep a parameter as a Param, checked as far as its numbers are known."""
+        param = value if isinstance(value, Param) else Param.init(as_array(self._where(name), value))
+        if not is_traced(param.value()):
+            check_finite(self._where(name), u.get_mantissa(param.value()))
+        setattr(self, name, param)
+
+    def _ms(self, name: str):
+        """Return the number of ms of a parameter that is a time."""
+        return magnitude(self._where(name), getattr(self, name).value(), u.ms)
+
+    def _check_positive(self, *names: str, zero: bool = False) -> None:
+        """Refuse times that are known and not positive, or negative if ``zero`` is allowed."""
+        for name in names:
+            value = self._ms(name)
+            if not is_traced(value) and np.any(value < 0 if zero else value <= 0):
+                rule = "must not be negative" if zero else "must be positive"
+                raise ArgumentError(self._where(name), rule, np.min(value))
+
+    def _refuse_training(self, *names: str) -> None:
+        """Refuse to train the times of a jump, whose gradient is zero wherever it exists."""
+        for name in names:
+            if getattr(getattr(self, name), "fit", False):
+                rule = "cannot be trained at a jump, where the gradient is zero"
+                raise ArgumentError(self._where(name), rule, cure="Give the edge a duration, edge=2 * u.ms")
+
+
+class Constant(Stimulus):
+    """Return the same value at all times.
+
+    Parameters
+    ----------
+    amplitude : float, array_like, Quantity or Param
+        The value, a scalar or one per region.
+
+    Examples
+    --------
+    >>> from brainmass_delays import stimuli
+    >>> float(stimuli.Constant(0.3)(5.0))
+    0.3
+    """
+
+    def __init__(self, amplitude: Any):
+        super().__init__(amplitude=amplitude)
+
+    def value(self, t):
+        """Return the amplitude."""
+        return self.amplitude.value()
+
+
+class Sum(Stimulus):
+    """Add two stimuli; what ``+`` makes.
+
+    Parameters
+    ----------
+    first, second : Stimulus
+
+    Examples
+    --------
+    >>> from brainmass_delays import stimuli
+    >>> float(stimuli.Sum(stimuli.Constant(0.3), stimuli.Constant(0.2))(0.0))
+    0.5
+    """
+
+    def __init__(self, first: Stimulus, second: Stimulus):
+        super().__init__()
+        self.first, self.second = first, second
+
+    def value(self, t):
+        """Return the sum."""
+        return self.first.value(t) + self.second.value(t)
+
+
+class Product(Stimulus):
+    """Multiply two stimuli; what ``*`` makes.
+
+    Parameters
+    ----------
+    first, second : Stimulus
+
+    Examples
+    --------
+    >>> from brainmass_delays import stimuli
+    >>> float((2 * stimuli.Constant(0.3))(0.0))
+    0.6
+    """
+
+    def __init__(self, first: Stimulus, second: Stimulus):
+        super().__init__()
+        self.first, self.second = first, second
+
+    def value(self, t):
+        """Return the product."""
+        return self.first.value(t) * self.second.value(t)
+
+
+class Feedback(Stimulus):
+    """Follow what is read from a network: a closed loop.
+
+    Parameters
+    ----------
+    law : callable
+        ``law(t, *values)`` returns the stimulus, given the time in ms and what the reads return.
+    *reads : callable
+        Reads without arguments, such as ``node.prefetch('x')`` or ``node.prefetch_delay('x', 5 * u.ms)``.
+
+    Notes
+    -----
+    The gradient flows through the reads. A read returns the state at the beginning of the step.
+
+    Examples
+    --------
+    >>> import brainstate
+    >>> import brainunit as u
+    >>> from brainmass_delays import HopfStep, stimuli
+    >>> node = HopfStep(2, init_x=0.5)
+    >>> damping = stimuli.Feedback(lambda t, x: -0.2 * x, node.prefetch('x'))
+    >>> _ = brainstate.nn.init_all_states(node)
+    >>> [float(value) for value in damping(0.0)]
+    [-0.1, -0.1]
+    """
+
+    def __init__(self, law: Callable, *reads: Callable):
+        super().__init__()
+        if not callable(law) or not reads or not all(map(callable, reads)):
+            rule = "needs a law and at least one read, all callable"
+            raise ArgumentError("Feedback", rule, cure="Read a state with node.prefetch('x')")
+        self.law, self.reads = law, reads
+
+    def value(self, t):
+        """Return what the law makes of the values read now."""
+        return self.law(t, *(read() for read in self.reads))
+
+
+def site(connectome: Any, regions: Iterable[int | str], weight: Any = 1.0) -> np.ndarray:
+    """Return weights for `Stimulus.at` that reach some regions only.
+
+    Parameters
+    ----------
+    connectome : Connectome
+        Whose regions these are.
+    regions : iterable of int or str
+        Indices or labels.
+    weight : float or array_like, default 1.0
+        Weight of all, or of each of these regions.
+
+    Returns
+    -------
+    np.ndarray, shape (n_regions,)
+
+    Raises
+    ------
+    ArgumentError
+        If a region is unknown or named twice.
+
+    Examples
+    --------
+    >>> from brainmass_delays import Connectome, stimuli
+    >>> stimuli.site(Connectome.synthetic(4), ['L01', 3], [1.0, 0.5]).tolist()
+    [1.0, 0.0, 0.0, 0.5]
+    """
+    labels = connectome.select(regions).labels
+    weights = np.zeros(connectome.n_regions)
+    weights[[connectome.labels.index(label) for label in labels]] = weight
+    return weights
+
+
+def _stimulus(value: Any) -> Stimulus:
+    """Return a stimulus as it is, and anything else as a constant one."""
+    return value if isinstance(value, Stimulus) else Constant(value)
+
+
+def as_array(where: str, value: Any) -> Any:
+    """Return a number, list or Quantity as an array."""
+    if isinstance(value, u.Quantity):
+        return value
+    # Known numbers stay NumPy arrays: in a trace jnp.asarray would hide them from the checks.
+    convert = jnp.asarray if is_traced(value) else np.asarray
+    try:
+        return convert(value, dtype=brainstate.environ.dftype())
+    except (TypeError, ValueError):
+        raise ArgumentError(where, "must be a number, an array, a Quantity or a Param", repr(value)) from None
