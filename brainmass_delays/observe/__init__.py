@@ -1,7 +1,25 @@
 """Monitors: from the states of regions to what a recording shows, while the model runs or afterwards."""
 
 from .apply import apply, emission_steps
-from .average import SubSample, TemporalAverage
+from .average import GlobalAverage, RegionAverage, SubSample, TemporalAverage
+from .balloon import Balloon
+from .covariance import Covariance
+from .hrf import HRF
+from .leadfield import LeadField, SensorNoise
 from .monitor import Chain, Monitor
 
-__all__ = ["Chain", "Monitor", "SubSample", "TemporalAverage", "apply", "emission_steps"]
+__all__ = [
+    "Balloon",
+    "Chain",
+    "Covariance",
+    "GlobalAverage",
+    "HRF",
+    "LeadField",
+    "Monitor",
+    "RegionAverage",
+    "SensorNoise",
+    "SubSample",
+    "TemporalAverage",
+    "apply",
+    "emission_steps",
+]

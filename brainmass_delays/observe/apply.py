@@ -69,7 +69,7 @@ def apply(monitor: Monitor, trajectory: Any, dt: u.Quantity, *, start: int = 0) 
 
 
 def emission_steps(monitor: Monitor, start: int, stop: int, dt: u.Quantity) -> np.ndarray:
-    """Return the steps after ``start`` and up to ``stop`` at which a monitor emits; without a period, ``stop``."""
+    """Return the steps after ``start`` to ``stop`` at which a monitor emits; without a period, ``stop``."""
     if monitor.period is None:
         return np.asarray(stop)
     plan = monitor.schedule(dt)

@@ -6,8 +6,10 @@ from typing import Any
 import brainunit as u
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from .monitor import Monitor
+from .._core.checks import ArgumentError, check_finite
+from .monitor import Monitor, choose, pick
 
 EVERY_VALUE = 0 * u.ms
 
@@ -50,6 +52,10 @@ class SubSample(Monitor):
     def __init__(self, source: str | Callable | None = None, period: Any = EVERY_VALUE):
         super().__init__(source, period)
 
+    def transform(self, values: Any) -> Any:
+        """Return what is kept of values of shape (..., n_nodes); by default all."""
+        return values
+
     def init(self, value, dt):
         """Return a value of zeros."""
         return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), value)
@@ -59,8 +65,16 @@ class SubSample(Monitor):
         return value
 
     def sample(self, state):
-        """Return the last value."""
-        return state
+        """Return what is kept of the last value."""
+        return self.transform(state)
+
+    def advance(self, state, values, i, dt, n=None):
+        """Transform the values of the emissions alone."""
+        n_rows = jax.tree.leaves(values)[0].shape[0]
+        kept, count = pick(self.schedule(dt), values, i, n_rows, n)
+        last = jax.tree.map(lambda leaf: leaf[n_rows - 1 if n is None else jnp.maximum(n - 1, 0)], values)
+        last = last if n is None else choose(n > 0, last, state)
+        return last, None if kept is None else self.transform(kept), count
 
 
 class TemporalAverage(Monitor):
@@ -112,3 +126,76 @@ class TemporalAverage(Monitor):
     def reset(self, state):
         """Begin a new window."""
         return jax.tree.map(jnp.zeros_like, state)
+
+
+class GlobalAverage(SubSample):
+    """Average over regions: one number per emission.
+
+    Parameters
+    ----------
+    source : str or callable, optional
+        See `Monitor`.
+    period : Quantity, default 0 ms
+        Time between emissions; 0: every value. For means over time too, write
+        ``TemporalAverage(...) >> GlobalAverage()``.
+
+    Examples
+    --------
+    >>> import brainunit as u
+    >>> import jax.numpy as jnp
+    >>> from brainmass_delays.observe import GlobalAverage, apply
+    >>> ts, mean = apply(GlobalAverage(), jnp.array([[1.0, 3.0], [5.0, 7.0]]), dt=1 * u.ms)
+    >>> mean.tolist()
+    [2.0, 6.0]
+    """
+
+    def transform(self, values):
+        """Return the mean over the last axis."""
+        return u.math.mean(values, axis=-1)
+
+
+class RegionAverage(SubSample):
+    """Average over groups of nodes.
+
+    Parameters
+    ----------
+    source : str or callable, optional
+        See `Monitor`.
+    masks : array_like, shape (n_groups, n_nodes)
+        Which nodes belong to a group: booleans, or weights of at least 0, of which only the ratios count.
+    period : Quantity, default 0 ms
+        Time between emissions; 0: every value.
+
+    Raises
+    ------
+    ArgumentError
+        If a group is empty, a weight is negative, or the number of nodes differs.
+
+    Examples
+    --------
+    >>> import brainunit as u
+    >>> import jax.numpy as jnp
+    >>> from brainmass_delays.observe import RegionAverage, apply
+    >>> halves = RegionAverage(masks=[[1, 1, 0], [0, 0, 1]])
+    >>> ts, means = apply(halves, jnp.array([[1.0, 3.0, 7.0]]), dt=1 * u.ms)
+    >>> means.tolist()
+    [[2.0, 7.0]]
+    """
+
+    def __init__(self, source: str | Callable | None = None, masks: Any = None, period: Any = EVERY_VALUE):
+        super().__init__(source, period)
+        masks = check_finite("RegionAverage.masks", masks if masks is not None else np.zeros(0)) * 1.0
+        if masks.ndim != 2 or not masks.size:
+            raise ArgumentError("RegionAverage.masks", "must have shape (n_groups, n_nodes)", masks.shape)
+        totals = masks.sum(axis=1, keepdims=True)
+        if masks.min() < 0 or not totals.all():
+            fault = "a negative weight" if masks.min() < 0 else f"none in group {int(np.argmin(totals))}"
+            raise ArgumentError("RegionAverage.masks", "must hold at least one node per group", fault)
+        self.weights = masks / totals
+
+    def transform(self, values):
+        """Return the weighted means over the last axis."""
+        n_nodes = self.weights.shape[1]
+        if values.shape[-1] != n_nodes:
+            raise ArgumentError("RegionAverage.masks", f"must be of {values.shape[-1]} nodes", n_nodes)
+        return values @ jnp.asarray(self.weights.T, u.get_magnitude(values).dtype)

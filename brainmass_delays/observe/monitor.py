@@ -69,7 +69,7 @@ class Monitor(brainstate.nn.Module):
             raise ArgumentError(
                 f"{where}.source", "must be the name of a state or a function of the model", repr(source)
             )
-        self.source, self.period = source, _period(f"{where}.period", period)
+        self.source, self.period = source, check_period(f"{where}.period", period)
 
     def init(self, value: Any, dt: u.Quantity) -> Any:
         """Return the state before the first step, a pytree of arrays.
@@ -112,7 +112,7 @@ class Monitor(brainstate.nn.Module):
         return schedule(f"{type(self).__name__}.period", self.period, dt)
 
     def interval(self, dt: u.Quantity) -> u.Quantity | None:
-        """Return the time between emissions: the period, or ``dt`` if it is 0; None if there is one result."""
+        """Return the time between emissions: the period, ``dt`` if that is 0, None if there is one result."""
         return dt if self.period is not None and float(u.get_magnitude(self.period)) == 0 else self.period
 
     def advance(self, state: Any, values: Any, i: Any, dt: u.Quantity, n: Any = None) -> tuple[Any, Any, Any]:
@@ -178,9 +178,11 @@ class Chain(Monitor):
             raise ArgumentError("Monitor.>>", "must be followed by a monitor", repr(second))
         if first.period is None:
             raise ArgumentError(
-                "Monitor.>>", "needs a first monitor that emits during the run", f"{type(first).__name__} without a period",
+                "Monitor.>>",
+                "needs a first monitor that emits during the run",
+                f"{type(first).__name__} without a period",
                 "Give it a period",
-            )  # fmt: skip
+            )
         if second.source is not None:
             raise ArgumentError(
                 "Monitor.>>", "feeds the second monitor, which must have no source", repr(second.source)
@@ -241,7 +243,7 @@ def emission_rows(plan: Any, i: Any, n_rows: int, n: Any = None) -> tuple[Any, A
     return jnp.clip(rows, 0, n_rows - 1), count
 
 
-def _period(where: str, period: Any) -> Any:
+def check_period(where: str, period: Any) -> Any:
     """Return a period that is None or one time that is not negative."""
     if period is None:
         return None

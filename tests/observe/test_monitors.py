@@ -1,7 +1,6 @@
 """Monitors against NumPy, in one go and in stretches."""
 
 import brainunit as u
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
