@@ -4,14 +4,14 @@ import importlib
 
 from brainstate.nn import Param
 
-from . import integrate
+from . import integrate, objectives
 from ._core.checks import ArgumentError
 from ._core.status import RunError
 from .connectome import Connectome
 from .couplings import *  # noqa: F403
 from .couplings import __all__ as _couplings
 from .delays.prefetch import delay_index, prefetch, prefetch_delay
-from .fit import FitResult, Fitter, objectives
+from .fit import FitResult, Fitter
 from .network import Network
 from .nodes import *  # noqa: F403
 from .nodes import __all__ as _nodes

@@ -16,7 +16,8 @@ from tqdm.auto import tqdm
 
 from ._core.checks import ArgumentError
 from .connectome import Connectome
-from .fit import FitResult, Fitter, objectives
+from . import objectives
+from .fit import FitResult, Fitter
 from .network import Network
 from .nodes import HopfStep
 from .simulator import Simulator

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from .._core.checks import ArgumentError, check_choice, check_count
 from .._core.status import RunError
-from . import objectives
+from .. import objectives
 from .backends import BACKENDS
 from .journal import Journal, Stopped
 from .parameters import check_search_space, constrained, search_box, store, stored
@@ -318,7 +318,8 @@ def _check_loss(loss_fn, predict, objective) -> None:
         raise ArgumentError(
             "Fitter.objective", "must be None with loss_fn, which is the whole loss", repr(objective)
         )
-    if objective is not None and objectives.is_score(objective):
-        raise ArgumentError(
-            "Fitter.objective", "must be a loss to minimize", "the score fc_corr", "Use fc_corr(as_loss=True)"
-        )
+    kind = "loss" if objective is None else objectives.kind_of(objective)
+    if kind != "loss":
+        name = getattr(objective, "func", objective).__name__
+        cure = "fcd_distance" if name == "fcd_ks" else f"{name}(as_loss=True)"
+        raise ArgumentError("Fitter.objective", "must be a loss to minimize", f"the {kind} {name}", f"Use {cure}")

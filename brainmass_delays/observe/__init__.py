@@ -7,17 +7,20 @@ from .covariance import Covariance
 from .hrf import HRF
 from .leadfield import LeadField, SensorNoise
 from .monitor import Chain, Monitor
+from .spectrum import CrossSpectrum, Spectrum
 
 __all__ = [
     "Balloon",
     "Chain",
     "Covariance",
+    "CrossSpectrum",
     "GlobalAverage",
     "HRF",
     "LeadField",
     "Monitor",
     "RegionAverage",
     "SensorNoise",
+    "Spectrum",
     "SubSample",
     "TemporalAverage",
     "apply",

@@ -57,15 +57,19 @@ def apply(monitor: Monitor, trajectory: Any, dt: u.Quantity, *, start: int = 0) 
     start = check_count("apply.start", start, minimum=0)
     values = _values(monitor, trajectory)
     n_steps = jax.tree.leaves(values)[0].shape[0]
-    state = monitor.init(jax.eval_shape(lambda v: v[0], values), dt)
-    state, samples, _ = monitor.advance(state, values, start, dt)
     steps = emission_steps(monitor, start, start + n_steps, dt)
-    if monitor.period is None:
-        return steps * dt, monitor.sample(state)
-    if not len(steps):
-        samples = jax.eval_shape(monitor.sample, state)
-        return steps * dt, jax.tree.map(lambda leaf: jnp.zeros((0, *leaf.shape), leaf.dtype), samples)
-    return steps * dt, jax.tree.map(lambda leaf: leaf[: len(steps)], samples)
+
+    @jax.jit
+    def run(values):
+        state = monitor.init(jax.eval_shape(lambda v: v[0], values), dt)
+        state, samples, _ = monitor.advance(state, values, start, dt)
+        if monitor.period is None:
+            return monitor.sample(state)
+        if samples is None:
+            samples = jax.tree.map(lambda leaf: leaf[None], monitor.sample(state))
+        return jax.tree.map(lambda leaf: leaf[: len(steps)], samples)
+
+    return steps * dt, run(values)
 
 
 def emission_steps(monitor: Monitor, start: int, stop: int, dt: u.Quantity) -> np.ndarray:

@@ -54,9 +54,7 @@ class Covariance(Monitor):
     [[1.0, 2.0], [2.0, 4.0]]
     """
 
-    def __init__(
-        self, source: str | Callable | None = None, period: Any = None, *, kind: str = "covariance"
-    ):
+    def __init__(self, source: str | Callable | None = None, period: Any = None, *, kind: str = "covariance"):
         super().__init__(source, period)
         self.kind = check_choice("Covariance.kind", kind, ("covariance", "correlation"))
 
@@ -73,7 +71,7 @@ class Covariance(Monitor):
         """Return the matrix of the values so far."""
         count, _, products = state
         if self.kind == "covariance":
-            return products * (count / (count - 1))
+            return products * (count / (count - 1.0))
         return correlation(u.get_magnitude(products), count)
 
     def advance(self, state, values, i, dt, n=None):
@@ -89,7 +87,7 @@ class Covariance(Monitor):
         zero = jax.tree.map(jnp.zeros_like, values)
         new_mean = u.math.sum(u.math.where(used, values, zero), axis=0) / jnp.maximum(n, 1)
         deviations = u.math.where(used, values - new_mean, zero)
-        total = jnp.maximum(count + n, 1)
+        total = jnp.maximum(count + n, 1).astype(u.get_magnitude(mean).dtype)  # int / int is single precision
         shift = new_mean - mean
         share = n / total  # of the new values
         within = u.math.einsum("t...i,t...j->...ij", deviations, deviations) / total

@@ -153,7 +153,9 @@ def sphere(
         )
     if orientation is None:
         if not distance.all():
-            raise ArgumentError("LeadField.sphere.orientation", "is needed for a dipole in the center", "None")
+            raise ArgumentError(
+                "LeadField.sphere.orientation", "is needed for a dipole in the center", "None"
+            )
         orientation = points - middle
     places = {"rr": points, "nn": np.tile([0.0, 0.0, 1.0], (len(points), 1))}
     sources = mne.setup_volume_source_space(pos=places, sphere_units="m", verbose=False)
@@ -180,7 +182,9 @@ def _oriented(gain: np.ndarray, n_sources: int, orientation: Any) -> np.ndarray:
     directions = check_finite(where, orientation)
     lengths = np.linalg.norm(directions, axis=-1, keepdims=True)
     if directions.shape != (n_sources, 3) or not lengths.all():
-        raise ArgumentError(where, f"must be {n_sources} directions of 3 numbers, not all 0", directions.shape)
+        raise ArgumentError(
+            where, f"must be {n_sources} directions of 3 numbers, not all 0", directions.shape
+        )
     return np.einsum("snk,nk->sn", gain.reshape(len(gain), n_sources, 3), directions / lengths)
 
 
@@ -194,7 +198,9 @@ def _membership(regions: Any, n_sources: int) -> np.ndarray:
     member = regions[:, None] == np.arange(regions.max() + 1)
     if not member.any(axis=0).all():
         empty = int(np.flatnonzero(~member.any(axis=0))[0])
-        raise ArgumentError("LeadField.from_mne.regions", "must name a source of every region", f"none of {empty}")
+        raise ArgumentError(
+            "LeadField.from_mne.regions", "must name a source of every region", f"none of {empty}"
+        )
     return member * 1.0
 
 

@@ -84,7 +84,5 @@ def step(state: Haemodynamics, x: jax.Array, h: float, p: dict) -> Haemodynamics
 def signal(state: Haemodynamics, p: dict) -> jax.Array:
     """Return the relative change of the BOLD signal."""
     # 1 - exp(.) as -expm1: exactly 0 at rest and accurate for the small changes that BOLD consists of
-    q, ratio, v = (
-        -jnp.expm1(z) for z in (state.log_q, state.log_q - state.log_v, state.log_v)
-    )
+    q, ratio, v = (-jnp.expm1(z) for z in (state.log_q, state.log_q - state.log_v, state.log_v))
     return p["V0"] * (p["k1"] * q + p["k2"] * ratio + p["k3"] * v)

@@ -17,7 +17,9 @@ from .monitor import check_period, choose, emission_rows
 from .parameters import number, to_param
 from .schedule import schedule
 
-UNITS = dict.fromkeys(("delay", "undershoot", "dispersion", "tau", "tau1", "tau2", "tau_s", "tau_f"), u.second)
+UNITS = dict.fromkeys(
+    ("delay", "undershoot", "dispersion", "tau", "tau1", "tau2", "tau_s", "tau_f"), u.second
+)
 UNITS |= dict.fromkeys(("rate", "f1", "f2"), u.Hz)
 NORMALIZATIONS = ("area", "peak", "none", "tvb")
 TVB_GAIN, TVB_OFFSET = 5.6 * 0.02, 1.0  # k_1 V_0, and the activity at rest that it takes away

@@ -81,11 +81,15 @@ class LeadField(SubSample):
         n_sensors = self.matrix.value().shape[0]
         self.sensors = tuple(map(str, range(n_sensors) if sensors is None else sensors))
         if len(self.sensors) != n_sensors or len(set(self.sensors)) != n_sensors:
-            raise ArgumentError("LeadField.sensors", f"must be {n_sensors} different names", len(self.sensors))
+            raise ArgumentError(
+                "LeadField.sensors", f"must be {n_sensors} different names", len(self.sensors)
+            )
         if reference not in (None, "average"):
             check_choice("LeadField.reference", reference, ("average", *self.sensors))
         self.reference = reference
-        self.moment = None if moment is None else to_param("LeadField.moment", moment, u.get_unit(_value(moment)))
+        self.moment = (
+            None if moment is None else to_param("LeadField.moment", moment, u.get_unit(_value(moment)))
+        )
 
     def gain(self) -> Any:
         """Return the matrix with the reference subtracted, (n_sensors, n_nodes)."""
@@ -108,7 +112,6 @@ class LeadField(SubSample):
             )
         moments = values if self.moment is None else values * self.moment.value()
         return u.math.matmul(moments, u.math.transpose(gain))
-
 
     from_mne = classmethod(from_mne)
     sphere = classmethod(sphere)
@@ -156,7 +159,9 @@ class SensorNoise(Monitor):
             if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.allclose(matrix, matrix.T):
                 raise ArgumentError(where, "must be a variance or a symmetric matrix", np.shape(number))
             if np.linalg.eigvalsh(matrix)[0] <= 0:
-                raise ArgumentError(where, "must be positive definite", f"eigenvalue {np.linalg.eigvalsh(matrix)[0]}")
+                raise ArgumentError(
+                    where, "must be positive definite", f"eigenvalue {np.linalg.eigvalsh(matrix)[0]}"
+                )
 
     def init(self, value, dt):
         """Return a value of zeros."""
@@ -189,7 +194,9 @@ def _to_gain(matrix: Any, unit: Any) -> Param:
     """Return the matrix as a Param with its unit."""
     where = "LeadField.matrix"
     if matrix is None:
-        raise ArgumentError(where, "is needed", "None", "Pass LeadField(source, matrix) or LeadField.sphere(...)")
+        raise ArgumentError(
+            where, "is needed", "None", "Pass LeadField(source, matrix) or LeadField.sphere(...)"
+        )
     own = u.get_unit(_value(matrix))
     if unit is not None and not own.is_unitless and not u.have_same_dim(own, unit):
         raise ArgumentError("LeadField.unit", "must be of the dimension of matrix", f"{unit} and {own}")

@@ -63,7 +63,7 @@ class Monitor(brainstate.nn.Module):
         where = f"{type(self).__name__}"
         if isinstance(source, Monitor):
             raise ArgumentError(
-                f"{where}.source", "must not be a monitor", repr(source), "Write first >> second"
+                f"{where}.source", "must not be a monitor", type(source).__name__, "Write first >> second"
             )
         if not (source is None or isinstance(source, str) or callable(source)):
             raise ArgumentError(

@@ -66,7 +66,10 @@ def test_linear_response_is_the_matrix_exponential(name):
     """A kick to s relaxes as exp(A t); 1 ms steps of order 2 leave less than 1e-6."""
     size, h = 1e-7, 1e-3
     monitor = Balloon(period=1 * u.second, constants=name)
-    state = (monitor.init(jax.ShapeDtypeStruct((1,), float), h * u.second)[0], Haemodynamics(*[jnp.zeros(1)] * 4))
+    state = (
+        monitor.init(jax.ShapeDtypeStruct((1,), float), h * u.second)[0],
+        Haemodynamics(*[jnp.zeros(1)] * 4),
+    )
     state = (state[0], state[1]._replace(s=jnp.full(1, size)))
     _, samples, _ = monitor.advance(state, jnp.zeros((15000, 1)), 0, h * u.second)
     expected = impulse_response(numbers(name), np.arange(1, 16))
@@ -123,7 +126,10 @@ def test_gradient_reaches_the_parameters_of_every_region():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Balloon(constants="friston"), r"Balloon.constants: must be one of .*Did you mean 'friston2003'"),
+        (
+            lambda: Balloon(constants="friston"),
+            r"Balloon.constants: must be one of .*Did you mean 'friston2003'",
+        ),
         (lambda: Balloon(tau=0.0), r"Balloon.tau: must be positive; got 0.0"),
         (lambda: Balloon(kappa=1.5 * u.second), r"Balloon.kappa: must have the dimension of Hz; got s"),
         (lambda: Balloon(kappa=Param(0.65)), r"Balloon.kappa: needs a unit such as Hz"),

@@ -30,10 +30,15 @@ W = np.sqrt(1 / 0.4 - 1 / (4 * 0.64))
 FORMULAS = {  # observation.md of TVB, written out; and the peak
     "volterra": (lambda t: np.exp(-t / 1.6) * np.sin(W * t) / W / 3, 0.80),
     "gamma": (lambda t: (t / 1.08) ** 2 * np.exp(-t / 1.08) / (1.08 * 2), 2.16),
-    "mixture_of_gammas": (lambda t: t**5 * np.exp(-t) / gamma(6) - 0.4 * t**12 * np.exp(-t) / gamma(13), 4.95),
+    "mixture_of_gammas": (
+        lambda t: t**5 * np.exp(-t) / gamma(6) - 0.4 * t**12 * np.exp(-t) / gamma(13),
+        4.95,
+    ),
     "damped_sines": (
-        lambda t: 0.1 * np.exp(-t / 7.22) * np.sin(2 * pi * 0.03 * t)
-        - 0.1 * np.exp(-t / 7.4) * np.sin(2 * pi * 0.12 * t),
+        lambda t: (
+            0.1 * np.exp(-t / 7.22) * np.sin(2 * pi * 0.03 * t)
+            - 0.1 * np.exp(-t / 7.4) * np.sin(2 * pi * 0.12 * t)
+        ),
         5.94,
     ),
 }
@@ -72,7 +77,9 @@ def test_amplitude_does_not_depend_on_the_interim_step():
             HRF(period=2 * u.second, kernel=kernel, normalize=how, duration=10 * u.second, step=step * u.ms)
             for step in (1, 16)
         )
-        np.testing.assert_allclose(apply(coarse, x, 1 * u.ms)[1][2:], apply(fine, x, 1 * u.ms)[1][2:], rtol=0.01)
+        np.testing.assert_allclose(
+            apply(coarse, x, 1 * u.ms)[1][2:], apply(fine, x, 1 * u.ms)[1][2:], rtol=0.01
+        )
 
 
 def test_constant_activity_is_its_own_response():
@@ -96,7 +103,9 @@ def test_gradient_reaches_the_parameters_of_every_region():
     (by_delay, by_ratio), step = jax.grad(loss, (0, 1))(delay, ratio), 1e-5
     for region in range(2):
         up, down = delay.at[region].add(step), delay.at[region].add(-step)
-        np.testing.assert_allclose(by_delay[region], (loss(up, ratio) - loss(down, ratio)) / (2 * step), rtol=1e-6)
+        np.testing.assert_allclose(
+            by_delay[region], (loss(up, ratio) - loss(down, ratio)) / (2 * step), rtol=1e-6
+        )
     difference = (loss(delay, ratio + step) - loss(delay, ratio - step)) / (2 * step)
     np.testing.assert_allclose(by_ratio, difference, rtol=1e-6)
 
@@ -109,7 +118,10 @@ def test_gradient_reaches_the_parameters_of_every_region():
         (lambda: HRF(period=TR, tau=2.0), r"HRF.parameters: must be one of 'delay'"),
         (lambda: HRF(period=TR, delay=6 * u.Hz), r"HRF.delay: must have the dimension of s"),
         (lambda: HRF(period=TR, kernel="volterra", tau_s=0.2), r"HRF.tau_f: must be below 4 tau_s"),
-        (lambda: apply(HRF(period=TR, kernel=lambda t: t[:3]), X, DT), r"HRF.kernel: must return one value per"),
+        (
+            lambda: apply(HRF(period=TR, kernel=lambda t: t[:3]), X, DT),
+            r"HRF.kernel: must return one value per",
+        ),
         (
             lambda: apply(HRF(period=TR, kernel=lambda t: t[:, None] * jnp.ones(3)), X, DT),
             r"HRF.kernel: must return one value per time, .*or per time and region; got",

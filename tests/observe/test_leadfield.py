@@ -46,7 +46,9 @@ def test_gradient_reaches_matrix_and_moment():
     step = 1e-6
     bump = np.zeros_like(GAIN)
     bump[1, 2] = step
-    np.testing.assert_allclose(by_gain[1, 2], (loss(GAIN + bump, np.ones(3)) - loss(GAIN - bump, np.ones(3))) / (2 * step), rtol=1e-6)
+    np.testing.assert_allclose(
+        by_gain[1, 2], (loss(GAIN + bump, np.ones(3)) - loss(GAIN - bump, np.ones(3))) / (2 * step), rtol=1e-6
+    )
     up, down = np.array([1, 1 + step, 1]), np.array([1, 1 - step, 1])
     np.testing.assert_allclose(by_moment[1], (loss(GAIN, up) - loss(GAIN, down)) / (2 * step), rtol=1e-6)
 
@@ -96,10 +98,15 @@ def test_meg_of_a_sphere_is_that_of_sarvas():
     places = CENTER + 0.12 * normals
     tilted = normals + 0.3 * RNG.normal(size=(6, 3))
     tilted /= np.linalg.norm(tilted, axis=1, keepdims=True)
-    meg = LeadField.sphere(SITES + 1e3 * CENTER, magnetometers(places, tilted), kind="mag", orientation=MOMENTS, centered=False)
+    meg = LeadField.sphere(
+        SITES + 1e3 * CENTER, magnetometers(places, tilted), kind="mag", orientation=MOMENTS, centered=False
+    )
     ours = meg.matrix.value().to_decimal(u.tesla / (u.amp * u.meter))
     unit = MOMENTS / np.linalg.norm(MOMENTS, axis=1, keepdims=True)
-    expected = [[sarvas(p - CENTER, s * 1e-3, m) @ n for s, m in zip(SITES, unit, strict=True)] for p, n in zip(places, tilted, strict=True)]
+    expected = [
+        [sarvas(p - CENTER, s * 1e-3, m) @ n for s, m in zip(SITES, unit, strict=True)]
+        for p, n in zip(places, tilted, strict=True)
+    ]
     np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
 
 
@@ -113,9 +120,13 @@ def test_central_dipole_shows_three_times_the_potential_of_the_infinite_medium()
     directions = RNG.normal(size=(8, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     radius, sigma = 0.09, 0.33
-    model = mne.make_sphere_model(CENTER, radius, relative_radii=(0.9, 1.0), sigmas=(sigma, sigma), verbose=False)
+    model = mne.make_sphere_model(
+        CENTER, radius, relative_radii=(0.9, 1.0), sigmas=(sigma, sigma), verbose=False
+    )
     site = 1e3 * CENTER[None] + [0, 0, 1e-3]  # MNE divides by the distance from the center
-    eeg = LeadField.sphere(site, electrodes(directions, radius), orientation=[[0, 0, 1]], model=model, centered=False)
+    eeg = LeadField.sphere(
+        site, electrodes(directions, radius), orientation=[[0, 0, 1]], model=model, centered=False
+    )
     infinite = directions[:, 2] / (4 * np.pi * sigma * radius**2)
     np.testing.assert_allclose(eeg.matrix.value().to_decimal(EEG)[:, 0], 3 * infinite, rtol=1e-3)
 
@@ -125,7 +136,9 @@ def forward():
     info = mne.create_info(["Fz", "Cz", "Pz", "Oz"], 1000.0, "eeg").set_montage("colin27_1020")
     places = {"rr": SITES * 1e-3 + CENTER, "nn": MOMENTS}
     sources = mne.setup_volume_source_space(pos=places, sphere_units="m", verbose=False)
-    return mne.make_forward_solution(info, None, sources, mne.make_sphere_model(CENTER, 0.095, verbose=False), meg=False, verbose=False)
+    return mne.make_forward_solution(
+        info, None, sources, mne.make_sphere_model(CENTER, 0.095, verbose=False), meg=False, verbose=False
+    )
 
 
 def test_forward_solution_in_use_is_that_of_mne(forward):
@@ -174,7 +187,10 @@ def test_mismatched_forward_solution_is_named(forward):
         ({}, "orientation: is needed for a forward solution with free dipoles"),
         ({"orientation": MOMENTS[:2]}, "orientation: must be 4 directions"),
         ({"orientation": MOMENTS, "regions": [0, 1]}, "regions: must be 4 whole numbers"),
-        ({"orientation": MOMENTS, "regions": [0, 2, 2, 2]}, "regions: must name a source of every region; got none of 1"),
+        (
+            {"orientation": MOMENTS, "regions": [0, 2, 2, 2]},
+            "regions: must name a source of every region; got none of 1",
+        ),
         ({"orientation": MOMENTS, "kind": "mag"}, "kind: must be of sensors in the forward solution"),
     ]:
         with pytest.raises(ArgumentError, match=message):
