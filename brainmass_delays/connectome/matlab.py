@@ -26,6 +26,7 @@ ENCODINGS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16",
 MATRIX, COMPRESSED = 14, 15
 CELL, CHARACTERS, SPARSE = 1, 4, 5  # classes of a matrix that are not plain numbers
 CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
+OTHERS = {2: "a struct", 3: "an object", 16: "a function", 17: "an object"}
 COMPLEX = 0x0800
 HEAD = 2048  # bytes that hold the name of a variable
 MOST_VARIABLES = 10_000
@@ -54,8 +55,8 @@ def variables(content: bytes) -> Variables:
     if version != 1:
         raise ValueError(f"its version is {version}")
     found: Variables = {}
-    for kind, body in _elements(memoryview(content)[128:], sign):
-        if len(found) == MOST_VARIABLES:
+    for count, (kind, body) in enumerate(_elements(memoryview(content)[128:], sign)):
+        if count == MOST_VARIABLES:
             raise ValueError(f"it holds more than {MOST_VARIABLES} variables")
         name = _name(kind, body, sign)
         if name:
@@ -136,7 +137,7 @@ def _decode(name: str, kind: int, body: memoryview, sign: str, budget: Budget) -
     if head.kind == SPARSE:
         return _sparse(name, body, head, sign, budget)
     if head.kind not in CLASSES:
-        raise ValueError(f"{name} holds no numbers (class {head.kind})")
+        raise ValueError(f"{name} is {OTHERS.get(head.kind, 'damaged')}; save the numbers in it as variables")
     budget.take_array(name, head.shape)
     numbers, _ = _numbers(body, head.start, math.prod(head.shape), sign)
     return numbers.astype(CLASSES[head.kind]).reshape(head.shape, order="F")
@@ -146,7 +147,7 @@ def _unpack(name: str, body: memoryview, sign: str, budget: Budget) -> memoryvie
     """Return the body of a compressed matrix, whose checksum holds."""
     unpacking = zlib.decompressobj()
     _, size = struct.unpack(sign + "II", unpacking.decompress(body, 8))
-    budget.take(name, size)
+    budget.take(f"unpacking {name}", 2 * size)  # zlib joins pieces, and holds both for a moment
     content = unpacking.decompress(unpacking.unconsumed_tail, size) if size else b""
     if len(content) < size:
         raise ValueError("it ends early")

@@ -25,7 +25,7 @@ def read_matrix(stream: BinaryIO, name: str, encoding: str, budget: Budget) -> t
     head = list(islice(lines, 2))
     if not head:
         raise ValueError("it holds no numbers")
-    delimiter = _delimiter(head[-1])
+    delimiter = _delimiter(*head)
     first, last = (_cells(line, delimiter) for line in (head[0], head[-1]))
     corner = first[0] == "" or len(first) == len(last) - 1
     header = corner or not all(map(_is_number, first[1:] or first))
@@ -122,9 +122,10 @@ def _lines(stream: BinaryIO, encoding: str, budget: Budget) -> Iterator[str]:
             raise ValueError(f"it holds more than {EXTRA_LINES} blank lines and comments")
 
 
-def _delimiter(line: str) -> str | None:
-    """Return the sign between the cells of a line, None for white space."""
-    signs = [sign for sign in ";," if sign in line]
+def _delimiter(*lines: str) -> str | None:
+    """Return the sign between the cells of lines, of which the last holds numbers; None for white space."""
+    line, bare = lines[-1], re.sub(r'"[^"]*"', "", "".join(lines))
+    signs = [sign for sign in ";," if sign in bare]
     if not signs and all(map(_is_number, line.strip().split("\t")[1:])):
         signs = ["\t"] if "\t" in line.strip() else []
     for sign in signs[:1]:
