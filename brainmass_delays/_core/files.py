@@ -19,7 +19,7 @@ _CHUNK = 2**20  # bytes
 
 
 @contextmanager
-def replacing(where: str, path: str | os.PathLike) -> Iterator[BinaryIO]:
+def replacing(where: str, path: str | os.PathLike, *, follow: bool = True) -> Iterator[BinaryIO]:
     """Open a file that takes the place of ``path`` only when the block ends without an error.
 
     Until then, whatever happens (an exception, Ctrl-C, a kill, a full disk, a power cut), ``path`` holds what
@@ -32,7 +32,9 @@ def replacing(where: str, path: str | os.PathLike) -> Iterator[BinaryIO]:
     where : str
         Name of the argument for messages, e.g. ``'Connectome.save.path'``.
     path : str or path
-        A link is followed. Its folder must exist.
+        Its folder must exist.
+    follow : bool, optional
+        Replace what a link points to (default), or with False the link itself.
 
     Yields
     ------
@@ -57,8 +59,9 @@ def replacing(where: str, path: str | os.PathLike) -> Iterator[BinaryIO]:
     ...     path.read_bytes()
     b'done'
     """
-    target = Path(os.path.realpath(_as_path(where, path)))
-    mode = _replaceable(where, target)
+    target = Path(_as_path(where, path)).absolute()
+    target = Path(os.path.realpath(target)) if follow else target
+    mode = _replaceable(where, target, follow)
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
     try:
         with os.fdopen(os.open(partial, _CREATE, 0o666), "w+b") as file:
@@ -81,9 +84,9 @@ def replacing(where: str, path: str | os.PathLike) -> Iterator[BinaryIO]:
             os.unlink(partial)
 
 
-def write_whole(where: str, path: str | os.PathLike, content: bytes) -> None:
+def write_whole(where: str, path: str | os.PathLike, content: bytes, *, follow: bool = True) -> None:
     """Replace ``path`` by ``content`` whole or not at all, as `replacing` does."""
-    with replacing(where, path) as file:
+    with replacing(where, path, follow=follow) as file:
         file.write(content)
 
 
@@ -178,16 +181,18 @@ def _as_path(where: str, path) -> str:
     raise ArgumentError(where, "must be a path", repr(path))
 
 
-def _replaceable(where: str, target: Path) -> int | None:
+def _replaceable(where: str, target: Path, follow: bool) -> int | None:
     """Return the permissions of the file to be replaced, None if there is none, or refuse."""
     if not target.parent.is_dir():
         raise ArgumentError(where, "must lie in a folder that exists", str(target), "Make the folder first")
     try:
-        mode = target.stat().st_mode
+        mode = target.lstat().st_mode
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ArgumentError(where, "must be a path that can be written", error.strerror) from error
+    if stat.S_ISLNK(mode) and not follow:
+        return None
     if not stat.S_ISREG(mode):
         raise ArgumentError(where, f"{target} must be a regular file or not exist", _kind(mode))
     if not os.access(target, os.W_OK):
@@ -199,6 +204,8 @@ def _kind(mode: int) -> str:
     """Name what is not a regular file."""
     if stat.S_ISDIR(mode):
         return "a folder"
+    if stat.S_ISLNK(mode):
+        return "a link that leads back to itself"
     return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 

@@ -190,7 +190,7 @@ def _keep(name: str, dataset: Dataset, files: Files, kept: Path) -> None:
         for member, content in files.items():
             archive.writestr(member, content)
     try:
-        write_whole("Connectome.fetch", kept, stream.getvalue())
+        write_whole("Connectome.fetch", kept, stream.getvalue(), follow=False)
     except (OSError, ArgumentError) as error:
         warnings.warn(
             f"Connectome.fetch: {name!r} could not be kept and will be downloaded again: {error} Make "

