@@ -14,6 +14,7 @@ from .budget import Budget
 CELL = 64  # characters of the longest number
 NAME = 1000  # characters of the longest name
 EXTRA_LINES = 1000  # blank lines and comments that are skipped
+DECIMAL = r"-?\d+,\d+"
 CROWDED = {";": r"\d,\d", "\t": r"\d,\d", ",": r"\d\s+-?[\d.]"}  # what no cell between these signs may hold
 
 Labels = Sequence[str] | None
@@ -32,6 +33,8 @@ def read_matrix(stream: BinaryIO, name: str, encoding: str, budget: Budget) -> t
     column = corner or not _is_number(last[0])
     if header and len(head) == 1:
         raise ValueError("it holds no numbers")
+    if header and "" in first[1:]:
+        raise ValueError("a cell of its first row is empty")
     width = len(last)
     budget.take_array(name, (width, width))
     cells = []  # the first one of every row
@@ -52,7 +55,8 @@ def read_matrix(stream: BinaryIO, name: str, encoding: str, budget: Budget) -> t
     left = cells if column else None
     if not header and len(numbers) == numbers.shape[1] + 1 and _are_ids(numbers[0]):
         above, numbers, left = first[-numbers.shape[1] :], numbers[1:], left and left[1:]
-    if not column and numbers.shape[1] == len(numbers) + 1 and _are_ids(numbers[:, 0]):
+    named = column or (header and _is_number(first[0]))
+    if not named and numbers.shape[1] == len(numbers) + 1 and _are_ids(numbers[:, 0]):
         left, numbers, above = cells[-len(numbers) :], numbers[:, 1:], above and above[1:]
     return _in_one_order(np.ascontiguousarray(numbers), left, above)
 
@@ -85,9 +89,12 @@ def read_centres(stream: BinaryIO, encoding: str, budget: Budget) -> tuple[np.nd
 def match_order(known: Labels, labels: Labels) -> np.ndarray | None:
     """Return where each known label stands among other labels; None if the two need no matching.
 
-    Labels that only count (0, 1, ... or 1, 2, ...) name nothing, and match whatever stands in their place.
+    Labels that only count (0, 1, ... or 1, 2, ...), and numbers beside names, are matched by position.
     """
-    if known is None or labels is None or list(known) == list(labels) or _count(known) or _count(labels):
+    if known is None or labels is None or list(known) == list(labels):
+        return None
+    worth = _worth(known), _worth(labels)
+    if 0 in worth or worth[0] != worth[1]:
         return None
     if sorted(known) != sorted(labels) or len(set(known)) < len(known):
         only = sorted(set(known) ^ set(labels)) or sorted({x for x in known if list(known).count(x) > 1})
@@ -97,9 +104,8 @@ def match_order(known: Labels, labels: Labels) -> np.ndarray | None:
 
 
 def choose_labels(*candidates: Labels) -> Labels:
-    """Return the first labels that name something, else the first that count, else None."""
-    given = [labels for labels in candidates if labels is not None]
-    return next((labels for labels in given if not _count(labels)), given[0] if given else None)
+    """Return the labels that say most, names rather than numbers; None if none are given."""
+    return max((labels for labels in candidates if labels is not None), key=_worth, default=None)
 
 
 def _in_one_order(numbers: np.ndarray, left: Labels, above: Labels) -> tuple[np.ndarray, Labels]:
@@ -129,7 +135,8 @@ def _delimiter(*lines: str) -> str | None:
     if not signs and all(map(_is_number, line.strip().split("\t")[1:])):
         signs = ["\t"] if "\t" in line.strip() else []
     for sign in signs[:1]:
-        if any(re.search(CROWDED[sign], cell) for cell in _cells(line, sign)[1:]):
+        cells = _cells(line, sign)
+        if any(re.search(CROWDED[sign], cell) for cell in cells[1:]) or re.fullmatch(DECIMAL, cells[0]):
             raise ValueError("a cell of it holds two numbers; write decimal points, and one separator")
         return sign
     return None
@@ -162,6 +169,8 @@ def _are_ids(numbers: np.ndarray) -> bool:
     )
 
 
-def _count(labels: Sequence[str]) -> bool:
-    """Tell whether labels only count the regions, from 0 or 1."""
-    return any(list(labels) == [str(i + start) for i in range(len(labels))] for start in (0, 1))
+def _worth(labels: Sequence[str]) -> int:
+    """Tell how much labels say: 0 if they only count from 0 or 1, 1 if they are numbers, else 2."""
+    if any(list(labels) == [str(i + start) for i in range(len(labels))] for start in (0, 1)):
+        return 0
+    return 1 if all(map(_is_number, labels)) else 2

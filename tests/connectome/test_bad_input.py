@@ -108,6 +108,20 @@ CASES = [
     ),
     ("lengths missing", lambda: Connectome(W, None), "Connectome.lengths: must be real numbers"),
     (
+        "weights with a mask",
+        lambda: Connectome(np.ma.masked_equal(W, 0), L),
+        "Connectome.weights: must hold every number; got a masked array. Say what stands in the gaps with .filled(0)",
+    ),
+    ("labels bytes", lambda: Connectome(W, L, [b"\xff", b"b"]), "Connectome.labels: must be text or UTF-8"),
+    ("labels missing", lambda: Connectome(W, L, ["a", None]), "Connectome.labels: must be strings; got None."),
+    ("labels a number", lambda: Connectome(W, L, 3), "Connectome.labels: must be a sequence of strings; got 3."),
+    (
+        "signed a text",
+        lambda: Connectome(W, L, signed="False"),
+        "Connectome.signed: must be True or False; got 'False'.",
+    ),
+    ("lengths a text", lambda: Connectome(W, "straight"), "Connectome.lengths: must be one of 'centres'"),
+    (
         "labels too few",
         lambda: Connectome(W, L, ["a"]),
         "Connectome.labels: must be one per region, 2; got 1.",

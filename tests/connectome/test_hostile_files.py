@@ -257,7 +257,7 @@ def test_every_wrong_bit_ends_in_a_message_or_a_connectome(tmp_path, name):
     edits=st.lists(st.tuples(st.integers(0, 5000), st.binary(max_size=8)), max_size=4),
     end=st.integers(0, 20_000),
 )
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_damaged_files_end_in_a_message_or_a_connectome(name, edits, end):
     content = samples()[name][:end]
     for place, new in edits:
@@ -278,7 +278,7 @@ def test_damaged_files_end_in_a_message_or_a_connectome(name, edits, end):
     ).map("".join),
     kind=st.sampled_from([".csv", ".tsv", ".txt"]),
 )  # fmt: skip
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_text_ends_in_a_message_or_a_connectome(text, kind):
     with tempfile.TemporaryDirectory() as folder:
         path, lengths = Path(folder, f"w{kind}"), Path(folder, "l.csv")
