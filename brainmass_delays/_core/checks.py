@@ -45,9 +45,7 @@ def check_choice(where: str, value: Any, choices: Iterable[str]) -> str:
         return value
     near = difflib.get_close_matches(str(value), choices, n=1)
     cure = f"Did you mean {near[0]!r}?" if near else ""
-    raise ArgumentError(
-        where, f"must be one of {', '.join(map(repr, choices))}", repr(value), cure
-    )
+    raise ArgumentError(where, f"must be one of {', '.join(map(repr, choices))}", repr(value), cure)
 
 
 def check_finite(where: str, value: Any, cure: str = "") -> np.ndarray:
@@ -74,3 +72,10 @@ def check_count(where: str, value: Any, minimum: int = 1) -> int:
     if not is_number or not float(value).is_integer() or value < minimum:
         raise ArgumentError(where, f"must be a whole number of at least {minimum}", repr(value))
     return int(value)
+
+
+def check_flag(where: str, value: Any) -> bool:
+    """Return ``value`` if it is True or False; a text such as ``'False'`` is neither."""
+    if not isinstance(value, bool | np.bool_):
+        raise ArgumentError(where, "must be True or False", repr(value))
+    return bool(value)
