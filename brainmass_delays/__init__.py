@@ -22,7 +22,7 @@ from .sweep import SweepResult, sweep
 __version__ = "0.1.0"
 
 # Imported when first used: they are large, and viz brings matplotlib.
-_LAZY = ("predictive", "spiking", "viz")
+_LAZY = ("datasets", "observe", "predictive", "spiking", "viz")
 
 __all__ = [
     "ArgumentError",

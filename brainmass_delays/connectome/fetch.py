@@ -113,11 +113,14 @@ def fetch(cls, name: str, subject: str | None = None) -> "Connectome":
     94
     """
     dataset = DATASETS[check_choice("Connectome.fetch.name", name, DATASETS)]
+    return cls(**dataset.assemble(verified_files(name, dataset), subject))
+
+
+def verified_files(name: str, dataset: Dataset) -> Files:
+    """Return the files of a data set from the cache, downloaded into it if they are not there."""
     kept = _cache() / f"{name}-{dataset.sha256[:12]}.zip"
     files = _read_verified(kept, dataset)
-    if files is None:
-        files = _download_and_keep(name, dataset, kept)
-    return cls(**dataset.assemble(files, subject))
+    return _download_and_keep(name, dataset, kept) if files is None else files
 
 
 def _cache() -> Path:

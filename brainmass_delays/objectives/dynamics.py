@@ -150,7 +150,7 @@ def fcd_ks(prediction, target, *, window: Any, step: Any, dt: Any = None):
     """
     ours, theirs = map(jnp.sort, _values("fcd_ks", prediction, target, window, step, dt))
     every = jnp.concatenate([ours, theirs])
-    shares = [jnp.searchsorted(v, every, side="right") / len(v) for v in (ours, theirs)]
+    shares = [jnp.searchsorted(v, every, side="right").astype(v.dtype) / len(v) for v in (ours, theirs)]
     # searchsorted has no order for NaN
     return jnp.where(jnp.any(jnp.isnan(every)), jnp.nan, jnp.max(jnp.abs(shares[0] - shares[1])))
 

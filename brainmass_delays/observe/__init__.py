@@ -7,6 +7,7 @@ from .covariance import Covariance
 from .hrf import HRF
 from .leadfield import LeadField, SensorNoise
 from .monitor import Chain, Monitor
+from .result import Trajectory
 from .spectrum import CrossSpectrum, Spectrum
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Spectrum",
     "SubSample",
     "TemporalAverage",
+    "Trajectory",
     "apply",
     "emission_steps",
 ]

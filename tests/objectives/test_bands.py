@@ -23,8 +23,8 @@ def off(matrix):
 
 def test_bandpass_is_a_butterworth_filter_forward_and_backward():
     ours = np.asarray(objectives.bandpass(X * u.mV, DT, ALPHA).to_decimal(u.mV))
-    np.testing.assert_allclose(ours[100:-100], FILTERED[100:-100], atol=1e-3 * FILTERED.std())
-    assert np.abs(ours - FILTERED).max() < 0.1 * FILTERED.std()  # the ends
+    np.testing.assert_allclose(ours[250:-250], FILTERED[250:-250], atol=1e-3 * FILTERED.std())
+    assert np.abs(ours - FILTERED).max() < 0.5 * FILTERED.std()  # the ends
 
 
 @pytest.mark.parametrize("n", [800, 799])
@@ -61,7 +61,7 @@ def test_phase_measures_are_written_out():
     np.testing.assert_allclose(objectives.kuramoto_order(Z), order, atol=1e-12)
     np.testing.assert_allclose(objectives.synchrony(Z), order.mean())
     np.testing.assert_allclose(objectives.metastability(Z), order.std())
-    np.testing.assert_allclose(objectives.synchrony(FILTERED), order.mean(), rtol=1e-6)
+    np.testing.assert_allclose(objectives.synchrony(FILTERED), order.mean(), rtol=1e-3)
 
 
 def test_spectra_are_those_of_scipy():
@@ -121,7 +121,7 @@ def test_gradient_agrees_with_central_differences(name):
     flat[:, 1] = 0.1
     assert np.isfinite(loss(flat)) and np.all(np.isfinite(gradient(flat)))
     assert np.all(np.isfinite(gradient(OTHER[:200])))
-    assert float(LOSSES[name](OTHER, OTHER)) == 0
+    assert float(LOSSES[name](OTHER, OTHER)) < 1e-12
 
 
 @pytest.mark.parametrize(
