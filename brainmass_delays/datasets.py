@@ -8,7 +8,7 @@ import brainunit as u
 import numpy as np
 import scipy.io
 
-from ._core.checks import ArgumentError, check_choice
+from ._core.checks import check_choice
 from .connectome import Connectome
 from .connectome.fetch import DATASETS, Dataset, Files, verified_files
 
@@ -48,7 +48,9 @@ class Recording:
     how: str
 
     def __repr__(self) -> str:
-        who = f"average of {len(self.subjects)} subjects" if self.subject is None else f"subject {self.subject}"
+        who = (
+            f"average of {len(self.subjects)} subjects" if self.subject is None else f"subject {self.subject}"
+        )
         length = "" if self.bold is None else f", {len(self.bold)} samples"
         return f"Recording({self.name!r}, {who}, {len(self.labels)} regions{length}, TR {self.tr})"
 
@@ -59,8 +61,8 @@ def fetch(name: str, subject: str | None = None) -> Recording:
     Parameters
     ----------
     name : {'hcp', 'gw'}
-        ``'hcp'``: 7 young adults, 1200 samples of 0.72 s each. ``'gw'``: 5 older adults, 355 samples each, whose
-        repetition time no source of the data names. Both have 94 AAL2 regions.
+        ``'hcp'``: 7 young adults, 1200 samples of 0.72 s each. ``'gw'``: 5 older adults, 355 samples each,
+        whose repetition time no source of the data names. Both have 94 AAL2 regions.
     subject : str, optional
         One of `subjects`. Default: the average of all, which has a connectome and an FC but no time series.
 
@@ -102,7 +104,7 @@ def fetch(name: str, subject: str | None = None) -> Recording:
         mean = np.eye(fc.shape[-1])
         mean[upper] = np.tanh(np.mean([np.arctanh(matrix[upper]) for matrix in fc], axis=0))
         fc = mean + mean.T - np.eye(len(mean))
-        how = "FC: mean over subjects of Fisher z, transformed back. Weights: mean of each relative to its largest."
+        how = "FC: mean over subjects of Fisher z, transformed back. Weights: mean of each over its largest."
     else:
         fc = matrices[subject]
         how = "BOLD as distributed; FC: Pearson correlation of all samples. Weights: relative to the largest."
@@ -162,6 +164,10 @@ def _bold(name: str, pattern: str, sha256: str) -> Dataset:
 
 TR = {"hcp": 720.0 * u.ms, "gw": None}
 RECORDINGS = {
-    "hcp": _bold("hcp", r"TC_rsfMRI_REST1_LR\.mat", "83314f4de7c3ccd2084714546c99e3e095ec875b216f7f84c3b4c3bc9eea5ca7"),
-    "gw": _bold("gw", r"BOLD_rsfMRI\.mat", "49c8ba87d03e78d8c638f38f898c23f353ffa903f2d323d3c4dda49bcbfaa352"),
+    "hcp": _bold(
+        "hcp", r"TC_rsfMRI_REST1_LR\.mat", "83314f4de7c3ccd2084714546c99e3e095ec875b216f7f84c3b4c3bc9eea5ca7"
+    ),
+    "gw": _bold(
+        "gw", r"BOLD_rsfMRI\.mat", "49c8ba87d03e78d8c638f38f898c23f353ffa903f2d323d3c4dda49bcbfaa352"
+    ),
 }

@@ -14,10 +14,10 @@ import numpy as np
 from brainstate.nn import Param, SigmoidT
 from tqdm.auto import tqdm
 
+from . import objectives
 from ._core.checks import ArgumentError
 from ._core.files import replacing
 from .connectome import Connectome
-from . import objectives
 from .fit import FitResult, Fitter
 from .network import Network
 from .nodes import HopfStep

@@ -10,7 +10,9 @@ import scipy.io
 from brainmass_delays import ArgumentError, Connectome, datasets
 
 RNG = np.random.default_rng(0)
-SERIES = {who: RNG.normal(size=(3, 40)).cumsum(axis=1) for who in ("s2", "s1")}  # regions first, as distributed
+SERIES = {
+    who: RNG.normal(size=(3, 40)).cumsum(axis=1) for who in ("s2", "s1")
+}  # regions first, as distributed
 
 
 @pytest.fixture
@@ -44,7 +46,9 @@ def test_the_average_is_taken_of_fisher_z_and_says_so(made_here):
 
 
 def test_unknown_names_are_refused(made_here):
-    with pytest.raises(ArgumentError, match=r"datasets.fetch.name: must be one of 'hcp', 'gw'; got 'hpc'. Did you mean"):
+    with pytest.raises(
+        ArgumentError, match=r"datasets.fetch.name: must be one of 'hcp', 'gw'; got 'hpc'. Did you mean"
+    ):
         datasets.fetch("hpc")
     with pytest.raises(ArgumentError, match=r"datasets.fetch.subject: must be one of 's1', 's2'; got 's3'"):
         datasets.fetch("hcp", subject="s3")

@@ -12,9 +12,9 @@ from brainstate.nn import Module
 from scipy.stats import qmc
 from tqdm.auto import tqdm
 
+from .. import objectives
 from .._core.checks import ArgumentError, check_choice, check_count
 from .._core.status import RunError
-from .. import objectives
 from .backends import BACKENDS
 from .journal import Journal, Stopped
 from .parameters import check_search_space, constrained, search_box, store, stored
@@ -322,4 +322,6 @@ def _check_loss(loss_fn, predict, objective) -> None:
     if kind != "loss":
         name = getattr(objective, "func", objective).__name__
         cure = "fcd_distance" if name == "fcd_ks" else f"{name}(as_loss=True)"
-        raise ArgumentError("Fitter.objective", "must be a loss to minimize", f"the {kind} {name}", f"Use {cure}")
+        raise ArgumentError(
+            "Fitter.objective", "must be a loss to minimize", f"the {kind} {name}", f"Use {cure}"
+        )

@@ -1,9 +1,9 @@
 """Objectives and analysis of time series, differentiable wherever that makes sense; time is axis 0.
 
 Every objective can be called at once, ``fc_rmse(prediction, target)``, or configured first and handed to a
-`Fitter`: ``fc_corr(as_loss=True)`` and ``fc_rmse()`` return a callable ``(prediction, target) -> scalar``. Its
-docstring says whether it is a loss, a score or a report. An analysis takes one set of series; `rmse_of` makes a
-loss of any of them.
+`Fitter`: ``fc_corr(as_loss=True)`` and ``fc_rmse()`` return a callable ``(prediction, target) -> scalar``.
+Its docstring says whether it is a loss, a score or a report. An analysis takes one set of series; `rmse_of`
+makes a loss of any of them.
 """
 
 from .bands import (

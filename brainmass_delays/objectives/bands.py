@@ -38,9 +38,9 @@ def bandpass(series: Any, dt: Any, band: tuple, *, order: int = 4) -> Any:
 
     Notes
     -----
-    The gain is that of a digital Butterworth filter run forward and backward, applied to the Fourier transform
-    of the series, which is continued at both ends by its point reflection. Linear and exact to differentiate.
-    About one period of the lower edge is disturbed at both ends.
+    The gain is that of a digital Butterworth filter run forward and backward, applied to the Fourier
+    transform of the series, which is continued at both ends by its point reflection. Linear and exact to
+    differentiate. About one period of the lower edge is disturbed at both ends.
 
     Examples
     --------
@@ -48,7 +48,8 @@ def bandpass(series: Any, dt: Any, band: tuple, *, order: int = 4) -> Any:
     >>> import numpy as np
     >>> from brainmass_delays import objectives
     >>> t = np.arange(2000) * 1e-3
-    >>> alpha = objectives.bandpass(np.sin(2 * np.pi * 10 * t) + np.sin(2 * np.pi * 50 * t), 1 * u.ms, (8, 12))
+    >>> alpha = objectives.bandpass(np.sin(2 * np.pi * 10 * t) + np.sin(2 * np.pi * 50 * t), 1 * u.ms, (8,
+    12))
     >>> bool(abs(alpha[1000] - np.sin(2 * np.pi * 10 * t[1000])) < 1e-3)
     True
     """

@@ -37,7 +37,8 @@ def combine(*weighted_objectives: tuple[float, Callable], **named: tuple[float, 
         Pairs of a dimensionless weight and an objective ``(prediction, target) -> scalar``. A score that
         should grow, such as `fc_corr`, takes a negative weight.
     **named : (float, callable)
-        The same by name. Terms without a name are called by their objective, with a number if it occurs twice.
+        The same by name. Terms without a name are called by their objective, with a number if it occurs
+        twice.
 
     Returns
     -------
@@ -54,7 +55,8 @@ def combine(*weighted_objectives: tuple[float, Callable], **named: tuple[float, 
     --------
     >>> import jax.numpy as jnp
     >>> from brainmass_delays import objectives
-    >>> loss = objectives.combine(rmse=(2.0, objectives.timeseries_rmse()), mse=(0.5, objectives.timeseries_mse()))
+    >>> loss = objectives.combine(rmse=(2.0, objectives.timeseries_rmse()), mse=(0.5,
+    objectives.timeseries_mse()))
     >>> float(loss(jnp.full((4, 2), 3.0), jnp.full((4, 2), 1.0)))
     6.0
     >>> {name: float(term) for name, term in loss.terms(jnp.full(4, 3.0), jnp.full(4, 1.0)).items()}

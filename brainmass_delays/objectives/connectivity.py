@@ -26,8 +26,8 @@ def fc(series: Any) -> jax.Array:
     Returns
     -------
     jax.Array, shape (region, region)
-        Pearson correlations, ones on the diagonal. A constant region correlates with nothing: its entries are 0
-        and so is their gradient.
+        Pearson correlations, ones on the diagonal. A constant region correlates with nothing: its entries are
+        0 and so is their gradient.
 
     Raises
     ------
@@ -122,8 +122,8 @@ def fc_corr(prediction, target, *, as_loss: bool = False, fisher: bool = False):
     Raises
     ------
     ArgumentError
-        If the numbers of regions differ or are below 3, where the correlation is not defined, or a square array
-        is no correlation matrix. Inside jit the latter gives NaN.
+        If the numbers of regions differ or are below 3, where the correlation is not defined, or a square
+        array is no correlation matrix. Inside jit the latter gives NaN.
 
     Warns
     -----
@@ -172,8 +172,8 @@ def fc_rmse(prediction, target, *, fisher: bool = False):
     Raises
     ------
     ArgumentError
-        If the numbers of regions differ, or a square array is no correlation matrix. Inside jit the latter gives
-        NaN.
+        If the numbers of regions differ, or a square array is no correlation matrix. Inside jit the latter
+        gives NaN.
 
     Warns
     -----

@@ -20,8 +20,8 @@ def fcd(series: Any, *, window: Any, step: Any, dt: Any = None) -> jax.Array:
     series : array_like or Quantity, shape (time, region)
         Time series, of at least 3 regions.
     window, step : int or Quantity
-        Length of a window and distance of two in samples, or in time units if ``dt`` is given. Usual for BOLD:
-        60 s and 2 to 10 s. The last window ends with the last sample that a whole step reaches.
+        Length of a window and distance of two in samples, or in time units if ``dt`` is given. Usual for
+        BOLD: 60 s and 2 to 10 s. The last window ends with the last sample that a whole step reaches.
     dt : Quantity, optional
         Sampling interval.
 
@@ -33,11 +33,13 @@ def fcd(series: Any, *, window: Any, step: Any, dt: Any = None) -> jax.Array:
     Raises
     ------
     ArgumentError
-        If there are fewer than 3 regions, a window has fewer than 2 samples, or the series holds fewer than 2.
+        If there are fewer than 3 regions, a window has fewer than 2 samples, or the series holds fewer than
+        2.
 
     Notes
     -----
-    Differentiable. Windows that overlap have part of their correlation from it: compare with the same windows.
+    Differentiable. Windows that overlap have part of their correlation from it: compare with the same
+    windows.
 
     References
     ----------

@@ -69,10 +69,10 @@ def group_delay(series: Any, dt: Any, *, band: tuple, nperseg: Any = 256) -> Gro
     -----
     :math:`\tau = -\frac{1}{2\pi} \frac{d \phi}{d f}`, by a straight line through the phases, weighted with
     :math:`c^2 / (1 - c^2)` of the coherence c, the inverse variance of a phase. A constant phase shift, as of
-    an inhibitory connection, drops out. The line is laid through phases around the delay at which the weighted
-    cross-spectrum adds up best, found on a grid: whole cycles are settled there. In a narrow band they are not,
-    and the error, which assumes they are, is too small: use `phase_delay`. The gradient is that of the slope,
-    exact.
+    an inhibitory connection, drops out. The line is laid through phases around the delay at which the
+    weighted cross-spectrum adds up best, found on a grid: whole cycles are settled there. In a narrow band
+    they are not, and the error, which assumes they are, is too small: use `phase_delay`. The gradient is that
+    of the slope, exact.
 
     Group delays of a network mix all paths between two regions; two regions driven by a third one follow it,
     not each other.
@@ -200,8 +200,8 @@ def phase_delay(series: Any, dt: Any, *, band: tuple, nperseg: Any = 256) -> Pha
 
     Notes
     -----
-    A constant phase shift, e.g. half a cycle of an inhibitory connection, is taken for a delay. The gradient is
-    exact but where the peak moves to another frequency.
+    A constant phase shift, e.g. half a cycle of an inhibitory connection, is taken for a delay. The gradient
+    is exact but where the peak moves to another frequency.
 
     Examples
     --------
@@ -246,8 +246,8 @@ def lag_matrix(series: Any, dt: Any, *, max_lag: Any) -> tuple[u.Quantity, np.nd
     Returns
     -------
     lags : Quantity, shape (region, region)
-        In ms; ``lags[i, j]`` is positive where i follows j. A parabola through the three largest values places
-        it between samples. NaN where a region is constant.
+        In ms; ``lags[i, j]`` is positive where i follows j. A parabola through the three largest values
+        places it between samples. NaN where a region is constant.
     correlations : numpy.ndarray, shape (region, region)
         The correlation there, with its sign.
 
@@ -302,7 +302,7 @@ def _vertex(values: np.ndarray, k: int) -> float:
 
 
 def _cross(where, series, dt, band, nperseg):
-    """Return cross-spectra whose phase grows with the delay of the row, frequencies, segments and interval."""
+    """Return cross-spectra, whose phases grow with the delay of the row; frequencies, segments, interval."""
     series = to_series(where, series)
     length = samples(f"{where}.nperseg", nperseg, dt, minimum=4)
     n_segments = len(_starts(len(series), length))

@@ -10,7 +10,8 @@ KINDS = ("loss", "score", "report")
 def objective(kind: str) -> Callable[[Callable], Callable]:
     """Mark a function of (prediction, target): 'loss' to minimize, 'score' to maximize, 'report' to read.
 
-    The function can then be called with data, or with its options alone, which returns the configured callable.
+    The function can then be called with data, or with its options alone, which returns the configured
+    callable.
     """
 
     def mark(function: Callable) -> Callable:

@@ -52,8 +52,8 @@ def to_series(where: str, signals: Any, minimum: int = 2) -> jax.Array:
         )
     if signals.shape[0] < signals.shape[1]:
         warnings.warn(
-            f"{where}: {signals.shape[0]} samples of {signals.shape[1]} regions. Time is axis 0: if the regions "
-            "come first, transpose.",
+            f"{where}: {signals.shape[0]} samples of {signals.shape[1]} regions. Time is axis 0: if the "
+            "regions come first, transpose.",
             stacklevel=3,
         )
     return signals

@@ -93,7 +93,8 @@ def csd(series: Any, dt: Any, *, nperseg: int = 256, band: tuple | None = None) 
     Returns
     -------
     jax.Array or Quantity, shape (frequency, region, region)
-        Complex, one-sided; ``[f, i, j]`` is the mean of ``conj(X_i) X_j``, as `scipy.signal.csd` of x_i and x_j.
+        Complex, one-sided; ``[f, i, j]`` is the mean of ``conj(X_i) X_j``, as `scipy.signal.csd` of x_i and
+        x_j.
 
     Raises
     ------
@@ -114,7 +115,7 @@ def csd(series: Any, dt: Any, *, nperseg: int = 256, band: tuple | None = None) 
 def coherence(
     series: Any, dt: Any, *, nperseg: int = 256, band: tuple | None = None, overlap: float = 0.5
 ) -> jax.Array:
-    r"""Measure how constant the relation of two regions is at each frequency: :math:`|S_{ij}| / \sqrt{S_{ii} S_{jj}}`.
+    r"""Measure how constant the relation of two regions is: :math:`|S_{ij}| / \sqrt{S_{ii} S_{jj}}`.
 
     Parameters
     ----------
@@ -179,8 +180,8 @@ def spectrum(prediction, target, *, nperseg=None, dt=None, band=None):
         Two sets of time series with the same trailing axes; their lengths may differ. Leave both out to get
         the callable itself.
     nperseg : int or Quantity, optional
-        Length of a segment of the averaged periodograms (Hann window, half overlap, mean removed), in samples or
-        in time units. By default 256, or the length of the shorter series.
+        Length of a segment of the averaged periodograms (Hann window, half overlap, mean removed), in samples
+        or in time units. By default 256, or the length of the shorter series.
     dt : Quantity, optional
         Sampling interval; needed with ``band`` or times only.
     band : (Quantity, Quantity), optional

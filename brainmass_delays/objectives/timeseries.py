@@ -86,8 +86,8 @@ def gaussian_nll(prediction, target, *, sigma: Any):
     prediction, target : array_like or Quantity, shape (time, ...)
         Two series of one shape and one dimension. Leave both out to get the callable itself.
     sigma : float, array_like, Quantity or Param
-        Standard deviation of the noise, positive, in the dimension of the prediction; scalar or of a shape that
-        broadcasts to it, e.g. one per region. A Param is trained if the model reaches it.
+        Standard deviation of the noise, positive, in the dimension of the prediction; scalar or of a shape
+        that broadcasts to it, e.g. one per region. A Param is trained if the model reaches it.
 
     Returns
     -------

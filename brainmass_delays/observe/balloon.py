@@ -36,7 +36,8 @@ class Balloon(InterimMonitor):
         Repetition time TR.
     constants : {'friston2003', 'stephan2007', 'deco2014', 'heinzle2016_3T'}, default 'friston2003'
         Values of the parameters that are not given. With small activity the response to an impulse peaks
-        after 3.10, 3.25, 1.69 and 3.30 s: ``'deco2014'`` takes the digits of the two rates for time constants.
+        after 3.10, 3.25, 1.69 and 3.30 s: ``'deco2014'`` takes the digits of the two rates for time
+        constants.
     efficacy : float, array_like or Param, default 1
         :math:`\epsilon`, in 1/s² per unit of x. Activities of the order of 1 suit the default.
     kappa, gamma : Quantity, float or Param, optional
@@ -57,8 +58,8 @@ class Balloon(InterimMonitor):
     -----
     Emitted is the relative signal change, dimensionless: 0.01 is 1 %. The run begins at rest; the first 20 s
     hold the transient to the mean activity. Every parameter may be scalar or one per region ``(n_nodes,)``,
-    and trained. Order 2 in ``step``; the gradient is exact. f, v and q stay positive whatever comes in; strong
-    negative activity drives f towards 0 and makes the equations stiff.
+    and trained. Order 2 in ``step``; the gradient is exact. f, v and q stay positive whatever comes in;
+    strong negative activity drives f towards 0 and makes the equations stiff.
 
     References
     ----------

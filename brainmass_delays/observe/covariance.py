@@ -23,8 +23,8 @@ class Covariance(Monitor):
     period : Quantity, optional
         Emit the matrix of all values so far every so often. By default once, at the end.
     kind : {'covariance', 'correlation'}, default 'covariance'
-        ``'covariance'``: divided by the number of values minus 1, in the squared unit. ``'correlation'``: Pearson
-        correlation, the functional connectivity.
+        ``'covariance'``: divided by the number of values minus 1, in the squared unit. ``'correlation'``:
+        Pearson correlation, the functional connectivity.
 
     Raises
     ------
@@ -35,8 +35,8 @@ class Covariance(Monitor):
     -----
     Emitted ``(..., n_nodes, n_nodes)``. Means and products of deviations are merged stretch by stretch, which
     keeps its accuracy in single precision however long the run and large the mean. A covariance needs two
-    values: with one it is NaN. A constant region correlates with nothing: 0, with a gradient of 0. Memory and,
-    per value, cost: n_nodes**2.
+    values: with one it is NaN. A constant region correlates with nothing: 0, with a gradient of 0. Memory
+    and, per value, cost: n_nodes**2.
 
     References
     ----------

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from .leadfield import LeadField
 
 KINDS = ("eeg", "mag", "grad")
+# the 19 electrodes of the 10-20 system
+TEN_TWENTY = "Fp1 Fp2 F7 F3 Fz F4 F8 T7 C3 Cz C4 T8 P7 P3 Pz P4 P8 O1 O2"
+TEN_FIVE = "colin27_1005"  # where MNE has the places of electrodes by name
 
 
 def from_mne(
@@ -36,11 +39,11 @@ def from_mne(
     kind : {'eeg', 'mag', 'grad'}, default 'eeg'
         Which sensors. Gains are V, T or T/m per A m.
     orientation : array_like, shape (n_sources, 3), optional
-        Directions of the dipoles in the coordinates of the forward solution, of any length above 0. Needed for,
-        and only for, one with free orientation.
+        Directions of the dipoles in the coordinates of the forward solution, of any length above 0. Needed
+        for, and only for, one with free orientation.
     regions : array_like of int, shape (n_sources,), optional
-        Region of every source, -1 for none; the gains of the sources of a region are **summed**, as activity of
-        a region means one dipole at each of them. By default every source is a region.
+        Region of every source, -1 for none; the gains of the sources of a region are **summed**, as activity
+        of a region means one dipole at each of them. By default every source is a region.
     **options
         ``period``, ``moment`` and ``reference`` of `LeadField`.
 
@@ -76,7 +79,7 @@ def from_mne(
 def sphere(
     cls,
     centres: Any,
-    montage: Any = "colin27_1020",
+    montage: Any = TEN_TWENTY,
     source: str | Callable | None = None,
     *,
     kind: str = "eeg",
@@ -92,7 +95,8 @@ def sphere(
     centres : Quantity or array_like, shape (n_regions, 3)
         Centers of the regions, as in `Connectome.centres`: x right, y front, z up; plain numbers are mm.
     montage : str, mne.channels.DigMontage or mne.Info
-        Electrodes, by default the 10-20 system, or sensors of any kind in head coordinates.
+        Names of electrodes of the 10-05 system with spaces between, by default the 19 of the 10-20 system;
+        the name of a montage of MNE; or sensors of any kind in head coordinates.
     source : str or callable, optional
         Activity of every region, see `Monitor`.
     kind : {'eeg', 'mag', 'grad'}, default 'eeg'
@@ -210,8 +214,13 @@ def _sensors(montage: Any) -> Any:
 
     if isinstance(montage, mne.Info):
         return montage
-    if isinstance(montage, str):
-        check_choice("LeadField.sphere.montage", montage, mne.channels.get_builtin_montages())
+    names = None
+    if isinstance(montage, str) and montage in mne.channels.get_builtin_montages():
         montage = mne.channels.make_standard_montage(montage)
-    info = mne.create_info(montage.ch_names, 1000.0, "eeg", verbose=False)
+    elif isinstance(montage, str):
+        names, montage = montage.split(), mne.channels.make_standard_montage(TEN_FIVE)
+        if unknown := [name for name in names if name not in montage.ch_names]:
+            rule = "must be the name of a montage of MNE, or of electrodes of the 10-05 system"
+            raise ArgumentError("LeadField.sphere.montage", rule, repr(unknown[0]))
+    info = mne.create_info(names or montage.ch_names, 1000.0, "eeg", verbose=False)
     return info.set_montage(montage, verbose=False)

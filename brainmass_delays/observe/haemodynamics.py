@@ -17,7 +17,8 @@ References
    hemodynamic models with DCM. NeuroImage 38, 387-401.
 .. [3] Deco, G., Ponce-Alvarez, A., Hagmann, P., Romani, G. L., Mantini, D., Corbetta, M. (2014). How local
    excitation-inhibition ratio impacts the whole brain dynamics. Journal of Neuroscience 34, 7886-7898.
-.. [4] Heinzle, J., Koopmans, P. J., den Ouden, H. E. M., Raman, S., Stephan, K. E. (2016). A hemodynamic model
+.. [4] Heinzle, J., Koopmans, P. J., den Ouden, H. E. M., Raman, S., Stephan, K. E. (2016). A hemodynamic
+model
    for layered BOLD signals. NeuroImage 125, 556-570.
 """
 

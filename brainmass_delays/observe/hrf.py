@@ -47,8 +47,8 @@ class HRF(InterimMonitor):
         Step of the convolution. Activity that comes faster is averaged to it. The Virtual Brain has 4 ms.
     **parameters : Quantity, float or Param
         Parameters of a named kernel, scalar or one per region: ``delay``, ``undershoot``, ``dispersion`` and
-        ``ratio`` of the first two; ``a1``, ``a2``, ``rate``, ``c``; ``tau_s``, ``tau_f``; ``tau``, ``n``; ``tau1``,
-        ``tau2``, ``f1``, ``f2``, ``a1``, ``a2``. A plain number is in s or Hz.
+        ``ratio`` of the first two; ``a1``, ``a2``, ``rate``, ``c``; ``tau_s``, ``tau_f``; ``tau``, ``n``;
+        ``tau1``, ``tau2``, ``f1``, ``f2``, ``a1``, ``a2``. A plain number is in s or Hz.
 
     Raises
     ------

@@ -3,7 +3,6 @@
 from typing import Any
 
 import brainunit as u
-import jax
 
 from .average import TemporalAverage
 from .monitor import Monitor, check_period

@@ -2,13 +2,15 @@
 
 References
 ----------
-.. [1] Boynton, G. M., Engel, S. A., Glover, G. H., Heeger, D. J. (1996). Linear systems analysis of functional
+.. [1] Boynton, G. M., Engel, S. A., Glover, G. H., Heeger, D. J. (1996). Linear systems analysis of
+functional
    magnetic resonance imaging in human V1. Journal of Neuroscience 16, 4207-4221. (``gamma``)
 .. [2] Polonsky, A., Blake, R., Braun, J., Heeger, D. J. (2000). Neuronal activity in human primary visual
    cortex correlates with perception during binocular rivalry. Nature Neuroscience 3, 1153-1159.
    (``damped_sines``)
 .. [3] Glover, G. H. (1999). Deconvolution of impulse response in event-related BOLD fMRI. NeuroImage 9,
-   416-429. (``glover``, with the constants of nilearn; ``mixture_of_gammas``, with those of The Virtual Brain)
+   416-429. (``glover``, with the constants of nilearn; ``mixture_of_gammas``, with those of The Virtual
+   Brain)
 .. [4] Friston, K. J., Mechelli, A., Turner, R., Price, C. J. (2000). Nonlinear responses in fMRI: the balloon
    model, Volterra kernels, and other hemodynamics. NeuroImage 12, 466-477. (``volterra``)
 .. [5] Friston, K. J., et al. (1998). Event-related fMRI: characterizing differential responses. NeuroImage 7,

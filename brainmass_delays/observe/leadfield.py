@@ -46,8 +46,8 @@ class LeadField(SubSample):
     Raises
     ------
     ArgumentError
-        If the matrix is not one, is not finite, or does not match the sensors or the regions; if the reference
-        is no sensor, or the matrix has a unit and ``unit`` another dimension.
+        If the matrix is not one, is not finite, or does not match the sensors or the regions; if the
+        reference is no sensor, or the matrix has a unit and ``unit`` another dimension.
 
     Notes
     -----

@@ -12,7 +12,7 @@ from .._core.units import magnitude
 
 
 def to_param(where: str, value: Any, unit: u.Unit, *, positive: bool = False) -> Param:
-    """Return ``value`` as a Param of ``unit``, its concrete numbers checked; a plain number is in ``unit``."""
+    """Return ``value`` as a Param of ``unit``, its concrete numbers checked; plain numbers are in it."""
     if not isinstance(value, Param):
         number = jnp.asarray(magnitude(where, value, unit), dtype=float)
         value = Param.init(number if unit.is_unitless else u.Quantity(number, unit=unit))

@@ -60,9 +60,7 @@ class Trajectory(Mapping):
     ((50, 3), (2,))
     """
 
-    def __init__(
-        self, values: dict[str, Any], ts: Any, status: Any = 0, times: dict[str, Any] | None = None
-    ):
+    def __init__(self, values: dict[str, Any], ts: Any, status: Any = 0, times: dict[str, Any] | None = None):
         for name in RESERVED:
             if name in values:
                 raise ArgumentError("Trajectory.values", f"must not be called {name!r}", sorted(values))
@@ -128,7 +126,8 @@ class Trajectory(Mapping):
         -------
         dict of str to numpy.ndarray
             For every entry its numbers under its name and, if it has one, its unit under ``name.unit``; for
-            values with times of their own these under ``name.ts``. ``np.savez(path, **result.to_numpy())`` works.
+            values with times of their own these under ``name.ts``. ``np.savez(path, **result.to_numpy())``
+            works.
 
         Examples
         --------
@@ -202,7 +201,11 @@ class Trajectory(Mapping):
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 plain = {name: file[name] for name in file.files}
-            units = {name[: -len(UNIT)]: u.parse_unit(str(plain.pop(name))) for name in [*plain] if name.endswith(UNIT)}
+            units = {
+                name[: -len(UNIT)]: u.parse_unit(str(plain.pop(name)))
+                for name in [*plain]
+                if name.endswith(UNIT)
+            }
             entries = {n: u.Quantity(v, unit=units[n]) if n in units else v for n, v in plain.items()}
             times = {n[: -len(TIMES)]: entries.pop(n) for n in [*entries] if n.endswith(TIMES)}
             return cls(times=times, ts=entries.pop("ts"), status=entries.pop("status"), values=entries)
@@ -216,8 +219,8 @@ class Trajectory(Mapping):
         -------
         xarray.Dataset
             One variable per value, with its unit as attribute ``units``; its first dimension is ``time``, or
-            ``time_NAME`` where it has times of its own, in the unit of ``ts``; the others are ``NAME_1``, ...,
-            the last of them ``region`` where it is as long as that of most values.
+            ``time_NAME`` where it has times of its own, in the unit of ``ts``; the others are ``NAME_1``,
+            ..., the last of them ``region`` where it is as long as that of most values.
 
         Raises
         ------

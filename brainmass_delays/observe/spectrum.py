@@ -35,8 +35,8 @@ class Spectrum(Monitor):
     -----
     Emitted ``(n_frequencies, ..., n_nodes)``: one-sided density at `frequencies`, in the squared unit per Hz,
     equal to that of `scipy.signal.welch`. Before the first whole segment it is NaN. A segment starts with
-    every ``nperseg - nperseg // 2`` values, the first with the first value. Average activity of 0.1 ms to 1 or
-    2 ms first: ``TemporalAverage('x', 2 * u.ms) >> Spectrum(nperseg=1000)``.
+    every ``nperseg - nperseg // 2`` values, the first with the first value. Average activity of 0.1 ms to 1
+    or 2 ms first: ``TemporalAverage('x', 2 * u.ms) >> Spectrum(nperseg=1000)``.
 
     References
     ----------

@@ -50,7 +50,9 @@ def test_saving_and_loading(tmp_path):
 def test_files_of_other_kinds_are_refused(tmp_path, content):
     path = tmp_path / "other.npz"
     path.write_bytes(content)
-    with pytest.raises(ArgumentError, match=r"Trajectory.load.path: .*other.npz must be a file that Trajectory.save"):
+    with pytest.raises(
+        ArgumentError, match=r"Trajectory.load.path: .*other.npz must be a file that Trajectory.save"
+    ):
         Trajectory.load(path)
     with pytest.raises(ArgumentError, match="must end in .npz"):
         result().save(tmp_path / "run.mat")
@@ -80,9 +82,13 @@ def test_it_travels_through_jax():
     assert isinstance(r, Trajectory)
     np.testing.assert_array_equal(r["x"] / u.mV, 2 * (result()["x"] / u.mV))
     np.testing.assert_array_equal(r.times("bold") / u.ms, [4, 8])
-    batch = jax.vmap(lambda k: Trajectory({"x": k * jnp.ones((4, 3))}, ts=jnp.arange(4) * u.ms))(jnp.arange(5.0))
+    batch = jax.vmap(lambda k: Trajectory({"x": k * jnp.ones((4, 3))}, ts=jnp.arange(4) * u.ms))(
+        jnp.arange(5.0)
+    )
     assert batch["x"].shape == (5, 4, 3)
-    gradient = jax.grad(lambda r: jnp.sum(r["x"] ** 2), allow_int=True)(Trajectory({"x": jnp.ones(3)}, ts=jnp.ones(3) * u.ms))
+    gradient = jax.grad(lambda r: jnp.sum(r["x"] ** 2), allow_int=True)(
+        Trajectory({"x": jnp.ones(3)}, ts=jnp.ones(3) * u.ms)
+    )
     np.testing.assert_array_equal(gradient["x"], 2 * np.ones(3))
 
 
