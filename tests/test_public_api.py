@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 NAMES = """
 ArgumentError Connectome FitResult Fitter Network OUNoise Param RunError Simulator WhiteNoise
-delay_index prefetch prefetch_delay integrate objectives predictive spiking viz COUPLINGS NODES
+delay_index prefetch prefetch_delay integrate objectives predictive spiking viz datasets observe COUPLINGS NODES
 AdditiveCoupling DiffusiveCoupling HyperbolicTangentCoupling KuramotoCoupling LaplacianCoupling
 PowerLawCoupling SigmoidalCoupling SigmoidalJansenRitCoupling
 additive_coupling diffusive_coupling hyperbolic_tangent_coupling kuramoto_coupling laplacian_coupling
@@ -24,7 +24,10 @@ MontbrioPazoRoxinStep
 """
 
 NAMESPACES = {
-    "objectives": "timeseries_rmse timeseries_mse fc_corr fc_rmse spectrum combine",
+    "objectives": "timeseries_rmse timeseries_mse fc_corr fc_rmse spectrum combine fcd_distance group_delay_rmse",
+    "observe": "Balloon Chain Covariance CrossSpectrum GlobalAverage HRF LeadField Monitor RegionAverage "
+    "SensorNoise Spectrum SubSample TemporalAverage Trajectory apply",
+    "datasets": "fetch subjects",
     "viz": "plot_timeseries plot_connectivity plot_functional_connectivity plot_power_spectrum "
     "plot_fit plot_loss_landscape",
     "integrate": "solve_ode solve_dde",

@@ -20,7 +20,8 @@ from .connectivity import fc, fc_corr, fc_rmse, fisher_z
 from .dynamics import fcd, fcd_distance, fcd_ks
 from .lags import group_delay, group_delay_rmse, lag_matrix, phase_delay
 from .objective import is_score, kind_of
-from .spectra import coherence, cross_spectrum, csd, frequencies, psd, spectrum
+from .spectra import coherence, csd, frequencies, psd
+from .spectral_distances import cross_spectrum, spectrum
 from .timeseries import gaussian_nll, timeseries_mse, timeseries_rmse
 
 __all__ = [

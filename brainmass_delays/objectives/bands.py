@@ -48,9 +48,9 @@ def bandpass(series: Any, dt: Any, band: tuple, *, order: int = 4) -> Any:
     >>> import numpy as np
     >>> from brainmass_delays import objectives
     >>> t = np.arange(2000) * 1e-3
-    >>> alpha = objectives.bandpass(np.sin(2 * np.pi * 10 * t) + np.sin(2 * np.pi * 50 * t), 1 * u.ms, (8,
-    12))
-    >>> bool(abs(alpha[1000] - np.sin(2 * np.pi * 10 * t[1000])) < 1e-3)
+    >>> wave = np.sin(2 * np.pi * 10 * t)
+    >>> alpha = objectives.bandpass(wave + np.sin(2 * np.pi * 50 * t), 1 * u.ms, (8, 12))
+    >>> bool(abs(alpha[1000] - wave[1000]) < 1e-3)
     True
     """
     return _bandpass("bandpass", series, dt, band, order)
@@ -202,7 +202,7 @@ def plv(series: Any, dt: Any = None, band: tuple | None = None) -> jax.Array:
     >>> from brainmass_delays import objectives
     >>> theta = np.linspace(0, 50, 400)[:, None] * np.array([1.0, 1.0, 1.7])
     >>> objectives.plv(np.exp(1j * theta)).round(1)[0].tolist()
-    [1.0, 1.0, 0.0]
+    [1.0, 1.0, 0.1]
     """
     e = _phasors(_analytic("plv", series, dt, band))
     return _size(jnp.conj(e).T @ e / len(e))

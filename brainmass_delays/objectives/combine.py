@@ -55,8 +55,8 @@ def combine(*weighted_objectives: tuple[float, Callable], **named: tuple[float, 
     --------
     >>> import jax.numpy as jnp
     >>> from brainmass_delays import objectives
-    >>> loss = objectives.combine(rmse=(2.0, objectives.timeseries_rmse()), mse=(0.5,
-    objectives.timeseries_mse()))
+    >>> parts = {'rmse': (2.0, objectives.timeseries_rmse()), 'mse': (0.5, objectives.timeseries_mse())}
+    >>> loss = objectives.combine(**parts)
     >>> float(loss(jnp.full((4, 2), 3.0), jnp.full((4, 2), 1.0)))
     6.0
     >>> {name: float(term) for name, term in loss.terms(jnp.full(4, 3.0), jnp.full(4, 1.0)).items()}

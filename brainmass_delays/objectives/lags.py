@@ -13,7 +13,8 @@ import numpy as np
 from .._core.checks import ArgumentError
 from .objective import objective
 from .series import root, samples, seconds, to_series
-from .spectra import _bins, _products, _starts, _welch, coherency
+from .spectra import coherency
+from .welch import kept_bins, pair_products, segment_starts, welch
 
 HANN_BANDWIDTH = 1.5  # of the window, in bins: neighboring frequencies are not independent
 HANN_OVERLAP = 1 + 2 / 36  # variance of a mean of half-overlapping segments over that of independent ones
@@ -305,7 +306,7 @@ def _cross(where, series, dt, band, nperseg):
     """Return cross-spectra, whose phases grow with the delay of the row; frequencies, segments, interval."""
     series = to_series(where, series)
     length = samples(f"{where}.nperseg", nperseg, dt, minimum=4)
-    n_segments = len(_starts(len(series), length))
+    n_segments = len(segment_starts(len(series), length))
     if n_segments < 2:
         raise ArgumentError(
             f"{where}.nperseg",
@@ -313,9 +314,9 @@ def _cross(where, series, dt, band, nperseg):
             f"{length} of {len(series)} samples",
         )
     h = seconds(f"{where}.dt", dt)
-    kept = _bins(where, length, dt, band)
+    kept = kept_bins(where, length, dt, band)
     frequencies = jnp.asarray(np.fft.rfftfreq(length, h)[kept], series.dtype)
-    return _welch(series, length, _products)[kept], frequencies, n_segments, h
+    return welch(series, length, pair_products)[kept], frequencies, n_segments, h
 
 
 def _phase_weights(coherent):

@@ -69,7 +69,7 @@ def apply(monitor: Monitor, trajectory: Any, dt: u.Quantity, *, start: int = 0) 
             samples = jax.tree.map(lambda leaf: leaf[None], monitor.sample(state))
         return jax.tree.map(lambda leaf: leaf[: len(steps)], samples)
 
-    return steps * dt, run(values)
+    return steps * (1.0 * dt), run(values)
 
 
 def emission_steps(monitor: Monitor, start: int, stop: int, dt: u.Quantity) -> np.ndarray:

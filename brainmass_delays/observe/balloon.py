@@ -73,7 +73,7 @@ class Balloon(InterimMonitor):
     >>> activity = jnp.zeros((2000, 1)).at[:100].set(1.0)           # 1 s of activity
     >>> ts, bold = apply(Balloon(period=1 * u.second), activity, dt=10 * u.ms)
     >>> int(ts[bold[:, 0].argmax()].to_decimal(u.second))
-    4
+    3
     """
 
     def __init__(
@@ -110,13 +110,13 @@ class Balloon(InterimMonitor):
 
     def emit(self, state):
         """Return the relative signal change."""
-        return signal(state, self._numbers(state.s.shape))
+        return signal(state, self._numbers(state.s))
 
     def advance_means(self, state, means, i, dt, n):
         """Integrate one step of Heun's method per mean."""
         plan, h = schedule("Balloon.period", self.period, dt), dt.to_decimal(u.second)
         means = u.get_magnitude(means)
-        p = self._numbers(means.shape[1:])
+        p = self._numbers(means)
 
         def advance(state, row):
             j, x = row
@@ -127,9 +127,9 @@ class Balloon(InterimMonitor):
         states, count = pick(plan, states, i, len(means), n)
         return state, None if states is None else signal(states, p), count
 
-    def _numbers(self, shape):
-        """Return the numbers of the parameters in seconds and Hz."""
+    def _numbers(self, like):
+        """Return the numbers of the parameters in seconds and Hz, in the precision of an array."""
         return {
-            name: number(f"Balloon.{name}", getattr(self, name), UNITS.get(name, u.UNITLESS), shape)
+            name: number(f"Balloon.{name}", getattr(self, name), UNITS.get(name, u.UNITLESS), like)
             for name in self._names
         }

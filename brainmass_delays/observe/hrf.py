@@ -116,15 +116,15 @@ class HRF(InterimMonitor):
         if not is_traced((tau_s, tau_f)) and np.any(tau_f >= 4 * tau_s**2):
             raise ArgumentError("HRF.tau_f", "must be below 4 tau_s**2, in s", tau_f)
 
-    def response(self, t: Any, shape: tuple[int, ...] = ()) -> jax.Array:
+    def response(self, t: Any, like: Any = None) -> jax.Array:
         """Return h as published at times ``t``.
 
         Parameters
         ----------
         t : array_like or Quantity, shape (n,)
             Times; plain numbers are s.
-        shape : tuple of int, optional
-            Shape of the activity, needed for parameters per region.
+        like : array or ShapeDtypeStruct, shape (..., n_nodes), optional
+            Activity that parameters per region must match.
 
         Returns
         -------
@@ -133,22 +133,23 @@ class HRF(InterimMonitor):
         t = jnp.asarray(u.get_magnitude(t.to(u.second)) if isinstance(t, u.Quantity) else t)
         if callable(self.kernel):
             h = jnp.asarray(self.kernel(t))
-            if h.shape not in (t.shape, (*t.shape, *shape[-1:])):
+            regions = h.shape[1:] if like is None else tuple(like.shape[-1:])
+            if h.shape not in (t.shape, (*t.shape, *regions)) or h.ndim > 2:
                 rule = f"must return one value per time, {t.shape}, or per time and region"
                 raise ArgumentError("HRF.kernel", rule, h.shape)
             return h
-        p = {n: number(f"HRF.{n}", getattr(self, n), UNITS.get(n, u.UNITLESS), shape) for n in self._names}
+        p = {n: number(f"HRF.{n}", getattr(self, n), UNITS.get(n, u.UNITLESS), like) for n in self._names}
         if any(jnp.ndim(value) for value in p.values()):
             t = t[:, None]  # [time, region]
         return KERNELS[self.kernel][0](t, **p)
 
-    def weights(self, dt: u.Quantity, shape: tuple[int, ...] = ()) -> jax.Array:
+    def weights(self, dt: u.Quantity, like: Any = None) -> jax.Array:
         """Return what the last means are multiplied with, the newest first, ``(n,)`` or ``(n, n_nodes)``."""
         h = dt.to_decimal(u.second)
         ages = jnp.arange(self._length(dt)) * 1.0
         if self.normalize == "tvb":
-            return self.response(ages * h, shape)
-        weights = self.response((ages + 0.5) * h, shape) * h
+            return self.response(ages * h, like)
+        weights = self.response((ages + 0.5) * h, like) * h
         if self.normalize == "area":
             return weights / jnp.sum(weights, axis=0)
         return weights / (jnp.max(weights, axis=0) / h) if self.normalize == "peak" else weights
@@ -166,7 +167,7 @@ class HRF(InterimMonitor):
         """Convolve at every emission; past means are kept for the next stretch."""
         past, last = state
         plan, n_rows = schedule("HRF.period", self.period, dt), len(means)
-        newest_last = self.weights(dt, past.shape[1:])[::-1].astype(past.dtype)
+        newest_last = self.weights(dt, past)[::-1].astype(past.dtype)
         buffer = jnp.concatenate([past, u.get_magnitude(means)])
         rows, count = emission_rows(plan, i, n_rows, n)
         respond = jax.checkpoint(lambda row: _weighted_sum(newest_last, buffer, row + 1))

@@ -178,6 +178,7 @@ class SensorNoise(Monitor):
             noise = normal @ jnp.linalg.cholesky(covariance).T
         else:
             noise = normal * jnp.sqrt(covariance)
+        noise = noise.astype(u.get_magnitude(value).dtype)
         return value + (noise if unit.is_unitless else noise * unit)
 
     def sample(self, state):

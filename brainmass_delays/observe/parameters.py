@@ -22,9 +22,12 @@ def to_param(where: str, value: Any, unit: u.Unit, *, positive: bool = False) ->
     return value
 
 
-def number(where: str, param: Param, unit: u.Unit, shape: tuple[int, ...]) -> Any:
-    """Return the number of ``unit`` in a Param, which must be a scalar or one per region."""
+def number(where: str, param: Param, unit: u.Unit, like: Any = None) -> Any:
+    """Return the number of ``unit`` in a Param: a scalar or one per region of ``like``, in its precision."""
     value = magnitude(where, param.value(), unit)
-    if jnp.ndim(value) and jnp.shape(value) != tuple(shape[-1:]):
-        raise ArgumentError(where, f"must be a scalar or have shape {tuple(shape[-1:])}", jnp.shape(value))
-    return value
+    if like is None:
+        return value
+    regions = tuple(like.shape[-1:])
+    if jnp.ndim(value) and jnp.shape(value) != regions:
+        raise ArgumentError(where, f"must be a scalar or have shape {regions}", jnp.shape(value))
+    return jnp.asarray(value, like.dtype)

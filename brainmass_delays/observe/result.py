@@ -168,8 +168,8 @@ class Trajectory(Mapping):
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder, 'run.npz')
         ...     Trajectory({'x': np.ones(2) * u.mV}, ts=np.arange(2) * u.ms).save(path)
-        ...     Trajectory.load(path)['x']
-        [1. 1.] mV
+        ...     Trajectory.load(path)['x'].to_decimal(u.mV).tolist()
+        [1.0, 1.0]
         """
         if Path(path).suffix != ".npz":
             raise ArgumentError("Trajectory.save.path", "must end in .npz", path)

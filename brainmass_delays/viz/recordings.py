@@ -126,8 +126,8 @@ def plot_mean_and_band(
     --------
     >>> import brainunit as u, numpy as np
     >>> from brainmass_delays import viz
-    >>> ax = viz.plot_mean_and_band(np.random.default_rng(0).normal(size=(90, 5)) * u.mV, np.arange(90) *
-    u.ms)
+    >>> x = np.random.default_rng(0).normal(size=(90, 5)) * u.mV
+    >>> ax = viz.plot_mean_and_band(x, np.arange(90) * u.ms)
     >>> ax.get_ylabel()
     'signal (mV)'
     """
