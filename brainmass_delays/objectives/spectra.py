@@ -112,7 +112,13 @@ def csd(series: Any, dt: Any, *, nperseg: int = 256, band: tuple | None = None) 
 
 
 def coherence(
-    series: Any, dt: Any, *, nperseg: int = 256, band: tuple | None = None, overlap: float = 0.5
+    series: Any,
+    dt: Any,
+    *,
+    nperseg: int = 256,
+    band: tuple | None = None,
+    overlap: float = 0.5,
+    window: Any = None,
 ) -> jax.Array:
     r"""Measure how constant the relation of two regions is: :math:`|S_{ij}| / \sqrt{S_{ii} S_{jj}}`.
 
@@ -124,6 +130,8 @@ def coherence(
         As in `psd`.
     overlap : float, default 0.5
         Share of a segment that the next one repeats, 0 to below 1.
+    window : array_like, shape (nperseg,), optional
+        Taper of a segment. Default: the periodic Hann window; MNE-Python has the symmetric `numpy.hanning`.
 
     Returns
     -------
@@ -156,7 +164,7 @@ def coherence(
             "must leave room for at least 2 segments",
             f"{length} of {len(series)} samples",
         )
-    cross = density("coherence", series, dt, nperseg, band, pair_products, overlap)
+    cross = density("coherence", series, dt, nperseg, band, pair_products, overlap, window)
     return jnp.abs(coherency(cross))
 
 

@@ -28,9 +28,16 @@ def segment_starts(n_samples: int, nperseg: int, overlap: float = 0.5) -> np.nda
     return np.arange(0, n_samples - nperseg + 1, max(nperseg - int(nperseg * overlap), 1))
 
 
-def welch(series: jax.Array, nperseg: int, square: Callable, overlap: float = 0.5) -> jax.Array:
-    """Average a square of the Hann-windowed Fourier transforms of segments: ``[frequency, ...]``."""
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(nperseg) / nperseg)
+def hann(nperseg: int) -> np.ndarray:
+    """Return the periodic Hann window."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(nperseg) / nperseg)
+
+
+def welch(
+    series: jax.Array, nperseg: int, square: Callable, overlap: float = 0.5, window: Any = None
+) -> jax.Array:
+    """Average a square of the windowed Fourier transforms of segments: ``[frequency, ...]``."""
+    window = hann(nperseg) if window is None else window
     window = jnp.asarray(window, series.dtype).reshape(-1, *[1] * (series.ndim - 1))
 
     def of_segment(start):
@@ -46,7 +53,7 @@ def welch(series: jax.Array, nperseg: int, square: Callable, overlap: float = 0.
     return total / len(starts)
 
 
-def density(where, series, dt, nperseg, band, square, overlap=0.5):
+def density(where, series, dt, nperseg, band, square, overlap=0.5, window=None):
     """Return a one-sided density per Hz in a band."""
     nperseg = samples(f"{where}.nperseg", nperseg, dt, minimum=2)
     h = seconds(f"{where}.dt", dt)
@@ -54,11 +61,14 @@ def density(where, series, dt, nperseg, band, square, overlap=0.5):
         raise ArgumentError(
             f"{where}.nperseg", f"must not exceed the length of the series, {len(series)}", nperseg
         )
+    window = hann(nperseg) if window is None else np.asarray(window, dtype=float)
+    if window.shape != (nperseg,) or not window.any():
+        raise ArgumentError(f"{where}.window", f"must be {nperseg} numbers, one per sample", window.shape)
     kept = kept_bins(where, nperseg, dt, band)
     sides = np.where((kept == 0) | (2 * kept == nperseg), 1.0, 2.0)
-    scale = jnp.asarray(sides * h / (0.375 * nperseg), series.dtype)  # 0.375: mean square of the window
-    density = welch(series, nperseg, square, overlap)[kept]
-    return density * scale.reshape(-1, *[1] * (density.ndim - 1))
+    scale = jnp.asarray(sides * h / np.sum(window**2), series.dtype)
+    power = welch(series, nperseg, square, overlap, window)[kept]
+    return power * scale.reshape(-1, *[1] * (power.ndim - 1))
 
 
 def common_segment(where, prediction, target, nperseg, dt) -> int:
