@@ -1,5 +1,6 @@
 """Objectives made of others."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -115,16 +116,17 @@ def rmse_of(analysis: Callable, **options: Any) -> Callable[[Any, Any], jax.Arra
     >>> float(loss(x, x))
     0.0
     """
+    return functools.partial(_rmse_of, analysis=analysis, options=options)
+
+
+def _rmse_of(prediction, target, *, analysis, options):
+    """Return the root mean squared difference of an analysis; a function of its own, so that it pickles."""
     where = f"rmse_of({_name(analysis)})"
-
-    def loss(prediction, target):
-        ours, theirs = analysis(prediction, **options), analysis(target, **options)
-        same_shape(where, ours, theirs)
-        ours, theirs = in_one_unit(where, ours, theirs)
-        difference = ours - theirs
-        return root(jnp.mean(jnp.real(difference) ** 2 + jnp.imag(difference) ** 2))
-
-    return loss
+    ours, theirs = analysis(prediction, **options), analysis(target, **options)
+    same_shape(where, ours, theirs)
+    ours, theirs = in_one_unit(where, ours, theirs)
+    difference = ours - theirs
+    return root(jnp.mean(jnp.real(difference) ** 2 + jnp.imag(difference) ** 2))
 
 
 def _name(function: Callable) -> str:

@@ -1,5 +1,6 @@
 """BOLD by the Balloon-Windkessel model, integrated while the neural model runs."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -47,7 +48,8 @@ class Balloon(InterimMonitor):
     alpha, E0, V0, k1, k2, k3 : float, array_like or Param, optional
         Stiffness exponent, resting oxygen extraction and blood volume, and weights of the signal.
     step : Quantity, default 1 ms
-        Step of the integration. Activity that comes faster is averaged to it.
+        Largest step of the integration. Activity that comes faster is averaged to it, slower activity is held
+        over several steps. 0 ms: one step per value.
 
     Raises
     ------
@@ -114,18 +116,26 @@ class Balloon(InterimMonitor):
 
     def advance_means(self, state, means, i, dt, n):
         """Integrate one step of Heun's method per mean."""
-        plan, h = schedule("Balloon.period", self.period, dt), dt.to_decimal(u.second)
+        plan = schedule("Balloon.period", self.period, dt)
+        n_steps = self._steps_per_mean(dt)
+        h = dt.to_decimal(u.second) / n_steps
         means = u.get_magnitude(means)
         p = self._numbers(means)
 
         def advance(state, row):
             j, x = row
-            new = choose(j < n, step(state, p["efficacy"] * x, h, p), state)
+            new = jax.lax.fori_loop(0, n_steps, lambda _, y: step(y, p["efficacy"] * x, h, p), state)
+            new = choose(j < n, new, state)
             return new, new
 
         state, states = jax.lax.scan(advance, state, (jnp.arange(len(means)), means))
         states, count = pick(plan, states, i, len(means), n)
         return state, None if states is None else signal(states, p), count
+
+    def _steps_per_mean(self, dt):
+        """Return how many steps one mean takes."""
+        longest = self.step.to_decimal(u.ms)
+        return max(1, math.ceil(dt.to_decimal(u.ms) / longest - 1e-9)) if longest else 1
 
     def _numbers(self, like):
         """Return the numbers of the parameters in seconds and Hz, in the precision of an array."""

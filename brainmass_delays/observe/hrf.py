@@ -10,6 +10,7 @@ import numpy as np
 
 from .._core.checks import ArgumentError, check_choice
 from .._core.status import is_traced
+from .._core.units import magnitude
 from .average import zeros_like
 from .interim import InterimMonitor
 from .kernels import KERNELS
@@ -35,7 +36,7 @@ class HRF(InterimMonitor):
     period : Quantity
         Repetition time TR.
     kernel : {'spm', 'glover', 'mixture_of_gammas', 'volterra', 'gamma', 'damped_sines'} or callable
-        The response h, or ``h(t)`` of times in s, a JAX array ``(n,)``, that returns ``(n,)`` or
+        The response h, or ``h(t)`` of times in s, an array ``(n,)``, that returns ``(n,)`` or
         ``(n, n_nodes)``. Default ``'spm'``.
     normalize : {'area', 'peak', 'none', 'tvb'}, default 'area'
         ``'area'``: h is scaled to a unit integral, so constant activity is its own response. ``'peak'``: to
@@ -130,7 +131,7 @@ class HRF(InterimMonitor):
         -------
         jax.Array, shape (n,) or (n, n_nodes)
         """
-        t = jnp.asarray(u.get_magnitude(t.to(u.second)) if isinstance(t, u.Quantity) else t)
+        t = np.asarray(magnitude("HRF.response.t", t, u.second))
         if callable(self.kernel):
             h = jnp.asarray(self.kernel(t))
             regions = h.shape[1:] if like is None else tuple(like.shape[-1:])
@@ -146,7 +147,7 @@ class HRF(InterimMonitor):
     def weights(self, dt: u.Quantity, like: Any = None) -> jax.Array:
         """Return what the last means are multiplied with, the newest first, ``(n,)`` or ``(n, n_nodes)``."""
         h = dt.to_decimal(u.second)
-        ages = jnp.arange(self._length(dt)) * 1.0
+        ages = np.arange(self._length(dt)) * 1.0
         if self.normalize == "tvb":
             return self.response(ages * h, like)
         weights = self.response((ages + 0.5) * h, like) * h

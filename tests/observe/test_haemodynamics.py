@@ -102,6 +102,13 @@ def test_steps_of_1_and_5_ms_agree():
     assert float(jnp.max(jnp.abs(fine - coarse))) < 1e-3 * float(jnp.max(jnp.abs(fine)))
 
 
+def test_slow_values_are_held_over_several_steps():
+    slow = np.abs(np.sin(np.arange(0, 12, 0.5)))[:, None]
+    _, held = apply(Balloon(period=1 * u.second, step=5 * u.ms), slow, 500 * u.ms)
+    _, fine = apply(Balloon(period=1 * u.second, step=5 * u.ms), np.repeat(slow, 100, axis=0), 5 * u.ms)
+    np.testing.assert_allclose(held, fine, rtol=1e-12)
+
+
 def test_gradient_reaches_the_parameters_of_every_region():
     x = jnp.abs(jnp.sin(jnp.arange(300) / 30))[:, None] * jnp.ones(2)
 

@@ -35,7 +35,7 @@ class Peak(Monitor):
     """A monitor as a user writes it: the largest size since the last emission."""
 
     def init(self, value, dt):
-        return jnp.zeros(value.shape)
+        return jnp.zeros(value.shape, value.dtype)
 
     def update(self, state, value, i, dt):
         return jnp.maximum(state, jnp.abs(value))
@@ -50,7 +50,7 @@ class Peak(Monitor):
 def bold(period, **options):
     """The usual constants a thousand times faster, to see a response within this series."""
     kappa = Param(np.array([600.0, 650.0, 700.0]) * u.Hz)
-    fast = {"kappa": kappa, "gamma": 4.1e5 * u.Hz, "tau": 0.98 * u.ms, "efficacy": 3e4}
+    fast = {"kappa": kappa, "gamma": 4.1e5 * u.Hz, "tau": 0.98 * u.ms, "efficacy": 1e5}
     return Balloon(period=period * u.ms, **fast, **options)
 
 
@@ -71,7 +71,7 @@ MONITORS = {
     "cross-spectrum": lambda: CrossSpectrum(nperseg=15),
     "spectra so far": lambda: Spectrum(nperseg=10, period=2.3 * u.ms),
     "user's own": lambda: Peak(period=0.9 * u.ms),
-    "mean, balloon, correlation": lambda: TemporalAverage(period=0.3 * u.ms) >> bold(1.1) >> Covariance(kind="correlation"),
+    "mean, balloon, correlation": lambda: TemporalAverage(period=0.3 * u.ms) >> bold(1.1, step=0 * u.ms) >> Covariance(kind="correlation"),
     "mean, sensors, noise, spectrum": lambda: TemporalAverage(period=0.25 * u.ms)
     >> LeadField(matrix=Param(GAIN))
     >> SensorNoise(0.3)
