@@ -13,6 +13,7 @@ from scipy.stats import qmc
 from tqdm.auto import tqdm
 
 from .._core.checks import ArgumentError, check_choice, check_count
+from .._core.salvage import attach
 from .._core.status import RunError
 from . import objectives
 from .backends import BACKENDS
@@ -151,7 +152,10 @@ class Fitter:
             If a trainable parameter is out of reach or cannot have a gradient, or a start is no value of it.
         RunError
             If the loss or a gradient is not finite, or a delay passes its bound, naming the step and the
-            parameters; the model keeps the best ones seen.
+            parameters. After the last update it is a warning.
+        Exception
+            Whatever the model, a callback or Ctrl-C raises. The model keeps the best parameters seen, and the
+            attribute ``result`` of any of these errors is the `FitResult` until then.
         """
         n_steps = check_count("Fitter.fit.n_steps", n_steps)
         target = jax.tree.map(jnp.asarray, target)
@@ -193,6 +197,11 @@ class Fitter:
                 for value in values:
                     self._problem.parameters[name].set(value, f"Fitter.sweep[{name!r}]")
                     journal.step(gradient=False)
+            except BaseException as error:
+                attach(
+                    error, np.array(journal.history), "Fitter.sweep: the losses until then are its .result."
+                )
+                raise
             finally:
                 store(self._problem.parameters, before)
         losses = np.array(journal.history)
@@ -222,6 +231,12 @@ class Fitter:
         except Stopped:
             journal.restore()
             raw = None
+        except BaseException as error:
+            journal.restore()
+            if journal.history:
+                note = f"Fitter.fit: this error's .result holds the {len(journal.history)} steps before it. "
+                attach(error, self._result(journal, None), note + "The model keeps the best parameters.")
+            raise
         if journal.n_refused:
             if not np.isfinite(journal.best_loss):
                 raise RunError(
@@ -233,6 +248,10 @@ class Fitter:
                 "candidates, which were ranked last. Narrow the search space.",
                 stacklevel=3,
             )
+        return self._result(journal, raw)
+
+    def _result(self, journal: Journal, raw: Any) -> FitResult:
+        """Return what a run has found, whose best parameters the model holds."""
         return FitResult(
             best_loss=journal.best_loss,
             best_params=constrained(self._problem.parameters),
@@ -282,23 +301,35 @@ class Fitter:
         """Run the backend from every start and keep the best outcome."""
         parameters, results, failures = self._problem.parameters, [], []
         before = stored(parameters)
-        with self._bar(n_steps * len(starts)) as bar:
-            for i, start in enumerate(starts):
-                bar.set_description(f"start {i + 1}/{len(starts)}")
-                store(parameters, before)
-                for name, value in start.items():
-                    parameters[name].set(value, f"Fitter.fit.starts[{name!r}]")
-                try:
-                    results.append((self._run(target, n_steps, bar), stored(parameters)))
-                except RunError as error:
-                    failures.append(f"start {i + 1}: {error}")
+        try:
+            with self._bar(n_steps * len(starts)) as bar:
+                for i, start in enumerate(starts):
+                    bar.set_description(f"start {i + 1}/{len(starts)}")
+                    store(parameters, before)
+                    for name, value in start.items():
+                        parameters[name].set(value, f"Fitter.fit.starts[{name!r}]")
+                    try:
+                        results.append((self._run(target, n_steps, bar), stored(parameters)))
+                    except RunError as error:
+                        failures.append(f"start {i + 1}: {error}")
+        except BaseException as error:
+            if isinstance(partial := getattr(error, "result", None), FitResult):
+                results.append((partial, stored(parameters)))
+            store(parameters, before)
+            if results:
+                attach(error, self._best_of(results), f"Fitter.fit: so are all {len(results)} starts begun.")
+            raise
         if not results:
             store(parameters, before)
             raise RunError("Fitter.fit: no start gave a usable fit. " + " ".join(failures))
         for failure in failures:
             warnings.warn(failure, stacklevel=3)
+        return self._best_of(results)
+
+    def _best_of(self, results: list[tuple[FitResult, dict]]) -> FitResult:
+        """Put the best outcome into the model and return it together with all of them."""
         best, values = min(results, key=lambda pair: pair[0].best_loss)
-        store(parameters, values)
+        store(self._problem.parameters, values)
         return FitResult(**{**vars(best), "starts": tuple(result for result, _ in results)})
 
 
