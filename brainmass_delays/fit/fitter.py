@@ -12,7 +12,7 @@ from brainstate.nn import Module
 from scipy.stats import qmc
 from tqdm.auto import tqdm
 
-from .._core.checks import ArgumentError, check_choice, check_count
+from .._core.checks import ArgumentError, check_choice, check_count, check_flag
 from .._core.salvage import attach
 from .._core.status import RunError
 from . import objectives
@@ -110,11 +110,16 @@ class Fitter:
     ):
         check_choice("Fitter.backend", backend, BACKENDS)
         _check_loss(loss_fn, predict, objective)
-        self.model, self.backend, self.progress = model, backend, progress
+        if not isinstance(model, Module):
+            raise ArgumentError("Fitter.model", "must be a brainstate.nn.Module", repr(model))
+        self.model, self.backend = model, backend
+        self.progress = check_flag("Fitter.progress", progress)
         self.loss_fn, self.predict = loss_fn, predict
         self.objective = objective or objectives.timeseries_rmse
-        self.callbacks = [callbacks] if callable(callbacks) else list(callbacks or [])
+        self.callbacks = _as_callbacks(callbacks)
         self.transient = None if transient is None else check_count("Fitter.transient", transient, minimum=0)
+        if search_space is not None and not isinstance(search_space, dict):
+            raise ArgumentError("Fitter.search_space", "must be a dict of bounds", repr(search_space))
         self.search_space = dict(search_space or {})
         self._problem = Problem(model, self._loss)
         check_search_space(self._problem.parameters, self.search_space)
@@ -158,7 +163,7 @@ class Fitter:
             attribute ``result`` of any of these errors is the `FitResult` until then.
         """
         n_steps = check_count("Fitter.fit.n_steps", n_steps)
-        target = jax.tree.map(jnp.asarray, target)
+        target = _as_target("Fitter.fit.target", target)
         if self._backend.uses_gradient:
             self._problem.check_trainable()
             self._problem.check_reads(target)
@@ -190,9 +195,13 @@ class Fitter:
             If there is no such parameter, or a value has another dimension or shape.
         """
         check_choice("Fitter.sweep.name", name, self._problem.parameters)
+        if np.ndim(u.get_magnitude(values)) == 0 or not hasattr(values, "__len__"):
+            raise ArgumentError("Fitter.sweep.values", "must be a sequence", repr(values))
         before = stored(self._problem.parameters)
         with self._bar(len(values)) as bar:
-            journal = Journal(self._problem, jax.tree.map(jnp.asarray, target), [], bar, tolerant=True)
+            journal = Journal(
+                self._problem, _as_target("Fitter.sweep.target", target), [], bar, tolerant=True
+            )
             try:
                 for value in values:
                     self._problem.parameters[name].set(value, f"Fitter.sweep[{name!r}]")
@@ -331,6 +340,24 @@ class Fitter:
         best, values = min(results, key=lambda pair: pair[0].best_loss)
         store(self._problem.parameters, values)
         return FitResult(**{**vars(best), "starts": tuple(result for result, _ in results)})
+
+
+def _as_target(where: str, target: Any) -> Any:
+    """Return the data as arrays of JAX."""
+    try:
+        return jax.tree.map(jnp.asarray, target)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ArgumentError(where, "must be numbers, or a pytree of them", repr(target)) from error
+
+
+def _as_callbacks(callbacks) -> list[Callable]:
+    """Return the callbacks as a list of functions."""
+    if callbacks is None:
+        return []
+    found = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+    if not all(map(callable, found)):
+        raise ArgumentError("Fitter.callbacks", "must be a function or a list of them", repr(callbacks))
+    return found
 
 
 def _check_loss(loss_fn, predict, objective) -> None:
