@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm.auto import tqdm
 
-from ._core.checks import ArgumentError, check_choice, check_count
+from ._core.checks import ArgumentError, check_choice, check_count, check_flag, check_number
 from ._core.memory import free_memory
 from ._core.salvage import attach
 from ._core.status import NOT_FINITE, NOT_RUN, OK, describe, flag
@@ -149,6 +149,10 @@ def sweep(
     ((3, 2, 4), 0)
     """
     axes = {name: _axis(name, values) for name, values in _mapping(axes).items()}
+    check_flag("sweep.product", product)
+    check_flag("sweep.progress", progress)
+    if max_memory is not None:
+        check_number("sweep.max_memory", max_memory, above=0)
     _check_signature(predict, axes)
     shape = _grid_shape(axes, product)
     devices = _devices(devices, executor)
@@ -210,6 +214,8 @@ def _check_signature(predict, axes):
     parameters = inspect.signature(predict).parameters.values()
     named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        if not named:
+            raise ArgumentError("sweep.predict", "must take the axes by name", inspect.signature(predict))
         for name in axes:
             check_choice("sweep.axes", name, named)
     lacking = [name for name, p in named.items() if p.default is p.empty and name not in axes]
@@ -261,8 +267,8 @@ def _devices(devices, executor):
         raise ArgumentError(
             "sweep.devices", "must be a number with an executor, whose workers have their own", devices
         )
-    if not len(devices):
-        raise ArgumentError("sweep.devices", "must name at least one device", devices)
+    if np.ndim(devices) != 1 or not len(devices) or not all(isinstance(d, jax.Device) for d in devices):
+        raise ArgumentError("sweep.devices", "must name at least one device", repr(devices))
     return list(devices)
 
 
