@@ -90,8 +90,10 @@ def write_whole(where: str, path: str | os.PathLike, content: bytes, *, follow: 
         file.write(content)
 
 
-def read_once(where: str, path: str | os.PathLike, max_bytes: float) -> bytes:
+def read_once(where: str, path: str | os.PathLike, max_bytes: float, cure: str = "") -> bytes:
     """Return the content of a regular file, opened and read once, so that what is checked is what is used.
+
+    ``cure`` says what a user can do about ``max_bytes``.
 
     Raises
     ------
@@ -111,16 +113,18 @@ def read_once(where: str, path: str | os.PathLike, max_bytes: float) -> bytes:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ArgumentError(where, f"{path} must be a regular file", _kind(status.st_mode))
-            return _read_at_most(where, path, file, max_bytes, status.st_size)
+            too_large = ArgumentError(
+                where, f"{path} must hold at most {max_bytes:.3g} bytes", f"{status.st_size:.3g}", cure
+            )
+            return _read_at_most(file, max_bytes, status.st_size, too_large)
     except FileNotFoundError as error:
         raise ArgumentError(where, f"{path} must exist", "no such file") from error
     except OSError as error:
         raise ArgumentError(where, f"{path} must be a file that can be read", error.strerror) from error
 
 
-def _read_at_most(where, path, file: BinaryIO, max_bytes: float, size: int) -> bytes:
+def _read_at_most(file: BinaryIO, max_bytes: float, size: int, too_large: ArgumentError) -> bytes:
     """Read a file to its end, which may be elsewhere than its size says, as in /proc."""
-    too_large = ArgumentError(where, f"{path} must hold at most {max_bytes:.3g} bytes", f"{size:.3g}")
     if size > max_bytes:
         raise too_large
     content = file.read(size)

@@ -2,13 +2,12 @@
 
 import math
 
-import numpy as np
-
-from .._core.checks import ArgumentError
+from .._core.checks import ArgumentError, check_number
 from .._core.memory import check_memory, spell_bytes
 
 DEFAULT = 2**30  # bytes: about 5,000 regions
 OVERHEAD = 1.5  # what reading and checking a matrix takes, relative to the matrix
+MOST = 10**6  # regions, whatever the memory: one matrix would take 8 TB
 LARGE = 2**26  # bytes above which it is worth asking the system what is free
 
 
@@ -20,14 +19,14 @@ class Budget:
     """
 
     def __init__(self, source: str, max_memory: float | None = None):
-        if max_memory is not None and not (np.isscalar(max_memory) and _is_positive(max_memory)):
-            raise ArgumentError("Connectome.load.max_memory", "must be a positive number", repr(max_memory))
-        self.source, self.limit, self.taken = source, max_memory or DEFAULT, 0.0
+        limit = DEFAULT if max_memory is None else max_memory
+        self.limit = check_number("Connectome.load.max_memory", limit, above=0)
+        self.source, self.taken = source, 0.0
 
     @property
     def most_regions(self) -> int:
         """Number of regions beyond which not even one matrix would fit."""
-        return int(math.sqrt(self.limit / (8 * OVERHEAD)))
+        return int(min(math.sqrt(self.limit / (8 * OVERHEAD)), MOST))
 
     @property
     def left(self) -> float:
@@ -52,8 +51,3 @@ class Budget:
         size = math.prod(shape) * itemsize
         what = f"{name} between {max(shape, default=1)} regions, {spell_bytes(size)} per matrix,"
         self.take(what, OVERHEAD * size)
-
-
-def _is_positive(number) -> bool:
-    """Tell whether something is a real number above zero."""
-    return not isinstance(number, bool | str | bytes | complex) and bool(number > 0)

@@ -16,6 +16,7 @@ def drop_missing(fields: dict[str, Any], missing: float | None) -> dict[str, Any
         return fields
     if not isinstance(missing, Real) or isinstance(missing, bool):
         raise ArgumentError("Connectome.load.missing", "must be a number, such as -1 or nan", repr(missing))
+    missing = float(missing)
     weights = np.asarray(fields["weights"])
     if weights.dtype.kind not in "fiub":
         return fields

@@ -198,6 +198,7 @@ class Connectome:
         """
         speed = speed.value() if isinstance(speed, Param) else speed
         speed = magnitude("Connectome.delays.speed", speed, SPEED)
+        speed = np.asarray(speed) if isinstance(speed, list | tuple) else speed
         edges = self._weights != 0
         check_speed(speed, edges)
         return u.Quantity(self._used_lengths() / jnp.where(edges, speed, 1.0), unit=u.ms)
@@ -316,6 +317,14 @@ class Connectome:
         >>> Connectome.synthetic(20).select(['L01', 'R01']).labels
         ('L01', 'R01')
         """
+        given = regions
+        try:
+            regions = None if isinstance(regions, str | bytes) else list(regions)
+        except TypeError:
+            regions = None
+        if regions is None:
+            rule = "must be a list of labels or whole numbers"
+            raise ArgumentError("Connectome.select.regions", rule, repr(given))
         indices = [self._index(region) for region in regions]
         if not indices or len(set(indices)) < len(indices):
             raise ArgumentError(

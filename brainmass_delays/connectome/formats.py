@@ -52,7 +52,7 @@ def read_content(content: bytes, kind: str, role: str) -> dict[str, Any]:
 
 def file_content(path: str | PathLike, budget: Budget) -> bytes:
     """Read a file once, within the budget."""
-    content = read_once("Connectome.load", path, budget.left)
+    content = read_once("Connectome.load", path, budget.left, "Allow more with max_memory=")
     budget.take("the content", len(content))
     return content
 

@@ -141,8 +141,8 @@ def _encoding(name: Any) -> str:
 
 def _read(path: str | PathLike, lengths: str | PathLike | None, options: Options) -> dict[str, Any]:
     """Return the fields in one file, or in a file of weights and one of lengths."""
-    if lengths is None or lengths == "centres":
-        fields = _read_file(path, "weights", options)
+    if lengths is None or (isinstance(lengths, str) and lengths == "centres"):
+        fields = _read_file("path", path, "weights", options)
         if lengths is not None:
             fields["lengths"] = lengths
         elif "lengths" not in fields:
@@ -155,23 +155,23 @@ def _read(path: str | PathLike, lengths: str | PathLike | None, options: Options
         return fields
     names = dict(options.entries)
     chosen = {"lengths": names.pop("lengths")} if "lengths" in names else {}
-    fields = _read_file(path, "weights", options._replace(entries=names))
-    other = _read_file(lengths, "lengths", options._replace(source=lengths, entries=chosen))
+    fields = _read_file("path", path, "weights", options._replace(entries=names))
+    other = _read_file("lengths", lengths, "lengths", options._replace(source=lengths, entries=chosen))
     fields["lengths"] = matched(lengths, fields.get("labels"), other)["lengths"]
     labels = choose_labels(fields.get("labels"), other.get("labels"))
     return fields | ({"labels": labels} if labels else {})
 
 
-def _read_file(path: str | PathLike, role: str, options: Options) -> dict[str, Any]:
+def _read_file(argument: str, path: str | PathLike, role: str, options: Options) -> dict[str, Any]:
     """Return the fields in a file; a lone matrix without a name is taken for ``role``."""
     if not isinstance(path, str | PathLike):
-        raise ArgumentError("Connectome.load.path", "must be a path", repr(path))
+        raise ArgumentError(f"Connectome.load.{argument}", "must be a path", repr(path))
     kind = "folder" if Path(path).is_dir() else Path(path).suffix.lower()
     if not Path(path).exists():
-        raise ArgumentError("Connectome.load", f"{path} must exist", "no such file")
+        raise ArgumentError(f"Connectome.load.{argument}", f"{path} must exist", "no such file")
     if kind not in READERS:
         raise ArgumentError(
-            "Connectome.load",
+            f"Connectome.load.{argument}",
             f"{path} must be one of {', '.join(READERS)}",
             repr(kind),
             "Save other kinds as .npz with arrays named weights and lengths",
