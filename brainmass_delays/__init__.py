@@ -4,7 +4,7 @@ import importlib
 
 from brainstate.nn import Param
 
-from . import integrate, stimuli
+from . import integrate, objectives, stimuli
 from ._core.checks import ArgumentError
 from ._core.status import RunError
 from .connectome import Connectome
@@ -12,7 +12,7 @@ from .couplings import *  # noqa: F403
 from .couplings import __all__ as _couplings
 from .delays.delay import Delay
 from .delays.read import delay_index, prefetch, prefetch_delay
-from .fit import FitResult, Fitter, objectives
+from .fit import FitResult, Fitter
 from .heterogeneity import Grouped, Heterogeneous
 from .network import Network
 from .nodes import *  # noqa: F403
@@ -25,7 +25,7 @@ from .sweep import SweepResult, sweep
 __version__ = "0.1.0"
 
 # Imported when first used: they are large, and viz brings matplotlib.
-_LAZY = ("predictive", "spiking", "viz")
+_LAZY = ("datasets", "observe", "predictive", "spiking", "viz")
 
 __all__ = [
     "ArgumentError",

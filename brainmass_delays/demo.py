@@ -14,9 +14,11 @@ import numpy as np
 from brainstate.nn import Param, SigmoidT
 from tqdm.auto import tqdm
 
+from . import objectives
 from ._core.checks import ArgumentError
+from ._core.files import replacing
 from .connectome import Connectome
-from .fit import FitResult, Fitter, objectives
+from .fit import FitResult, Fitter
 from .network import Network
 from .nodes import HopfStep
 from .simulator import Simulator
@@ -234,5 +236,6 @@ def _write_figures(out: Path, experiment: Experiment, results: list[FitResult]) 
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        figure.savefig(out / f"{name}.png", dpi=150)
+        with replacing("demo.out", out / f"{name}.png") as file:
+            figure.savefig(file, dpi=150, format="png")
         print(f"wrote {out / name}.png")

@@ -15,7 +15,9 @@ from .delays.context import server
 from .delays.delay import step_size
 
 
-def normals(key: jax.Array, first: Any, n_steps: int, shape: tuple, batch: int | None, dtype: Any) -> jax.Array:
+def normals(
+    key: jax.Array, first: Any, n_steps: int, shape: tuple, batch: int | None, dtype: Any
+) -> jax.Array:
     """Draw standard normal numbers for steps ``first``, ``first + 1``, ..., each from a stream of its own.
 
     Parameters

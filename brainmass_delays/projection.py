@@ -67,7 +67,7 @@ class Projection:
     >>> import brainunit as u, numpy as np
     >>> from brainmass_delays import JansenRitStep, Network, Projection
     >>> net = Network(JansenRitStep(3), projections=[
-    ...     Projection('E', 'E_inp', conn=np.ones((3, 3)) - np.eye(3), delay=5.0 * u.ms, k=1.0 * u.Hz / u.mV)])
+    ...     Projection('E', 'E_inp', conn=1 - np.eye(3), delay=5.0 * u.ms, k=1.0 * u.Hz / u.mV)])
     >>> net.projections['projection'].max_delay
     Quantity(5., "ms")
     """

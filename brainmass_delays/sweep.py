@@ -2,7 +2,6 @@
 
 import inspect
 import math
-import os
 import threading
 import uuid
 import warnings
@@ -18,8 +17,10 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm.auto import tqdm
 
-from ._core.checks import ArgumentError, check_choice, check_count
-from ._core.status import NOT_FINITE, OK, describe, flag
+from ._core.checks import ArgumentError, check_choice, check_count, check_flag, check_number
+from ._core.memory import free_memory
+from ._core.salvage import attach
+from ._core.status import NOT_FINITE, NOT_RUN, OK, describe, flag
 
 # Points per device and call beyond which more lanes save no more overhead.
 MAX_BATCH = 64
@@ -121,7 +122,10 @@ def sweep(
     ArgumentError
         For names that ``predict`` does not take, arguments that it lacks, empty axes, axes of different
         lengths with ``product=False``, a ``predict`` that cannot be traced or returns something other than
-        arrays, and a ``max_memory`` that one point passes.
+        arrays, a ``max_memory`` that one point passes, and an executor whose processes are forked.
+    Exception
+        Whatever ``predict``, a worker or Ctrl-C raises; its attribute ``result`` is a `SweepResult` of the
+        points finished until then, where the others are NaN and have the status 16.
 
     Notes
     -----
@@ -145,6 +149,10 @@ def sweep(
     ((3, 2, 4), 0)
     """
     axes = {name: _axis(name, values) for name, values in _mapping(axes).items()}
+    check_flag("sweep.product", product)
+    check_flag("sweep.progress", progress)
+    if max_memory is not None:
+        check_number("sweep.max_memory", max_memory, above=0)
     _check_signature(predict, axes)
     shape = _grid_shape(axes, product)
     devices = _devices(devices, executor)
@@ -153,14 +161,21 @@ def sweep(
     limit = math.inf if max_memory is None and batch is not None else max_memory
     job = _Job(uuid.uuid4().hex, predict, _key(), _settings(), devices, limit)
     chunks = (_points(axes, shape, first + np.arange(size)) for first in range(0, n_points, size))
+    finished = {}
     try:
-        parts = _run_all(job, chunks, n_points, size, executor, progress)
+        _run_all(job, chunks, n_points, size, executor, progress, finished)
+    except BaseException as error:
+        if finished:
+            partial = _gather(axes, shape, size, finished)
+            n_run = np.count_nonzero(partial.status & NOT_RUN == 0)
+            note = (
+                f"sweep: {n_run} of {n_points} points were finished. They are in the .result of this error, "
+            )
+            attach(error, partial, note + f"where the others have NaN and the status {NOT_RUN}.")
+        raise
     finally:
         _PROGRAMS.pop(job.name, None)
-    results, status = jax.tree.map(
-        lambda *leaves: np.concatenate(leaves)[:n_points].reshape(*shape, *leaves[0].shape[1:]), *parts
-    )
-    result = SweepResult(axes, results, status)
+    result = _gather(axes, shape, size, finished)
     _warn_of_failures(result)
     return result
 
@@ -199,6 +214,8 @@ def _check_signature(predict, axes):
     parameters = inspect.signature(predict).parameters.values()
     named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        if not named:
+            raise ArgumentError("sweep.predict", "must take the axes by name", inspect.signature(predict))
         for name in axes:
             check_choice("sweep.axes", name, named)
     lacking = [name for name, p in named.items() if p.default is p.empty and name not in axes]
@@ -250,8 +267,8 @@ def _devices(devices, executor):
         raise ArgumentError(
             "sweep.devices", "must be a number with an executor, whose workers have their own", devices
         )
-    if not len(devices):
-        raise ArgumentError("sweep.devices", "must name at least one device", devices)
+    if np.ndim(devices) != 1 or not len(devices) or not all(isinstance(d, jax.Device) for d in devices):
+        raise ArgumentError("sweep.devices", "must name at least one device", repr(devices))
     return list(devices)
 
 
@@ -260,6 +277,14 @@ def _chunk_size(batch, n_points, devices, executor):
     if executor is not None and not hasattr(executor, "submit"):
         raise ArgumentError(
             "sweep.executor", "must be a concurrent.futures.Executor", type(executor).__name__
+        )
+    forks = getattr(getattr(executor, "_mp_context", None), "get_start_method", str)() == "fork"
+    if forks:
+        raise ArgumentError(
+            "sweep.executor",
+            "must not fork its processes, which would wait for ever, as JAX does not survive a fork",
+            type(executor).__name__,
+            "Pass ProcessPoolExecutor(mp_context=multiprocessing.get_context('spawn'))",
         )
     if batch is not None:
         return min(check_count("sweep.batch", batch), n_points)
@@ -296,31 +321,38 @@ class _Job(NamedTuple):
     max_memory: float | None
 
 
-def _run_all(job, chunks, n_points, size, executor, progress):
-    """Run the chunks, here or by the executor, and return their results in order."""
-    if executor is None:
-        futures = (_done(_run_chunk(job, chunk)) for chunk in chunks)
-        finished = futures
-    else:
-        futures = [executor.submit(_run_chunk, job, chunk) for chunk in chunks]
-        finished = as_completed(futures)
-    ordered = []
+def _run_all(job, chunks, n_points, size, executor, progress, finished):
+    """Run the chunks, here or by the executor, and put their results into ``finished`` by number."""
+    futures: dict[Future, int] = {}
     try:
         with tqdm(total=n_points, desc="sweep", unit="point", disable=not progress) as bar:
-            for future in finished:
-                future.result()
-                ordered.append(future)
+            if executor is None:
+                for i, chunk in enumerate(chunks):
+                    finished[i] = _run_chunk(job, chunk)
+                    bar.update(min(size, n_points - bar.n))
+                return
+            for i, chunk in enumerate(chunks):
+                futures[executor.submit(_run_chunk, job, chunk)] = i
+            for future in as_completed(futures):
+                finished[futures[future]] = future.result()
                 bar.update(min(size, n_points - bar.n))
     finally:
-        for future in futures if executor is not None else ():
-            future.cancel()
-    return [future.result() for future in (ordered if executor is None else futures)]
+        for future, i in futures.items():
+            if not future.cancel() and future.done() and future.exception() is None:
+                finished[i] = future.result()
 
 
-def _done(result):
-    future = Future()
-    future.set_result(result)
-    return future
+def _gather(axes, shape, size, finished):
+    """Put the results of chunks into their places in the grid; what is missing is NaN and flagged."""
+    results, status = next(iter(finished.values()))
+    missing = jax.tree.map(lambda x: np.full_like(x, np.nan if x.dtype.kind in "fc" else 0), results)
+    missing = missing, np.full_like(status, NOT_RUN)
+    n_points = math.prod(shape)
+    results, status = jax.tree.map(
+        lambda *leaves: np.concatenate(leaves)[:n_points].reshape(*shape, *leaves[0].shape[1:]),
+        *(finished.get(i, missing) for i in range(-(-n_points // size))),
+    )
+    return SweepResult(axes, results, status)
 
 
 _PROGRAMS: dict[str, "_Program"] = {}
@@ -349,7 +381,7 @@ class _Program:
             NamedSharding(mesh, PartitionSpec("point")),
         )
         self.predict, self.mesh = job.predict, mesh
-        limit = MEMORY_SHARE * _free_memory(devices[0]) if job.max_memory is None else job.max_memory
+        limit = MEMORY_SHARE * free_memory(devices[0]) if job.max_memory is None else job.max_memory
         n_points = len(jax.tree.leaves(points)[0])
         per_device = -(-n_points // len(devices))
         if brainstate.environ.get_precision() != job.settings["precision"]:  # workers start with 32 bits
@@ -437,17 +469,6 @@ def _checked(outcome):
     outcome = jax.tree.map(jnp.asarray, outcome)
     finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(outcome)])
     return outcome, status | flag(~jnp.all(finite), NOT_FINITE)
-
-
-def _free_memory(device):
-    """Return the bytes that are free on a device."""
-    stats = device.memory_stats() if device.platform != "cpu" else None
-    if stats and "bytes_limit" in stats:
-        return stats["bytes_limit"] - stats["bytes_in_use"]
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return 4 * 2**30
 
 
 def _warn_of_failures(result):

@@ -16,7 +16,7 @@ import brainmass_delays
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-QUICK_PAGES = {"connectomes", "quickstart", "write_a_node", "write_a_coupling"}
+QUICK_PAGES = {"connectomes", "quickstart", "write_a_node", "write_a_coupling", "write_a_monitor"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 NAMES = """
 ArgumentError Connectome FitResult Fitter Network OUNoise Param RunError Simulator WhiteNoise
-delay_index prefetch prefetch_delay integrate objectives predictive spiking viz COUPLINGS NODES
+delay_index prefetch prefetch_delay integrate objectives predictive spiking viz datasets observe COUPLINGS NODES
 AdditiveCoupling DiffusiveCoupling HyperbolicTangentCoupling KuramotoCoupling LaplacianCoupling
 PowerLawCoupling SigmoidalCoupling SigmoidalJansenRitCoupling
 additive_coupling diffusive_coupling hyperbolic_tangent_coupling kuramoto_coupling laplacian_coupling
@@ -27,7 +27,10 @@ describe feedback_inhibition tune_inhibition stimuli Heterogeneous Grouped
 """
 
 NAMESPACES = {
-    "objectives": "timeseries_rmse timeseries_mse fc_corr fc_rmse spectrum combine",
+    "objectives": "timeseries_rmse timeseries_mse fc_corr fc_rmse spectrum combine fcd_distance group_delay_rmse",
+    "observe": "Balloon Chain Covariance CrossSpectrum GlobalAverage HRF LeadField Monitor RegionAverage "
+    "SensorNoise Spectrum SubSample TemporalAverage Trajectory apply",
+    "datasets": "fetch subjects",
     "viz": "plot_timeseries plot_connectivity plot_functional_connectivity plot_power_spectrum "
     "plot_fit plot_loss_landscape",
     "stimuli": "Pulse PulseTrain Ramp Alpha Sine Data BandNoise Feedback Constant Sum Product Stimulus site",
@@ -37,7 +40,7 @@ NAMESPACES = {
 PARTS = {name: getattr(brainmass_delays, name) for name in brainmass_delays.__all__ if name != "Param"}
 PUBLIC = sorted(name for name, part in PARTS.items() if inspect.isclass(part) or inspect.isfunction(part))
 # results, errors and declarations, which appear in the example of what makes them
-SHOWN_ELSEWHERE = {"FitResult", "Inhibition", "Input", "PairwiseCoupling", "Parameter", "RunError", "StateVariable"}
+SHOWN_ELSEWHERE = {"FitResult", "Inhibition", "Input", "Parameter", "RunError", "StateVariable"}
 
 
 @pytest.mark.parametrize("name", NAMES.split())

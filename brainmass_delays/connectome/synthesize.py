@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from .._core.checks import check_count
+from .._core.checks import check_count, check_flag
+from .._core.memory import check_memory
 from .validate import check_share
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ CALLOSUM_HEIGHT = 10.0  # mm
 SHORTEST = 5.0  # mm, what even the shortest U-fiber needs
 TORTUOSITY = (1.1, 0.1)  # median ratio of tract to straight line, and the spread of its logarithm
 DECAY = 40.0  # mm, the length constant of the distance rule
+N_MATRICES = 12  # between regions, that are held at once
 WEIGHT_SPREAD = 1.0  # standard deviation of the log weight at a given length
 
 
@@ -65,6 +67,9 @@ def synthetic(
     """
     n_regions = check_count("Connectome.synthetic.n_regions", n_regions, minimum=2)
     check_share("Connectome.synthetic.density", density)
+    check_flag("Connectome.synthetic.asymmetric", asymmetric)
+    size = {"matrices": N_MATRICES * 8.0 * n_regions**2}
+    check_memory("Connectome.synthetic.n_regions", size, f"{n_regions:.3g} regions are too many")
     rng = np.random.default_rng(check_count("Connectome.synthetic.seed", seed, minimum=0))
     n_left = n_regions - n_regions // 2
     centres = _centres(n_regions, n_left, rng)

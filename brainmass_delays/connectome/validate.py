@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import brainunit as u
@@ -17,6 +17,10 @@ def to_array(where: str, value: Any, unit: u.Unit) -> np.ndarray:
     """Return the number of ``unit`` as a real NumPy array; float32 stays, everything else becomes float64."""
     if hasattr(value, "toarray"):
         raise ArgumentError(where, "must be a dense array", type(value).__name__, "Pass its .toarray()")
+    if isinstance(value, np.ma.MaskedArray) and np.any(np.ma.getmaskarray(value)):
+        raise ArgumentError(
+            where, "must hold every number", "a masked array", "Say what stands in the gaps with .filled(0)"
+        )
     if is_traced(value):
         raise ArgumentError(
             where, "must be concrete numbers", "a traced array", "Build the connectome outside jit and grad"
@@ -100,12 +104,27 @@ def to_labels(labels: Sequence[str] | None, n_regions: int) -> tuple[str, ...]:
     """Return one name per region."""
     if labels is None:
         return tuple(map(str, range(n_regions)))
-    if isinstance(labels, str):
+    if isinstance(labels, str | bytes):
         raise ArgumentError("Connectome.labels", "must be a sequence of strings", repr(labels))
-    labels = tuple(map(str, labels))
+    try:
+        labels = tuple(map(to_label, labels))
+    except TypeError as error:
+        raise ArgumentError("Connectome.labels", "must be a sequence of strings", repr(labels)) from error
     if len(labels) != n_regions:
         raise ArgumentError("Connectome.labels", f"must be one per region, {n_regions}", len(labels))
     return labels
+
+
+def to_label(label: Any) -> str:
+    """Return a name as text; whole numbers count as names."""
+    if isinstance(label, bytes):
+        try:
+            return label.decode()
+        except UnicodeDecodeError as error:
+            raise ArgumentError("Connectome.labels", "must be text or UTF-8", repr(label)) from error
+    if isinstance(label, str) or (isinstance(label, Integral) and not isinstance(label, bool)):
+        return str(label)
+    raise ArgumentError("Connectome.labels", "must be strings", repr(label))
 
 
 def to_centres(centres: Any, n_regions: int) -> np.ndarray | None:

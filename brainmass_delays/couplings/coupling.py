@@ -122,7 +122,7 @@ class SeparableCoupling(Coupling):
 
     .. math::
 
-        \text{input}_i = c\big(\textstyle\sum_j w_{ij} \phi_1(x_{ij}), \sum_j w_{ij} \phi_2(x_{ij}), \dots, y_i\big)
+        I_i = c\big(\textstyle\sum_j w_{ij} \phi_1(x_{ij}), \sum_j w_{ij} \phi_2(x_{ij}), \dots, y_i\big)
 
     Subclasses define ``features``, the functions :math:`\phi` of the source ("pre" in The Virtual Brain), and
     ``combine``, the function :math:`c` ("post"). A network stores the features of every region and sums them

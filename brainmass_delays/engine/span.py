@@ -26,9 +26,10 @@ class Carry(NamedTuple):
 class Given(NamedTuple):
     """Hold what stands still during a run.
 
-    ``fixed`` are the states that the step does not write; ``literals`` and ``consts`` what it closes over;
-    ``draws`` are the key and the count of every noise when the run began; ``lags`` and ``weights`` are by table; ``left`` and ``age`` by group: the slope before the initial time,
-    and how long ago that was when the run began, in steps; ``first`` is the index of the run's first step."""
+    ``fixed`` are the states that the step does not write; ``consts`` and ``literals`` what it closes over;
+    ``draws`` the key and the count of every noise when the run began; ``lags`` and ``weights`` are by table,
+    ``left`` and ``age`` by group: the slope before the initial time, and how long ago that was when the run
+    began, in steps; ``first`` is the index of the run's first step."""
 
     fixed: list
     consts: list

@@ -65,7 +65,8 @@ def stage_weights(rule: Interpolation, fraction: jax.Array, offset: float) -> St
     """Weigh a window whose first sample is the oldest tap of step 0, for the stage ``offset`` steps into
     each step.
 
-    A stage inside a step moves the stencil of a connection by one sample or not, depending on its fraction."""
+    A stage inside a step moves the stencil of a connection by one sample or not, depending on its
+    fraction."""
     base, part = int(offset // 1), offset % 1
     if part == 0:
         return StageWeights(base, *_ordered(rule, fraction))

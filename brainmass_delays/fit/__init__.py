@@ -1,7 +1,6 @@
-"""Objectives and the Fitter that minimizes them."""
+"""The Fitter and what it returns."""
 
-from . import objectives
 from .fitter import Fitter
 from .result import FitResult
 
-__all__ = ["FitResult", "Fitter", "objectives"]
+__all__ = ["FitResult", "Fitter"]

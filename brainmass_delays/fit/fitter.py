@@ -12,9 +12,10 @@ from brainstate.nn import Module
 from scipy.stats import qmc
 from tqdm.auto import tqdm
 
-from .._core.checks import ArgumentError, check_choice, check_count
+from .. import objectives
+from .._core.checks import ArgumentError, check_choice, check_count, check_flag
+from .._core.salvage import attach
 from .._core.status import RunError
-from . import objectives
 from .backends import BACKENDS
 from .journal import Journal, Stopped
 from .parameters import check_search_space, constrained, search_box, store, stored
@@ -109,11 +110,16 @@ class Fitter:
     ):
         check_choice("Fitter.backend", backend, BACKENDS)
         _check_loss(loss_fn, predict, objective)
-        self.model, self.backend, self.progress = model, backend, progress
+        if not isinstance(model, Module):
+            raise ArgumentError("Fitter.model", "must be a brainstate.nn.Module", repr(model))
+        self.model, self.backend = model, backend
+        self.progress = check_flag("Fitter.progress", progress)
         self.loss_fn, self.predict = loss_fn, predict
         self.objective = objective or objectives.timeseries_rmse
-        self.callbacks = [callbacks] if callable(callbacks) else list(callbacks or [])
+        self.callbacks = _as_callbacks(callbacks)
         self.transient = None if transient is None else check_count("Fitter.transient", transient, minimum=0)
+        if search_space is not None and not isinstance(search_space, dict):
+            raise ArgumentError("Fitter.search_space", "must be a dict of bounds", repr(search_space))
         self.search_space = dict(search_space or {})
         self._problem = Problem(model, self._loss)
         check_search_space(self._problem.parameters, self.search_space)
@@ -151,10 +157,13 @@ class Fitter:
             If a trainable parameter is out of reach or cannot have a gradient, or a start is no value of it.
         RunError
             If the loss or a gradient is not finite, or a delay passes its bound, naming the step and the
-            parameters; the model keeps the best ones seen.
+            parameters. After the last update it is a warning.
+        Exception
+            Whatever the model, a callback or Ctrl-C raises. The model keeps the best parameters seen, and the
+            attribute ``result`` of any of these errors is the `FitResult` until then.
         """
         n_steps = check_count("Fitter.fit.n_steps", n_steps)
-        target = jax.tree.map(jnp.asarray, target)
+        target = _as_target("Fitter.fit.target", target)
         self._problem.refresh()
         if self._backend.uses_gradient:
             self._problem.check_trainable()
@@ -188,13 +197,22 @@ class Fitter:
         """
         self._problem.refresh()
         check_choice("Fitter.sweep.name", name, self._problem.parameters)
+        if np.ndim(u.get_magnitude(values)) == 0 or not hasattr(values, "__len__"):
+            raise ArgumentError("Fitter.sweep.values", "must be a sequence", repr(values))
         before = stored(self._problem.parameters)
         with self._bar(len(values)) as bar:
-            journal = Journal(self._problem, jax.tree.map(jnp.asarray, target), [], bar, tolerant=True)
+            journal = Journal(
+                self._problem, _as_target("Fitter.sweep.target", target), [], bar, tolerant=True
+            )
             try:
                 for value in values:
                     self._problem.parameters[name].set(value, f"Fitter.sweep[{name!r}]")
                     journal.step(gradient=False)
+            except BaseException as error:
+                attach(
+                    error, np.array(journal.history), "Fitter.sweep: the losses until then are its .result."
+                )
+                raise
             finally:
                 store(self._problem.parameters, before)
         losses = np.array(journal.history)
@@ -224,6 +242,12 @@ class Fitter:
         except Stopped:
             journal.restore()
             raw = None
+        except BaseException as error:
+            journal.restore()
+            if journal.history:
+                note = f"Fitter.fit: this error's .result holds the {len(journal.history)} steps before it. "
+                attach(error, self._result(journal, None), note + "The model keeps the best parameters.")
+            raise
         if journal.n_refused:
             if not np.isfinite(journal.best_loss):
                 raise RunError(
@@ -235,6 +259,10 @@ class Fitter:
                 "candidates, which were ranked last. Narrow the search space.",
                 stacklevel=3,
             )
+        return self._result(journal, raw)
+
+    def _result(self, journal: Journal, raw: Any) -> FitResult:
+        """Return what a run has found, whose best parameters the model holds."""
         return FitResult(
             best_loss=journal.best_loss,
             best_params=constrained(self._problem.parameters),
@@ -284,24 +312,54 @@ class Fitter:
         """Run the backend from every start and keep the best outcome."""
         parameters, results, failures = self._problem.parameters, [], []
         before = stored(parameters)
-        with self._bar(n_steps * len(starts)) as bar:
-            for i, start in enumerate(starts):
-                bar.set_description(f"start {i + 1}/{len(starts)}")
-                store(parameters, before)
-                for name, value in start.items():
-                    parameters[name].set(value, f"Fitter.fit.starts[{name!r}]")
-                try:
-                    results.append((self._run(target, n_steps, bar), stored(parameters)))
-                except RunError as error:
-                    failures.append(f"start {i + 1}: {error}")
+        try:
+            with self._bar(n_steps * len(starts)) as bar:
+                for i, start in enumerate(starts):
+                    bar.set_description(f"start {i + 1}/{len(starts)}")
+                    store(parameters, before)
+                    for name, value in start.items():
+                        parameters[name].set(value, f"Fitter.fit.starts[{name!r}]")
+                    try:
+                        results.append((self._run(target, n_steps, bar), stored(parameters)))
+                    except RunError as error:
+                        failures.append(f"start {i + 1}: {error}")
+        except BaseException as error:
+            if isinstance(partial := getattr(error, "result", None), FitResult):
+                results.append((partial, stored(parameters)))
+            store(parameters, before)
+            if results:
+                attach(error, self._best_of(results), f"Fitter.fit: so are all {len(results)} starts begun.")
+            raise
         if not results:
             store(parameters, before)
             raise RunError("Fitter.fit: no start gave a usable fit. " + " ".join(failures))
         for failure in failures:
             warnings.warn(failure, stacklevel=3)
+        return self._best_of(results)
+
+    def _best_of(self, results: list[tuple[FitResult, dict]]) -> FitResult:
+        """Put the best outcome into the model and return it together with all of them."""
         best, values = min(results, key=lambda pair: pair[0].best_loss)
-        store(parameters, values)
+        store(self._problem.parameters, values)
         return FitResult(**{**vars(best), "starts": tuple(result for result, _ in results)})
+
+
+def _as_target(where: str, target: Any) -> Any:
+    """Return the data as arrays of JAX."""
+    try:
+        return jax.tree.map(jnp.asarray, target)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ArgumentError(where, "must be numbers, or a pytree of them", repr(target)) from error
+
+
+def _as_callbacks(callbacks) -> list[Callable]:
+    """Return the callbacks as a list of functions."""
+    if callbacks is None:
+        return []
+    found = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+    if not all(map(callable, found)):
+        raise ArgumentError("Fitter.callbacks", "must be a function or a list of them", repr(callbacks))
+    return found
 
 
 def _check_loss(loss_fn, predict, objective) -> None:
@@ -320,7 +378,10 @@ def _check_loss(loss_fn, predict, objective) -> None:
         raise ArgumentError(
             "Fitter.objective", "must be None with loss_fn, which is the whole loss", repr(objective)
         )
-    if objective is not None and objectives.is_score(objective):
+    kind = "loss" if objective is None else objectives.kind_of(objective)
+    if kind != "loss":
+        name = getattr(objective, "func", objective).__name__
+        cure = "fcd_distance" if name == "fcd_ks" else f"{name}(as_loss=True)"
         raise ArgumentError(
-            "Fitter.objective", "must be a loss to minimize", "the score fc_corr", "Use fc_corr(as_loss=True)"
+            "Fitter.objective", "must be a loss to minimize", f"the {kind} {name}", f"Use {cure}"
         )

@@ -1,5 +1,6 @@
 """What a run of an optimizer leaves: losses, the best parameters, a clear message where it must stop."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -50,7 +51,10 @@ class Journal:
 
     def finish(self) -> None:
         """Look at the parameters after the last update too, then restore the best ones."""
-        self._evaluate(True)
+        try:
+            self._evaluate(True)
+        except RunError as error:  # every step before was good
+            warnings.warn(f"{error} It came after the last update.", stacklevel=5)
         self.restore()
 
     def restore(self) -> None:

@@ -73,14 +73,12 @@ def find_parameters(model: Module) -> dict[str, Parameter]:
         found = paths.get(id(owner), tuple(map(str, path)))
         full[found] = Parameter("", state, params.get(id(state)))
     names = _names(list(full))
-    found = {
-        names[path]: Parameter(names[path], part.state, part.param) for path, part in full.items()
-    }
+    found = {names[path]: Parameter(names[path], part.state, part.param) for path, part in full.items()}
     return dict(sorted(found.items()))
 
 
 # Parts of a path that say how a model is built, not which parameter is meant.
-PLUMBING = ("populations", "projections", "delay", "params", "source_read", "target_read", "past", "_pasts", "pasts")
+PLUMBING = {"populations", "projections", "delay", "params", "source_read", "target_read", "past", "pasts"}
 
 
 def _paths(model: Module) -> dict[int, tuple[str, ...]]:

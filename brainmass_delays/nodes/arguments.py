@@ -16,6 +16,8 @@ from .._core.status import is_traced
 from .._core.units import magnitude
 from .declaration import Input, Parameter, StateVariable
 
+MOST = 2**31 - 1  # elements of a population, as many as an index of 32 bits can tell apart
+
 
 def bind(title: str, signature: inspect.Signature, renamed: dict, args: tuple, kwargs: dict) -> dict:
     """Match arguments with ``signature``, defaults filled in; name the nearest one to an unknown.
@@ -42,6 +44,8 @@ def size(where: str, in_size: Any) -> tuple[int, ...]:
     sizes = in_size if isinstance(in_size, tuple | list) else (in_size,)
     if not sizes or not all(isinstance(n, int | np.integer) for n in sizes):
         raise ArgumentError(where, "must be an int or a tuple of int", repr(in_size))
+    if math.prod(sizes) > MOST:
+        raise ArgumentError(where, f"must be at most {MOST:.3g} in all", repr(in_size))
     return tuple(check_count(where, n) for n in sizes)
 
 
@@ -115,13 +119,16 @@ def _value(source: Any) -> Any:
 
 def _number(where: str, value: Any, unit: u.Unit, plain: bool = True) -> Any:
     """Return the number of ``unit`` in ``value`` as an array; a plain number is refused unless ``plain``."""
+    rule = "must be a number, an array, a Quantity, a Param or an initializer"
     try:
-        return jnp.asarray(magnitude(where, value, unit, plain=plain))
-    except (TypeError, ValueError) as error:
+        number = jnp.asarray(magnitude(where, value, unit, plain=plain))
+    except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, ArgumentError):
             raise
-        rule = "must be a number, an array, a Quantity, a Param or an initializer"
         raise ArgumentError(where, rule, repr(value)) from None
+    if jnp.issubdtype(number.dtype, jnp.complexfloating):
+        raise ArgumentError(where, rule, repr(value), "Complex numbers lose their imaginary part")
+    return number
 
 
 def _check_form(where: str, parameter: Parameter, value: Any) -> None:

@@ -235,12 +235,24 @@ class NeuralMass(brainstate.nn.Dynamics):
         return delayed_reads.prefetch(self, state)
 
     def prefetch_delay(
-        self, state, *delay_and_index, init=None, interpolation: str = "linear", max_delay=None, min_delay=None
+        self,
+        state,
+        *delay_and_index,
+        init=None,
+        interpolation: str = "linear",
+        max_delay=None,
+        min_delay=None,
     ) -> delayed_reads.DelayedRead:
         """Return a delayed read of ``state``; see `brainmass_delays.prefetch_delay` for the arguments."""
         delay = delay_and_index[0] if len(delay_and_index) == 1 else delay_and_index
         return delayed_reads.prefetch_delay(
-            self, state, delay, init=init, interpolation=interpolation, max_delay=max_delay, min_delay=min_delay
+            self,
+            state,
+            delay,
+            init=init,
+            interpolation=interpolation,
+            max_delay=max_delay,
+            min_delay=min_delay,
         )
 
     @property

@@ -35,11 +35,15 @@ class FrozenDelays:
         }
         self.loss_before = None if loss is None else float(loss())
         lags = {name: np.asarray(layer.lag()) for name, layer in layers.items()}
-        for layer in layers.values():
-            _round(layer)
-        self.steps = {name: layer.steps() for name, layer in layers.items()}
-        self.largest_move = max(float(np.max(np.abs(lags[name] - self.steps[name]))) for name in layers)
-        self.loss_after = None if loss is None else float(loss())
+        try:
+            for layer in layers.values():
+                _round(layer)
+            self.steps = {name: layer.steps() for name, layer in layers.items()}
+            self.largest_move = max(float(np.max(np.abs(lags[name] - self.steps[name]))) for name in layers)
+            self.loss_after = None if loss is None else float(loss())
+        except BaseException:  # there will be no report, and so nobody to call restore
+            self.restore()
+            raise
 
     @property
     def loss_change(self) -> float | None:

@@ -108,6 +108,20 @@ CASES = [
     ),
     ("lengths missing", lambda: Connectome(W, None), "Connectome.lengths: must be real numbers"),
     (
+        "weights with a mask",
+        lambda: Connectome(np.ma.masked_equal(W, 0), L),
+        "Connectome.weights: must hold every number; got a masked array. Say what stands in the gaps with .filled(0)",
+    ),
+    ("labels bytes", lambda: Connectome(W, L, [b"\xff", b"b"]), "Connectome.labels: must be text or UTF-8"),
+    ("labels missing", lambda: Connectome(W, L, ["a", None]), "Connectome.labels: must be strings; got None."),
+    ("labels a number", lambda: Connectome(W, L, 3), "Connectome.labels: must be a sequence of strings; got 3."),
+    (
+        "signed a text",
+        lambda: Connectome(W, L, signed="False"),
+        "Connectome.signed: must be True or False; got 'False'.",
+    ),
+    ("lengths a text", lambda: Connectome(W, "straight"), "Connectome.lengths: must be one of 'centres'"),
+    (
         "labels too few",
         lambda: Connectome(W, L, ["a"]),
         "Connectome.labels: must be one per region, 2; got 1.",
@@ -220,7 +234,7 @@ CASES = [
         lambda: Connectome.fetch("hpc"),
         "Connectome.fetch.name: must be one of 'hcp', 'gw', 'tvb76'; got 'hpc'. Did you mean 'hcp'?",
     ),
-    ("save without suffix", lambda: GOOD.save("mine"), "Connectome.save.path: must end in .npz; got mine."),
+    ("save without suffix", lambda: GOOD.save("mine"), "Connectome.save.path: must end in .npz; got 'mine'."),
     (
         "plot a vector",
         lambda: plot_connectivity(np.ones(3)),
@@ -282,15 +296,15 @@ FILES = [
     ("missing", lambda folder: None, "w.npz", "w.npz must exist; got no such file."),
     (
         "unknown kind",
-        text("w.h5", "x"),
-        "w.h5",
-        "w.h5 must be one of .npz, .zip, folder, .mat, .csv, .tsv, .txt, .npy; got '.h5'.",
+        text("w.nii", "x"),
+        "w.nii",
+        "w.nii must be one of .npz, .zip, folder, .mat, .h5, .hdf5, .csv, .tsv, .txt, .npy; got '.nii'.",
     ),
     (
         "weights alone",
         text("w.csv", "0,1\n1,0"),
         "w.csv",
-        "w.csv must hold lengths too; got only weights. Name the file of lengths with lengths_path.",
+        "w.csv must hold lengths too; got only weights. Name their file with lengths=, or pass lengths='centres'",
     ),
     (
         "words in a csv",
@@ -334,7 +348,7 @@ FILES = [
         "MATLAB v7.3",
         lambda folder: (folder / "w.mat").write_bytes(V73),
         "w.mat",
-        "w.mat must not be a MATLAB v7.3 file; got",
+        "w.mat must be a readable .mat file; got",
     ),
     (
         "npz of other names",
@@ -379,4 +393,4 @@ def test_file_message(tmp_path, write, file, message):
     write(tmp_path)
     with pytest.raises(ArgumentError, match=re.escape(message)) as caught:
         Connectome.load(tmp_path / file)
-    assert str(caught.value).startswith(f"Connectome.load: {tmp_path}")
+    assert re.match(rf"Connectome\.load(\.path)?: {tmp_path}", str(caught.value))

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import pickle
 
 import brainstate
 import brainunit as u
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brainmass_delays import ArgumentError
 from brainmass_delays.connectome import Connectome
 
 WEIGHTS = np.array([[0.3, 0.0, 2.0], [1.0, 0.0, 0.5], [0.0, 0.0, 0.0]])
@@ -124,10 +126,21 @@ def test_a_view_of_somebody_elses_array_is_copied():
     assert c.weights[1, 0] == 1.0
 
 
-def test_copies_survive(directed):
-    other = copy.deepcopy(directed)
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c))])
+def test_copies_are_equal_and_cannot_be_changed_either(directed, again):
+    other = again(directed)
     np.testing.assert_array_equal(other.weights, directed.weights)
-    assert other.labels == directed.labels
+    assert other.labels == directed.labels and other.signed == directed.signed
+    for array in (other.weights, other.lengths.mantissa, other.centres.mantissa):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0, 0] = 1
+
+
+def test_a_label_that_several_regions_have_selects_none():
+    c = Connectome(WEIGHTS, LENGTHS, labels=["a", "b", "a"])
+    with pytest.raises(ArgumentError, match="must be labels of one region each; got 'a', which 2 regions have"):
+        c.select(["a"])
+    assert c.select(["b", 2]).labels == ("b", "a")
 
 
 def test_float32_stays_and_everything_else_becomes_float64(single_precision):

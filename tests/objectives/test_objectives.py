@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from scipy.signal import welch
 
-from brainmass_delays import ArgumentError
-from brainmass_delays.fit import objectives
+from brainmass_delays import ArgumentError, objectives
 
 RNG = np.random.default_rng(3)
 PREDICTION, TARGET = RNG.normal(size=(90, 5)).cumsum(axis=0), RNG.normal(size=(90, 5)).cumsum(axis=0)
@@ -164,7 +163,7 @@ def test_lengths_of_statistics_may_differ():
         ),
         (
             lambda: objectives.fc_rmse(PREDICTION, TARGET[:, :3]),
-            r"fc_rmse: prediction must have the shape of target",
+            r"fc_rmse: prediction must have the regions of target, 3; got 5. Time is axis 0",
         ),
         (
             lambda: objectives.fc_corr(PREDICTION[:, :2], TARGET[:, :2]),
@@ -185,7 +184,7 @@ def test_lengths_of_statistics_may_differ():
         ),
         (
             lambda: objectives.spectrum(PREDICTION, TARGET, band=(1, 2)),
-            r"spectrum.dt: must be given with band",
+            r"spectrum.dt: must be given; got None",
         ),
         (lambda: objectives.spectrum(PREDICTION, TARGET, dt=0.1, band=(1, 2)), r"spectrum.dt: needs a unit"),
         (

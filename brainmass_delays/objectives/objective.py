@@ -1,0 +1,51 @@
+"""What an objective is: callable at once or configured first, and marked as a loss, a score or a report."""
+
+import functools
+import inspect
+from collections.abc import Callable
+
+KINDS = ("loss", "score", "report")
+
+
+def objective(kind: str) -> Callable[[Callable], Callable]:
+    """Mark a function of (prediction, target): 'loss' to minimize, 'score' to maximize, 'report' to read.
+
+    The function can then be called with data, or with its options alone, which returns the configured
+    callable.
+    """
+
+    def mark(function: Callable) -> Callable:
+        @functools.wraps(function)
+        def called_or_configured(*data, **options):
+            if data:
+                return function(*data, **options)
+            inspect.signature(function).bind(None, None, **options)  # a misspelled option fails here
+            return functools.partial(called_or_configured, **options)
+
+        called_or_configured.kind = kind
+        return called_or_configured
+
+    return mark
+
+
+def kind_of(objective: Callable) -> str:
+    """Return whether an objective is a ``'loss'``, a ``'score'`` or a ``'report'``.
+
+    Parameters
+    ----------
+    objective : callable
+        One of `brainmass_delays.objectives`, as it is or configured; anything else counts as a loss.
+
+    Examples
+    --------
+    >>> from brainmass_delays import objectives
+    >>> objectives.kind_of(objectives.fc_corr), objectives.kind_of(objectives.fc_corr(as_loss=True))
+    ('score', 'loss')
+    """
+    function, options = getattr(objective, "func", objective), getattr(objective, "keywords", {})
+    return "loss" if options.get("as_loss", False) else getattr(function, "kind", "loss")
+
+
+def is_score(objective: Callable) -> bool:
+    """Tell whether an objective of this package grows as the fit improves."""
+    return kind_of(objective) == "score"

@@ -1,0 +1,33 @@
+"""Parameters of monitors: Params with a unit, checked once, and their numbers at every use."""
+
+from typing import Any
+
+import brainunit as u
+import jax.numpy as jnp
+from brainstate.nn import Param
+
+from .._core.checks import ArgumentError, check_finite, check_positive
+from .._core.status import is_traced
+from .._core.units import magnitude
+
+
+def to_param(where: str, value: Any, unit: u.Unit, *, positive: bool = False) -> Param:
+    """Return ``value`` as a Param of ``unit``, its concrete numbers checked; plain numbers are in it."""
+    if not isinstance(value, Param):
+        number = jnp.asarray(magnitude(where, value, unit), dtype=float)
+        value = Param.init(number if unit.is_unitless else u.Quantity(number, unit=unit))
+    number = magnitude(where, value.value(), unit, plain=False)
+    if not is_traced(number):
+        (check_positive if positive else check_finite)(where, number)
+    return value
+
+
+def number(where: str, param: Param, unit: u.Unit, like: Any = None) -> Any:
+    """Return the number of ``unit`` in a Param: a scalar or one per region of ``like``, in its precision."""
+    value = magnitude(where, param.value(), unit)
+    if like is None:
+        return value
+    regions = tuple(like.shape[-1:])
+    if jnp.ndim(value) and jnp.shape(value) != regions:
+        raise ArgumentError(where, f"must be a scalar or have shape {regions}", jnp.shape(value))
+    return jnp.asarray(value, like.dtype)
