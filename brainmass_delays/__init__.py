@@ -5,6 +5,7 @@ import importlib
 from brainstate.nn import Param
 
 from . import integrate, objectives, stimuli
+from ._core import pickles
 from ._core.checks import ArgumentError
 from ._core.status import RunError
 from .connectome import Connectome
@@ -23,6 +24,8 @@ from .simulator import Simulator
 from .sweep import SweepResult, sweep
 
 __version__ = "0.1.0"
+
+pickles.register()
 
 # Imported when first used: they are large, and viz brings matplotlib.
 _LAZY = ("datasets", "observe", "predictive", "spiking", "viz")

@@ -25,6 +25,8 @@ from .nodes.base import step_time
 from .projection import Pathway, Projection
 
 STAGES = ("each", "middle", "frozen")
+# Arguments that a network keeps under their names.
+KEPT = ("populations", "projections", "regions", "stages", "block", "noise")
 
 
 class Network(brainstate.nn.Module):
@@ -130,10 +132,11 @@ class Network(brainstate.nn.Module):
             "self_connection": self_connection,
         }  # fmt: skip
         specs = _projections(projections, single, coupled_var, self.populations)
-        self._pasts: dict[tuple, Past] = {}
-        self.projections = {name: self._pathway(name, spec, len(specs)) for name, spec in specs.items()}
-        self._adopt_reads()
-        self.pasts = list(self._pasts.values())
+        pasts: dict[tuple, Past] = {}
+        self.projections = {
+            name: self._pathway(name, spec, len(specs), pasts) for name, spec in specs.items()
+        }
+        self.pasts = [*pasts.values(), *self._adopted(pasts)]
         self.noise = self._noises(noise)
         self._check_methods()
         self._is_built = True
@@ -152,29 +155,32 @@ class Network(brainstate.nn.Module):
             )
         return stages
 
-    def _pathway(self, name, spec, n_specs):
+    def _pathway(self, name, spec, n_specs, pasts):
         where = "Network" if n_specs == 1 and name == "projection" else f"Network.projections[{name!r}]"
-        source, target = (
-            _end(where, "source", spec.source, self.populations),
-            self.input_names.find(f"{where}.target", spec.target),
-        )
-        return Pathway(where, spec, source, target, self.populations, self.regions, self._past)
+        source = _end(where, "source", spec.source, self.populations)
+        target = self.input_names.find(f"{where}.target", spec.target)
 
-    def _past(self, signal, init):
-        """Return the past of a signal with a history, shared by all projections that read it."""
-        key = id(signal.node), signal.item, id(init)
-        if key not in self._pasts:
-            self._pasts[key] = Past(signal, self.rule, init)
-        return self._pasts[key]
+        def past(signal, init):
+            """Return the past of a signal with a history, shared by all projections that read it."""
+            key = id(signal.node), signal.item, id(init)
+            if key not in pasts:
+                pasts[key] = Past(signal, self.rule, init)
+            return pasts[key]
 
-    def _adopt_reads(self):
-        """Push the pasts that couplings of users read, in the place of the node that they were made from."""
+        return Pathway(where, spec, source, target, self.populations, self.regions, past)
+
+    def _adopted(self, pasts):
+        """Return the pasts that couplings of users read, which the network pushes in the place of the
+        node."""
         mine = {id(node) for node in self.populations.values()}
+        known = {id(past) for past in pasts.values()}
+        found = {}
         for read in self.nodes(DelayedRead).values():
             past = read.past
-            if id(past.signal.node) in mine and past not in self._pasts.values():
+            if id(past.signal.node) in mine and id(past) not in known:
                 forget(past.signal.node, lambda hook, past=past: hook.past is past)
-                self._pasts[len(self._pasts), id(past)] = past
+                found[id(past)] = past
+        return list(found.values())
 
     def _noises(self, noise):
         """Return the noises by population and input."""
@@ -254,7 +260,8 @@ class Network(brainstate.nn.Module):
     n_node = n_nodes
 
     def __setattr__(self, name, value):
-        if "_is_built" in vars(self) and name in inspect.signature(type(self).__init__).parameters:
+        is_made = "_is_built" in vars(self) and (name in vars(self) or name not in KEPT)
+        if is_made and name in inspect.signature(type(self).__init__).parameters:
             self._replace(name, value)
         else:
             super().__setattr__(name, value)

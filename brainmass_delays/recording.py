@@ -13,6 +13,7 @@ from ._core.checks import ArgumentError
 from ._core.status import is_traced
 from .delays.signal import Signal
 from .network import Network
+from .observe import Monitor, Trajectory, emission_steps
 
 RESERVED = ("ts", "status")
 
@@ -46,7 +47,7 @@ class Recording:
                 raise ArgumentError(
                     "Simulator.run.monitors", f"must not be named {name!r}", repr(name), "Rename it"
                 )
-        self.streams = {name: m for name, m in named.items() if is_monitor(m)}
+        self.streams = {name: m for name, m in named.items() if isinstance(m, Monitor)}
         self.readers = {
             name: _reader(model, spec) for name, spec in named.items() if name not in self.streams
         }
@@ -66,12 +67,13 @@ class Recording:
         recorded = {name: jax.tree.map(jnp.asarray, value) for name, value in recorded.items()}
         return recorded, [source(self.model) for source in self.sources]
 
-    def memory(self, dt: u.Quantity, model: Any, stimulation: Any) -> list:
+    def memory(self, dt: u.Quantity) -> list:
         """Return the memory of the monitors, new or as the last run left it."""
         found = []
         for monitor, source in zip(self.streams.values(), self.sources, strict=True):
             if self.fresh or not hasattr(monitor, "memory"):
-                monitor.memory = monitor.init(jax.eval_shape(lambda source=source: source(model)), dt)
+                looks = jax.eval_shape(lambda source=source: jax.tree.map(jnp.asarray, source(self.model)))
+                monitor.memory = jax.tree.map(jnp.asarray, monitor.init(looks, dt))
             found.append(monitor.memory)
         return found
 
@@ -102,49 +104,47 @@ class Recording:
         rest = last[0].astype(np.int32) if last else None
         return Chosen(steps[is_chosen], (padded, rest), valid)
 
-    def result(self, outcome: Any, chosen: Chosen, first: Any, n_steps: int, dt: u.Quantity) -> dict:
+    def result(self, outcome: Any, chosen: Chosen, first: Any, n_steps: int, dt: u.Quantity, status: Any):
         """Return what was recorded by name, with the times."""
-
-        def flat(leaf):
-            return leaf.reshape(-1, *leaf.shape[2:])
-
-        parts = [jax.tree.map(flat, part) for part in outcome.recorded]
+        values = _merged([jax.tree.map(_flat, part) for part in outcome.recorded])
         if chosen.valid is not None and not chosen.valid.all():
-            rows = np.flatnonzero(chosen.valid.ravel())
-            n_main = chosen.valid.size
-            merged = jax.tree.map(lambda *p: jnp.concatenate(p) if len(p) > 1 else p[0], *parts)
-            n_rest = jax.tree.leaves(merged)[0].shape[0] - n_main if jax.tree.leaves(merged) else 0
-            rows = np.concatenate([rows, n_main + np.arange(n_rest)])
-            recorded = jax.tree.map(lambda leaf: leaf[rows], merged)
-        else:
-            recorded = jax.tree.map(lambda *p: jnp.concatenate(p) if len(p) > 1 else p[0], *parts)
-        start = first if not is_traced(first) else first
-        recorded["ts"] = (start + chosen.steps) * dt
-        for n, name in enumerate(self.streams):
-            recorded |= self._samples(name, n, outcome.samples, first, n_steps, dt)
-        return recorded
+            n_rows = jax.tree.leaves(values)[0].shape[0] if values else chosen.valid.size
+            rest = np.arange(chosen.valid.size, n_rows)
+            rows = np.concatenate([np.flatnonzero(chosen.valid.ravel()), rest])
+            values = jax.tree.map(lambda leaf: leaf[rows], values)
+        times = {}
+        for n, (name, monitor) in enumerate(self.streams.items()):
+            steps = emission_steps(monitor, first, first + n_steps, dt)
+            times[name] = steps * (1.0 * dt)
+            parts = [part[n] for part in outcome.samples]
+            values[name] = self._samples(monitor, parts, len(np.atleast_1d(steps)))
+        return Trajectory(values, (first + chosen.steps) * dt, status, times)
 
-    def _samples(self, name, n, samples, first, n_steps, dt):
-        """Return what a monitor emitted, and when."""
-        monitor = self.streams[name]
+    def _samples(self, monitor, parts, n_samples):
+        """Return what a monitor emitted; ``parts`` hold, by kind of span, samples ``(span, slot, ...)`` and
+        how many slots count."""
         if monitor.period is None:
-            return {name: monitor.sample(monitor.memory)}
-        schedule = monitor.schedule(dt)
-        parts = [part[n] for part in samples]  # (samples (span, slot, ...), counts (span,))
-        rows = []
-        for values, counts in parts:
-            counts = np.atleast_1d(np.asarray(counts))
-            rows += [jax.tree.map(lambda x, s=s, c=c: x[s, :c], values) for s, c in enumerate(counts)]
-        value = jax.tree.map(lambda *p: jnp.concatenate(p), *rows)
-        numbers = np.arange(int(schedule.count(first)) + 1, int(schedule.count(first + n_steps)) + 1)
-        return {name: value, f"{name}.ts": np.asarray(schedule.step(numbers)) * dt}
+            return monitor.sample(monitor.memory)
+        parts = [(samples, counts) for samples, counts in parts if samples is not None]
+        if not n_samples or not parts:
+            return jax.tree.map(lambda leaf: leaf[None][:0], monitor.sample(monitor.memory))
+        samples = _merged([jax.tree.map(_flat, samples) for samples, _ in parts])
+        is_sample = []
+        for of_spans, counts in parts:
+            n_spans, n_slots = jax.tree.leaves(of_spans)[0].shape[:2]
+            counts = np.broadcast_to(np.asarray(counts), (n_spans,))
+            is_sample.append((np.arange(n_slots) < counts[:, None]).ravel())
+        rows = np.flatnonzero(np.concatenate(is_sample))
+        return jax.tree.map(lambda leaf: leaf[rows], samples)
 
 
-def is_monitor(value: Any) -> bool:
-    """Tell whether something follows the protocol of `observe.Monitor`."""
-    return isinstance(value, brainstate.nn.Module) and all(
-        hasattr(value, name) for name in ("init", "advance", "sample", "schedule")
-    )
+def _flat(leaf):
+    """Merge the axes of spans and of what a span kept."""
+    return leaf.reshape(-1, *leaf.shape[2:])
+
+
+def _merged(parts):
+    return jax.tree.map(lambda *p: jnp.concatenate(p) if len(p) > 1 else p[0], *parts)
 
 
 def _named(monitors):

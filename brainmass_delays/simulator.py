@@ -20,6 +20,7 @@ from .engine.clock import clock_of
 from .engine.program import divide_run
 from .engine.run import Run, Settings
 from .network import Network
+from .observe import Trajectory
 from .recording import Recording
 from .stimulation import Stimulation
 
@@ -82,6 +83,10 @@ class Simulator:
         self.grad_horizon = None if grad_horizon is None else _time("Simulator.grad_horizon", grad_horizon)
         self._layouts: dict = {}
 
+    def __getstate__(self):
+        """Leave the plans of runs out of copies: they belong to this model."""
+        return vars(self) | {"_layouts": {}}
+
     @property
     def dt(self) -> u.Quantity:
         """The step size: as given, or of the environment."""
@@ -110,7 +115,7 @@ class Simulator:
         init_states: bool = True,
         jit: bool = True,
         progress: bool = False,
-    ) -> dict[str, Any]:
+    ) -> Trajectory:
         """Simulate for ``duration``.
 
         Parameters
@@ -141,9 +146,9 @@ class Simulator:
 
         Returns
         -------
-        dict
-            ``'ts'``, times after each recorded step, ``(time,)``; one trajectory ``(time, ..., n_nodes)``
-            per monitor; and ``'status'``, int32: 0, or flags as in `brainmass_delays.RunError`.
+        Trajectory
+            A mapping: ``'ts'``, times after each recorded step, ``(time,)``; one trajectory ``(time, ...,
+            n_nodes)`` per monitor; and ``'status'``, int32: 0, or flags as in `brainmass_delays.RunError`.
 
         Raises
         ------
@@ -190,17 +195,16 @@ class Simulator:
                 self.model, dt, stimulation.update, stimulation.at, stimulation.rows, recording.measure,
                 recording.monitors, settings,
             )  # fmt: skip
-            memory = recording.memory(dt, self.model, stimulation)
+            memory = recording.memory(dt)
             bar = _bar(n_steps) if progress else None
             outcome, memory = run(first, n_steps, self._layouts, chosen.indices, memory, bar)
             recording.remember(memory)
             write(clock.i, clock.i.value + n_steps)
         status = self._status(outcome)
-        result = recording.result(outcome, chosen, first, n_steps, dt)
         self._raise_if_failed(status)
         if init_states:
             _warn_if_still(outcome)
-        return result | {"status": status}
+        return recording.result(outcome, chosen, first, n_steps, dt, status)
 
     def _settings(self, jit):
         lean = self.gradient == "reverse" and self.checkpoint

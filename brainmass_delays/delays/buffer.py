@@ -121,6 +121,10 @@ def read(rings: Rings, channels: jax.Array, lag: jax.Array, rule: Interpolation)
         )
         if kink is not None:
             result += jnp.where(k == kink.age, weights[..., 0], 0) * kink.jump[..., channels]
+            # Before the first step is made, nothing but the tangent leads beyond the initial time.
+            is_ahead = (kink.age == 0) & (fraction < 0)
+            tangent = sample(values, channels, k) - fraction * sample(slopes, channels, k)
+            result = jnp.where(is_ahead, tangent, result)
     return result
 
 
@@ -139,12 +143,14 @@ def pushed(rings: Rings, value: jax.Array) -> Rings:
     if rings.slopes is None:
         return Rings(values)
     slopes = push(rings.slopes, jnp.zeros_like(value))
-    slopes = replace_newest(slopes, estimate_slope(values, slopes))
-    return Rings(values, slopes, Kink(rings.kink.jump, rings.kink.age + 1))
+    kink = Kink(rings.kink.jump, rings.kink.age + 1)
+    return Rings(values, replace_newest(slopes, estimate_slope(values, slopes, kink)), kink)
 
 
-def of_feature(feature: Callable, rings: Rings) -> Rings:
-    """Return the rings of a function of a signal from those of the signal, slopes by the chain rule."""
+def of_feature(feature: Callable, rings: Rings, slope_known: bool = True) -> Rings:
+    """Return the rings of a function of a signal from those of the signal, slopes by the chain rule.
+
+    A newest slope that no step has found yet is estimated from the function, not from the signal."""
 
     def columns(samples):
         return jnp.moveaxis(feature(jnp.moveaxis(samples, -1, 0)), 0, -1)
@@ -155,7 +161,13 @@ def of_feature(feature: Callable, rings: Rings) -> Rings:
     new, new_slopes = jax.jvp(columns, (values.values,), (slopes.values,))
     at_kink = _column(values, jnp.minimum(kink.age, values.n_slots - 1))
     jump = jax.jvp(feature, (at_kink,), (kink.jump,))[1]
-    return Rings(Ring(new, values.head), Ring(new_slopes, slopes.head), Kink(jump, kink.age))
+    new, new_slopes = Ring(new, values.head), Ring(new_slopes, slopes.head)
+    if not slope_known:
+        newest = jnp.where(
+            kink.age == 0, _column(new_slopes, 0), estimate_slope(new, new_slopes, Kink(jump, kink.age))
+        )
+        new_slopes = replace_newest(new_slopes, newest)
+    return Rings(new, new_slopes, Kink(jump, kink.age))
 
 
 def newest_slope(
@@ -170,10 +182,18 @@ def newest_slope(
     )
 
 
-def estimate_slope(values: Ring, slopes: Ring) -> jax.Array:
+def estimate_slope(values: Ring, slopes: Ring, kink: Kink) -> jax.Array:
     """Estimate the newest slope ``(..., channel)`` from earlier samples and slopes, until the next step knows
-    it."""
-    return newest_slope([_column(values, age) for age in (2, 1, 0)], [_column(slopes, age) for age in (2, 1)])
+    it.
+
+    One step after the initial time only that step counts, if the slope has jumped there."""
+    smooth = newest_slope(
+        [_column(values, back) for back in (2, 1, 0)], [_column(slopes, back) for back in (2, 1)]
+    )
+    begun = _column(slopes, 1)
+    has_jumped = jnp.abs(kink.jump) > 1e-6 * (jnp.abs(begun) + jnp.abs(kink.jump))
+    after_kink = 2 * (_column(values, 0) - _column(values, 1)) - begun
+    return jnp.where((kink.age == 1) & has_jumped, after_kink, smooth)
 
 
 def _column(ring, age):

@@ -87,7 +87,11 @@ def split(lag: jax.Array, newest: int) -> tuple[jax.Array, jax.Array]:
     ``newest`` is the smallest ``k`` whose stencil holds only known samples. A shorter lag leaves a negative
     fraction: the polynomial of the newest known interval is continued, which keeps its order. The gradient
     goes through the fraction."""
-    whole = jnp.floor(jax.lax.stop_gradient(lag))
+    fixed = jax.lax.stop_gradient(lag)
+    # A lag within rounding of a whole number is that number: XLA may compute it twice, with other roundings,
+    # and would take the sample of one step and the fraction of the next.
+    rounding = 16 * jnp.finfo(fixed.dtype).eps * (1 + jnp.abs(fixed))
+    whole = jnp.floor(fixed + rounding)
     k = jnp.where(whole >= newest, whole, newest)  # a NaN lag takes a valid index and keeps a NaN fraction
     return k.astype(jnp.int32), lag - k
 

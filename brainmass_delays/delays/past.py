@@ -1,7 +1,7 @@
 """The past of a signal as states of a model: what stepping by hand reads, and where a run begins and ends."""
 
-import copy
-import weakref
+import gc
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -91,45 +91,34 @@ class Past(brainstate.nn.Module):
 
 
 class PushAfterUpdate(brainstate.nn.Module):
-    """Push a past whenever a node was updated, for as long as the read that it was made for is in use.
+    """Push a past whenever a node was updated."""
 
-    The node refers to the read weakly: a model that is built again and again leaves nothing behind."""
-
-    graph_invisible_attrs = ("_read",)
     _not_receive_update_output = True
 
-    def __init__(self, past: Past, read: Any):
+    def __init__(self, past: Past):
         super().__init__()
-        self.past, self._read = past, weakref.ref(read)
+        self.past = past
 
     @property
     def is_used(self) -> bool:
-        """Whether anybody reads the past."""
-        return self._read() is not None
+        """Whether anybody else refers to the past."""
+        return sys.getrefcount(self.past) > 2  # this object, and the argument of the call
 
     def update(self):
         """Push the past."""
-        if self.is_used:
-            self.past.push()
-
-    def __deepcopy__(self, memo):
-        if not self.is_used:
-            return None
-        return PushAfterUpdate(copy.deepcopy(self.past, memo), copy.deepcopy(self._read(), memo))
-
-    def __reduce__(self):
-        return _hook, (self.past, self._read())
+        self.past.push()
 
 
-def _hook(past, read):
-    return None if read is None else PushAfterUpdate(past, read)
-
-
-def push_after_update(node: brainstate.nn.Dynamics, past: Past, read: Any) -> None:
-    """Let ``node`` push ``past`` after each of its updates while ``read`` is in use, and forget the pasts
-    that nobody reads any more."""
+def push_after_update(node: brainstate.nn.Dynamics, past: Past) -> None:
+    """Let ``node`` push ``past`` after each of its updates, and forget the pasts that nobody reads any more:
+    a model that is built again and again leaves nothing behind."""
+    if len(node.after_updates or ()) > MANY:
+        gc.collect()
     forget(node, lambda hook: not hook.is_used)
-    node.add_after_update(f"past-{id(past)}", PushAfterUpdate(past, read))
+    node.add_after_update(f"past-{id(past)}", PushAfterUpdate(past))
+
+
+MANY = 8  # pasts of one node from which on to look for those that only refer to each other
 
 
 def forget(node: brainstate.nn.Dynamics, chosen: Callable) -> None:

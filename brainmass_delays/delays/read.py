@@ -140,7 +140,7 @@ def prefetch_delay(
         delay = Delay(delay, max_delay=max_delay, min_delay=min_delay, where="prefetch_delay")
     past = Past(signal, rule, init)
     read = DelayedRead(past, delay, _edges_of(signal, delay, index))
-    push_after_update(node, past, read)
+    push_after_update(node, past)
     return read
 
 
@@ -276,7 +276,10 @@ class DelayedRead(brainstate.nn.Module):
         if found is None:
             rings = self.past.at_stage(stage().slope_known)
             found = self.values(rings, self.flagged_lag() - stage().offset)
-        return u.maybe_decimal(self.edges.shaped(self.with_instant(found)) * self.past.unit)
+        found = self.with_instant(found)
+        if not self.edges.active.all():
+            found = jnp.where(self.edges.active, found, 0.0)
+        return u.maybe_decimal(self.edges.shaped(found) * self.past.unit)
 
     def value_and_slope(self):
         """Return the delayed values ``(..., *shape)`` and their slopes in time per ms, as plain numbers."""
@@ -330,6 +333,6 @@ class DelayedRead(brainstate.nn.Module):
             def feature(x, f=f):
                 return coupling.features_of(x, self.past.unit)[f]
 
-            found = self.values(ring_buffer.of_feature(feature, rings), lag)
+            found = self.values(ring_buffer.of_feature(feature, rings, stage().slope_known), lag)
             totals.append((weights * self.with_instant(found, feature)).sum(-1))
         return totals

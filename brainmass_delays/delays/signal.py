@@ -13,7 +13,7 @@ from .._core.states import holding
 from .._core.units import magnitude
 
 
-class Signal:
+class Signal(brainstate.graph.Node):
     """Name what is read of a node, one row per region.
 
     Parameters

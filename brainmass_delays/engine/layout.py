@@ -135,8 +135,9 @@ class Layout:
             slopes = kink = None
             if group.slopes is not None:
                 slopes = ring_buffer.fill(tracks[group.slopes][..., -n_slots:])
-                slopes = ring_buffer.replace_newest(slopes, ring_buffer.estimate_slope(values, slopes))
                 kink = ring_buffer.Kink(jumps[g], past.rings.value.kink.age + n_steps)
+                newest = ring_buffer.estimate_slope(values, slopes, kink)
+                slopes = ring_buffer.replace_newest(slopes, newest)
             write(past.rings, ring_buffer.Rings(values, slopes, kink))
 
     def frame(self) -> "Frame":

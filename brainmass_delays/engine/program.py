@@ -89,7 +89,7 @@ class RunProgram:
         chosen = None if kept is None else kept[0]
         if count == 1:
             progress, out = body(progress, jax.tree.map(lambda x: x[0], (bases, main, chosen)))
-            outs = [jax.tree.map(lambda x: x[None], out)]
+            outs = [_alone(out)]
         else:
             progress, out = jax.lax.scan(body, progress, (bases, main, chosen))
             outs = [out]
@@ -109,7 +109,7 @@ class RunProgram:
                 else (lambda *a: self._span(*a, size=rest))
             )
             progress, out = span(*end)
-            outs.append(jax.tree.map(lambda x: x[None], out))
+            outs.append(_alone(out))
         return progress, outs
 
     def _span(self, given: Given, post_given: tuple, progress: Progress, base, rows, kept, *, size: int):
@@ -125,6 +125,11 @@ class RunProgram:
         if kept is not None:
             recorded = jax.tree.map(lambda x: x[kept], recorded)
         return Progress(carry, past, memory, is_finite, is_still), (recorded, samples)
+
+
+def _alone(out):
+    """Give what one span returns an axis of spans."""
+    return jax.tree.map(lambda x: jnp.asarray(x)[None], out)
 
 
 def _cut(x, here):

@@ -81,6 +81,7 @@ class Run:
         spans = divide_run(n_steps, self.settings.span)
         literals = self._literals()
         layout, start, step = self._plan(layouts, literals)
+        _forget_slopes(self.model)
         posts = {size: self._trace_post(size, step, memory) for size in set(spans.sizes)}
         post = next(iter(posts.values()))
         draws = tuple(noise.draw for noise in layout.noises)
@@ -246,6 +247,13 @@ class Run:
                 monitor.advance(state, values, i, self.dt)
                 for monitor, state, values in zip(self.monitors, memory, watched, strict=True)
             ]
+            found = jax.tree.map(jnp.asarray, found)
             return [state for state, *_ in found], [sample for _, *sample in found]
 
         return trace(post, memory, watched, jnp.int32(0))
+
+
+def _forget_slopes(model):
+    """Drop what nodes kept of the step that was traced: it holds no numbers."""
+    for node in model.nodes().values():
+        getattr(node, "start_step", lambda: None)()

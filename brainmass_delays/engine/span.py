@@ -215,8 +215,13 @@ class Span:
             return recent, ()
         found = with_room(tracks[slopes][..., -n_recent - n_steps :], room)
         rings = [ring_buffer.Ring(x, jnp.int32(n_recent - 1)) for x in (recent, found)]
-        at_kink = self.given.age[g] + self.base + first == 0  # the history knows its own slope
-        slope = jnp.where(at_kink, self.given.left[g], ring_buffer.estimate_slope(*rings))
+        age = self.given.age[g] + self.base + first
+        # At the initial time the history knows its own slope.
+        slope = jnp.where(
+            age == 0,
+            self.given.left[g],
+            ring_buffer.estimate_slope(*rings, ring_buffer.Kink(carry.jumps[g], age)),
+        )
         return recent, ring_buffer.replace_newest(rings[1], slope).values
 
 

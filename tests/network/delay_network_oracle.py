@@ -27,6 +27,8 @@ class History:
             return self.slope_before(m * self.dt)[j]
         if m < len(self.rates):
             return self.rates[m][j]
+        if m == 1 and abs(self.slope_before(0.0)[j] - self.rates[0][j]) > 1e-6 * abs(self.rates[0][j]):  # one step after the initial time, where the slope may jump: the parabola through that step
+            return 2 * (self.value(j, 1) - self.value(j, 0)) / self.dt - self.slope(j, 0, False)
         # The newest slope is not known yet: differentiate the quartic through the last three values and two slopes.
         older = [self.slope(j, m - 2, False), self.slope(j, m - 1, False)]
         values = [self.value(j, m - i) for i in (2, 1, 0)]
@@ -56,6 +58,8 @@ class History:
                 total += weight * self.value(j, m)
             return total
         f, h = steps - left, self.dt
+        if newest == 0 and steps > 0:
+            return self.value(j, 0) + steps * h * self.slope(j, 0, False)
         a, b = self.value(j, left), self.value(j, left + 1)
         da, db = self.slope(j, left, False), self.slope(j, left + 1, True)
         if left + 1 > 0:

@@ -1,0 +1,46 @@
+"""Let models be pickled: states and Params of brainstate hold locks and traces, of which only numbers matter."""
+
+import copyreg
+from typing import Any
+
+import brainstate
+from brainstate.nn import Const, Param
+
+STATES = (
+    brainstate.State,
+    brainstate.ShortTermState,
+    brainstate.LongTermState,
+    brainstate.HiddenState,
+    brainstate.ParamState,
+)
+
+
+def _reduce_state(state: brainstate.State):
+    return _state, (type(state), state.value, state.name, state.tag)
+
+
+def _state(kind: type, value: Any, name: str | None, tag: Any) -> brainstate.State:
+    return kind(value, name=name, tag=tag)
+
+
+def _reduce_param(param: Param):
+    val = param.val.value if isinstance(param.val, brainstate.State) else param.val
+    return _param, (type(param), param.value(), val, param.t, param.reg, param.precompute, param.fit)
+
+
+def _param(kind: type, value: Any, val: Any, transform: Any, reg: Any, precompute: Any, fit: bool) -> Param:
+    options = {} if issubclass(kind, Const) else {"fit": fit}
+    param = kind(value, t=transform, reg=reg, precompute=precompute, **options)
+    if isinstance(param.val, brainstate.State):
+        param.val.value = val
+    else:
+        param.val = val
+    return param
+
+
+def register() -> None:
+    """Teach `pickle` the kinds of states and Params that models hold."""
+    for kind in STATES:
+        copyreg.pickle(kind, _reduce_state)
+    for kind in (Param, Const):
+        copyreg.pickle(kind, _reduce_param)
