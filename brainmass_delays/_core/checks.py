@@ -33,7 +33,7 @@ class ArgumentError(ValueError):
         message = f"{where}: {rule}"
         if got is not None:
             message += f"; got {got}"
-        message += "."
+        message = message.removesuffix(".") + "."
         if cure:
             message += f" {cure}" if cure.endswith((".", "?")) else f" {cure}."
         super().__init__(message)

@@ -15,6 +15,7 @@ from .checks import ArgumentError
 # Flags of os.open that some systems lack: binary on Windows; elsewhere, never wait for the writer of a pipe.
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+LONGEST = 200  # bytes of a name that are kept in that of its partial file; systems allow 255
 _CHUNK = 2**20  # bytes
 
 
@@ -62,7 +63,7 @@ def replacing(where: str, path: str | os.PathLike, *, follow: bool = True) -> It
     target = Path(_as_path(where, path)).absolute()
     target = Path(os.path.realpath(target)) if follow else target
     mode = _replaceable(where, target, follow)
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+    partial = target.with_name(f".{target.name[:LONGEST]}.{secrets.token_hex(4)}.partial")
     try:
         with os.fdopen(os.open(partial, _CREATE, 0o666), "w+b") as file:
             yield file
@@ -187,7 +188,7 @@ def _as_path(where: str, path) -> str:
 
 def _replaceable(where: str, target: Path, follow: bool) -> int | None:
     """Return the permissions of the file to be replaced, None if there is none, or refuse."""
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise ArgumentError(where, "must lie in a folder that exists", str(target), "Make the folder first")
     try:
         mode = target.lstat().st_mode

@@ -1,5 +1,6 @@
 """Read connectome files of the usual kinds; nothing is unpickled and nothing is written to disk."""
 
+import os
 from codecs import lookup
 from collections.abc import Mapping
 from os import PathLike
@@ -166,8 +167,8 @@ def _read_file(argument: str, path: str | PathLike, role: str, options: Options)
     """Return the fields in a file; a lone matrix without a name is taken for ``role``."""
     if not isinstance(path, str | PathLike):
         raise ArgumentError(f"Connectome.load.{argument}", "must be a path", repr(path))
-    kind = "folder" if Path(path).is_dir() else Path(path).suffix.lower()
-    if not Path(path).exists():
+    kind = "folder" if os.path.isdir(path) else Path(path).suffix.lower()
+    if not os.path.exists(path):  # unlike Path.exists, False also for a name that is too long
         raise ArgumentError(f"Connectome.load.{argument}", f"{path} must exist", "no such file")
     if kind not in READERS:
         raise ArgumentError(

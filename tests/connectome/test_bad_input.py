@@ -294,6 +294,7 @@ V73 = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\2IM" + b"\x89H
 FILES = [
     # name, what writes the file, file, fragment of the message after "Connectome.load: FOLDER/"
     ("missing", lambda folder: None, "w.npz", "w.npz must exist; got no such file."),
+    ("name too long", lambda folder: None, 300 * "w" + ".npz", "w.npz must exist; got no such file."),
     (
         "unknown kind",
         text("w.nii", "x"),

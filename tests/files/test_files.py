@@ -92,6 +92,15 @@ def test_what_is_no_file_is_not_replaced(tmp_path, make, said):
     assert names(tmp_path) == ["x"]
 
 
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path):
+    write_whole("save.path", tmp_path / (250 * "x"), b"new")
+    assert names(tmp_path) == [250 * "x"]
+    with pytest.raises(
+        ArgumentError, match="save.path: must be a path that can be written; got File name too long"
+    ):
+        write_whole("save.path", tmp_path / (300 * "x"), b"new")
+
+
 @pytest.mark.parametrize("path", [None, 3, b"x", ["x"], "a\0b", "no/such/folder/x", ""])
 def test_a_path_that_is_none_is_refused(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
