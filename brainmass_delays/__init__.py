@@ -18,7 +18,7 @@ from .heterogeneity import Grouped, Heterogeneous
 from .network import Network
 from .nodes import *  # noqa: F403
 from .nodes import __all__ as _nodes
-from .noise import OUNoise, WhiteNoise
+from .noise import ColoredNoise, MultiplicativeNoise, OUNoise, WhiteNoise
 from .projection import Projection
 from .simulator import Simulator
 from .sweep import SweepResult, sweep
@@ -32,12 +32,14 @@ _LAZY = ("datasets", "observe", "predictive", "spiking", "viz")
 
 __all__ = [
     "ArgumentError",
+    "ColoredNoise",
     "Connectome",
     "Delay",
     "FitResult",
     "Fitter",
     "Grouped",
     "Heterogeneous",
+    "MultiplicativeNoise",
     "Network",
     "OUNoise",
     "Param",
@@ -59,9 +61,24 @@ __all__ = [
 ]
 
 
+# Names of brainmass whose numbers mean something else here, and the conversion.
+_CONVERTED = {
+    "OUProcess": "Its sigma is sqrt(2) times the standard deviation: write OUNoise(n, sigma / 2**0.5, tau)",
+    "GaussianNoise": "Its strength depends on the step: write WhiteNoise(n, sigma * dt**0.5)",
+    "BrownianNoise": "It is a random walk, WhiteNoise into a node of its own: LinearStep(n, gamma=0)",
+    "PinkNoise": "It shapes samples over regions, not time: write ColoredNoise(n, f, 1 / f, sigma)",
+}
+
+
 def __getattr__(name: str):
     if name in _LAZY:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _CONVERTED:
+
+        def refuse(*args, **kwargs):
+            raise ArgumentError(name, "means something else in brainmass", cure=_CONVERTED[name])
+
+        return refuse
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

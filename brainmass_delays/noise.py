@@ -1,14 +1,16 @@
 """Noise that drives a node, with a strength that does not depend on the time step."""
 
+from collections.abc import Callable
 from typing import Any
 
 import brainstate
 import brainunit as u
 import jax
 import jax.numpy as jnp
+import numpy as np
 from brainstate.nn import Param
 
-from ._core.checks import ArgumentError, check_positive
+from ._core.checks import ArgumentError, check_count, check_finite, check_positive
 from ._core.status import is_traced
 from ._core.units import magnitude
 from .delays.context import server
@@ -55,21 +57,23 @@ class Noise(brainstate.nn.Dynamics):
     ----------
     in_size : int or tuple of int
         Shape of the node that is driven.
+    correlation : array_like, shape (n_regions, n_regions), optional
+        Correlation of the samples between regions, the last axis of ``in_size``; independent if not given.
     **params : float, array_like, Quantity or Param
         Parameters by name, scalar or of shape ``in_size``; each becomes an attribute holding a Param.
 
     Raises
     ------
     ArgumentError
-        If a parameter has another shape.
+        If a parameter has another shape, or the correlation is no correlation matrix.
 
     Notes
     -----
     The key of the samples is drawn from ``brainstate.random`` when states are initialized:
     ``brainstate.random.seed(0)`` before that makes a run reproducible. The sample of a step depends on the
-    key and the number of the step only. Samples are independent across regions and, if states were
-    initialized with a ``batch_size``, across the batch. The gradient flows to every Param through the same
-    samples (the reparametrization gradient).
+    key and the number of the step only. Samples are independent across the batch, if states were
+    initialized with a ``batch_size``, and across regions unless a correlation is given. The gradient flows
+    to every Param through the same samples (the reparametrization gradient).
 
     Examples
     --------
@@ -79,9 +83,11 @@ class Noise(brainstate.nn.Dynamics):
     >>> node = HopfStep(3, noise_x=WhiteNoise(3, 0.02), noise_y=OUNoise(3, 0.01, tau=20.0 * u.ms))
     """
 
-    def __init__(self, in_size: Any, **params: Any):
+    def __init__(self, in_size: Any, correlation: Any = None, **params: Any):
         super().__init__(in_size)
         self.batch = None
+        where, n = self._where("correlation"), self.varshape[-1]
+        self.mixing = None if correlation is None else _mixing(where, correlation, n)
         for name, value in params.items():
             try:
                 setattr(self, name, Param.init(value, self.varshape))
@@ -97,6 +103,11 @@ class Noise(brainstate.nn.Dynamics):
         self.count = brainstate.ShortTermState(jnp.int32(0))
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a sample, with the batch axis in front."""
+        return self.varshape if self.batch is None else (self.batch, *self.varshape)
+
+    @property
     def draw(self) -> tuple:
         """Say what is drawn per step: shape, batch and type, as `normals` takes them."""
         return self.varshape, self.batch, brainstate.environ.dftype()
@@ -110,7 +121,11 @@ class Noise(brainstate.nn.Dynamics):
         if found is None:
             found = normals(self.key.value, self.count.value, 1, *self.draw)[0]
         self.count.value += 1
-        return found
+        return self._mixed(found)
+
+    def _mixed(self, samples):
+        """Return independent samples with the correlation between regions."""
+        return samples if self.mixing is None else samples @ jnp.asarray(self.mixing, samples.dtype).T
 
     def _where(self, name: str) -> str:
         """Return the place of one argument for messages."""
@@ -136,11 +151,14 @@ class WhiteNoise(Noise):
     sigma : float, array_like, Quantity or Param
         Strength, scalar or of shape ``in_size``, in the unit of the input times :math:`\sqrt{ms}`; a plain
         number for a dimensionless input.
+    correlation : array_like, shape (n_regions, n_regions), optional
+        Correlation between regions; independent if not given.
 
     Raises
     ------
     ArgumentError
-        If ``sigma`` has another shape, or no step size is set when a sample is drawn.
+        If ``sigma`` has another shape, the correlation is no correlation matrix, or no step size is set when
+        a sample is drawn.
 
     Notes
     -----
@@ -166,8 +184,8 @@ class WhiteNoise(Noise):
     True
     """
 
-    def __init__(self, in_size: Any, sigma: Any):
-        super().__init__(in_size, sigma=sigma)
+    def __init__(self, in_size: Any, sigma: Any, correlation: Any = None):
+        super().__init__(in_size, correlation, sigma=sigma)
 
     def update(self):
         """Return the drive of the coming step, shape (..., *in_size)."""
@@ -192,12 +210,14 @@ class OUNoise(Noise):
         Correlation time, positive; a plain number means ms.
     mean : float, array_like, Quantity or Param, default 0
         Stationary mean, in the unit of the input.
+    correlation : array_like, shape (n_regions, n_regions), optional
+        Correlation between regions at equal times; independent if not given.
 
     Raises
     ------
     ArgumentError
-        If a parameter has another shape, ``tau`` is no positive time, or no step size is set when a sample is
-        drawn.
+        If a parameter has another shape, the correlation is no correlation matrix, ``tau`` is no positive
+        time, or no step size is set when a sample is drawn.
 
     Notes
     -----
@@ -224,8 +244,10 @@ class OUNoise(Noise):
     True
     """
 
-    def __init__(self, in_size: Any, sigma: Any, tau: Any = 10.0 * u.ms, mean: Any = 0.0):
-        super().__init__(in_size, sigma=sigma, tau=tau, mean=mean)
+    def __init__(
+        self, in_size: Any, sigma: Any, tau: Any = 10.0 * u.ms, mean: Any = 0.0, correlation: Any = None
+    ):
+        super().__init__(in_size, correlation, sigma=sigma, tau=tau, mean=mean)
         if not is_traced(self._tau_ms()):
             check_positive(self._where("tau"), self._tau_ms())
         self._mean()
@@ -234,7 +256,7 @@ class OUNoise(Noise):
         """Draw the standardized process from its stationary law."""
         super().init_state(batch_size)
         first = jnp.int32(2**31 - 1)  # a draw that no step ever makes
-        self.z = brainstate.HiddenState(normals(self.key.value, first, 1, *self.draw)[0])
+        self.z = brainstate.HiddenState(self._mixed(normals(self.key.value, first, 1, *self.draw)[0]))
 
     def update(self):
         """Return the drive of the coming step, shape (..., *in_size), and advance the process."""
@@ -253,3 +275,145 @@ class OUNoise(Noise):
         unit = u.get_unit(self.sigma.value())
         mean = magnitude(self._where("mean"), self.mean.value(), unit)
         return mean if unit.is_unitless else mean * unit
+
+
+class ColoredNoise(Noise):
+    r"""Drive a state with Gaussian noise of a given spectrum.
+
+    Parameters
+    ----------
+    in_size : int or tuple of int
+        Shape of the node that is driven.
+    frequencies : array_like or Quantity, shape (n_frequencies,)
+        Ascending frequencies; plain numbers mean Hz.
+    density : array_like, shape (n_frequencies,)
+        Power at these frequencies up to a factor, linear in between and none outside.
+    sigma : float, array_like, Quantity or Param
+        Standard deviation, scalar or of shape ``in_size``, in the unit of the input.
+    n_waves : int, default 200
+        Number of waves that make up the noise of a region.
+
+    Raises
+    ------
+    ArgumentError
+        If frequencies do not ascend, the density is negative or zero everywhere, or ``sigma`` has another
+        shape.
+
+    Notes
+    -----
+    A sum of waves whose frequencies are drawn from the spectrum, one in each of ``n_waves`` parts of equal
+    power, with random phases (drawn by ``init_all_states``). The spectrum is right for any number of waves;
+    the distribution of values tends to a normal one with their number. The noise is smooth: its methods keep
+    their order. In brainmass, ``ColoredNoise(beta=...)`` shapes every sample over the regions and not over
+    time.
+
+    References
+    ----------
+    Shinozuka, M., Deodatis, G. (1991). Simulation of stochastic processes by spectral representation. Applied
+    Mechanics Reviews 44, 191-204.
+
+    Examples
+    --------
+    A spectrum of 1/f between 1 and 100 Hz:
+
+    >>> import brainstate
+    >>> import brainunit as u
+    >>> import numpy as np
+    >>> from brainmass_delays.noise import ColoredNoise
+    >>> f = np.linspace(1, 100, 200)
+    >>> noise = ColoredNoise(3, f * u.Hz, 1 / f, sigma=0.5)
+    >>> _ = brainstate.nn.init_all_states(noise)
+    >>> with brainstate.environ.context(dt=0.1 * u.ms):
+    ...     noise().shape
+    (3,)
+    """
+
+    def __init__(self, in_size: Any, frequencies: Any, density: Any, sigma: Any, n_waves: int = 200):
+        super().__init__(in_size, sigma=sigma)
+        f = np.asarray(magnitude(self._where("frequencies"), frequencies, u.Hz), float)
+        power = check_finite(self._where("density"), density).astype(float)
+        if f.ndim != 1 or len(f) < 2 or f[0] < 0 or not np.all(np.diff(f) > 0):
+            raise ArgumentError(self._where("frequencies"), "must be at least two ascending frequencies", f)
+        if power.shape != f.shape or np.any(power < 0) or not np.any(power > 0):
+            rule = f"must be one number per frequency {f.shape}, not negative and not all zero"
+            raise ArgumentError(self._where("density"), rule, power)
+        self.n_waves = check_count(self._where("n_waves"), n_waves)
+        # The quantiles of the spectrum, on a grid fine enough for a density that is linear in between.
+        grid = np.linspace(f[0], f[-1], 20 * len(f) + 1)
+        cumulated = np.concatenate([[0.0], np.cumsum(np.interp((grid[1:] + grid[:-1]) / 2, f, power))])
+        self.quantiles, self.grid = cumulated / cumulated[-1], 2e-3 * np.pi * grid
+
+    def init_state(self, batch_size: int | None = None, **kwargs):
+        """Draw frequencies and phases."""
+        super().init_state(batch_size)
+        shape = (*self.shape, self.n_waves)
+        part = (jnp.arange(self.n_waves) + brainstate.random.uniform(size=shape)) / self.n_waves
+        self.radians = brainstate.HiddenState(jnp.interp(part, self.quantiles, self.grid))
+        self.phases = brainstate.HiddenState(2 * jnp.pi * brainstate.random.uniform(size=shape))
+
+    def update(self):
+        """Return the drive of the coming step, shape (..., *in_size), and turn all waves by one step."""
+        phases = self.phases.value
+        self.phases.value = phases + self.radians.value * self._step_ms()
+        return self.sigma.value() * (jnp.sum(jnp.sin(phases), axis=-1) * np.sqrt(2 / self.n_waves))
+
+
+class MultiplicativeNoise(Noise):
+    r"""Drive a state with noise whose strength follows the state: :math:`dx = \dots + g(x) \, dW`, after Ito.
+
+    Parameters
+    ----------
+    noise : Noise
+        The noise of strength 1, usually ``WhiteNoise(n, 1.0)``.
+    gain : callable
+        ``gain(*values)`` returns g, given what the reads return; shape (..., *in_size).
+    *reads : callable
+        Reads without arguments, such as ``node.prefetch('x')``.
+
+    Notes
+    -----
+    The gain is that of the state at the beginning of the step and is held over the step, whatever the method:
+    the solution is that of Ito, with strong order 1/2. For Stratonovich's, add :math:`g g' / 2` to the rate.
+    As the node is made before its reads, set the noise afterwards: ``node.noise_x =
+    MultiplicativeNoise(...)``. The gradient flows through gain and reads.
+
+    References
+    ----------
+    Kloeden, P. E., Platen, E. (1992). Numerical Solution of Stochastic Differential Equations. Springer.
+
+    Examples
+    --------
+    >>> import brainstate
+    >>> import brainunit as u
+    >>> from brainmass_delays import LinearStep
+    >>> from brainmass_delays.noise import MultiplicativeNoise, WhiteNoise
+    >>> node = LinearStep(3, gamma=-0.1, init_x=1.0)
+    >>> node.noise_x = MultiplicativeNoise(WhiteNoise(3, 1.0), lambda x: 0.2 * x, node.prefetch('x'))
+    >>> _ = brainstate.nn.init_all_states(node)
+    >>> with brainstate.environ.context(dt=0.1 * u.ms):
+    ...     node.update().shape
+    (3,)
+    """
+
+    def __init__(self, noise: Noise, gain: Callable, *reads: Callable):
+        super().__init__(noise.varshape)
+        if not callable(gain) or not reads or not all(map(callable, reads)):
+            rule = "needs a gain and at least one read, all callable"
+            raise ArgumentError(self._where("gain"), rule, cure="Read a state with node.prefetch('x')")
+        self.noise, self.gain, self.reads = noise, gain, reads
+
+    def update(self):
+        """Return the drive of the coming step, shape (..., *in_size)."""
+        return self.gain(*(read() for read in self.reads)) * self.noise()
+
+
+def _mixing(where: str, correlation: Any, n: int) -> np.ndarray:
+    """Return a matrix M with M M^T the correlation, which may be singular."""
+    matrix = check_finite(where, correlation).astype(float)
+    if matrix.shape != (n, n) or not np.allclose(matrix, matrix.T) or not np.allclose(np.diag(matrix), 1):
+        rule = f"must be symmetric with shape {(n, n)} and 1 on its diagonal"
+        raise ArgumentError(where, rule, f"shape {matrix.shape}")
+    values, vectors = np.linalg.eigh(matrix)
+    if values[0] < -1e-8 * n:
+        raise ArgumentError(where, "must have no negative eigenvalue", values[0])
+    return vectors * np.sqrt(np.maximum(values, 0))

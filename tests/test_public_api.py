@@ -22,7 +22,7 @@ powerlaw_coupling sigmoidal_coupling sigmoidal_jansen_rit_coupling
 LinearStep HopfStep Generic2dOscillatorStep KuramotoStep FitzHughNagumoStep WilsonCowanStep JansenRitStep
 MontbrioPazoRoxinStep ReducedWongWangStep WongWangExcInhStep EpileptorStep Epileptor2DStep CoombesByrneStep
 CoombesByrne4DStep LarterBreakspearStep DumontGutkinStep GastSchmidtKnoscheSDStep GastSchmidtKnoscheSFStep
-ThalamusStep ZerlautStep StuartLandauStep
+ThalamusStep ZerlautStep ALNStep CascadeTable StuartLandauStep
 describe feedback_inhibition tune_inhibition stimuli Heterogeneous Grouped
 """
 
@@ -40,7 +40,7 @@ NAMESPACES = {
 PARTS = {name: getattr(brainmass_delays, name) for name in brainmass_delays.__all__ if name != "Param"}
 PUBLIC = sorted(name for name, part in PARTS.items() if inspect.isclass(part) or inspect.isfunction(part))
 # results, errors and declarations, which appear in the example of what makes them
-SHOWN_ELSEWHERE = {"FitResult", "Inhibition", "Input", "Parameter", "RunError", "StateVariable"}
+SHOWN_ELSEWHERE = {"CascadeTable", "FitResult", "Inhibition", "Input", "Parameter", "RunError", "StateVariable"}
 
 
 @pytest.mark.parametrize("name", NAMES.split())

@@ -34,7 +34,7 @@ class Change(NamedTuple):
 
 def lesion(
     self,
-    regions: Iterable[int | str] = (),
+    regions: int | str | Iterable[int | str] = (),
     edges: Iterable[tuple[int | str, int | str]] = (),
     *,
     weight: float = 0.0,
@@ -44,7 +44,7 @@ def lesion(
 
     Parameters
     ----------
-    regions : iterable of int or str, optional
+    regions : int, str or iterable of those, optional
         Indices or labels; every connection from and to them is changed, self-connections included.
     edges : iterable of (target, source), optional
         Single connections, by index or label.
@@ -78,7 +78,7 @@ def lesion(
     >>> slowed.changes[0].what, slowed.changes[0].speed
     ('lesion', 0.5)
     """
-    regions, edges = tuple(regions), tuple(edges)
+    regions, edges = _listed(regions), tuple(edges)
     mask = _mask(self, "Connectome.lesion", regions, edges)
     if not (np.isscalar(weight) and np.isfinite(weight) and weight >= 0):
         raise ArgumentError("Connectome.lesion.weight", "must be finite and not negative", repr(weight))
@@ -94,12 +94,12 @@ def lesion(
     )
 
 
-def resect(self, regions: Iterable[int | str]):
+def resect(self, regions: int | str | Iterable[int | str]):
     """Cut all connections of some regions, which stay in place but reach nobody.
 
     Parameters
     ----------
-    regions : iterable of int or str
+    regions : int, str or iterable of those
         Indices or labels.
 
     Returns
@@ -119,7 +119,7 @@ def resect(self, regions: Iterable[int | str]):
     >>> float(cut.weights[:, 3].sum()), cut.changes[0].regions
     (0.0, ('L01', 'L04'))
     """
-    regions = tuple(regions)
+    regions = _listed(regions)
     mask = _mask(self, "Connectome.resect", regions, ())
     change = Change("resect", _names(self, regions), weight=0.0)
     return self._replace(weights=np.where(mask, 0, self._weights), changes=(*self._changes, change))
@@ -207,6 +207,11 @@ def _mask(connectome, where: str, regions: tuple, edges: tuple) -> np.ndarray:
             raise ArgumentError(f"{where}.edges", "must name connections that exist", repr(edge))
         mask[target, source] = True
     return mask
+
+
+def _listed(regions: Any) -> tuple:
+    """Return regions as a tuple; a label or an index is one region."""
+    return (regions,) if isinstance(regions, str) or np.isscalar(regions) else tuple(regions)
 
 
 def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:

@@ -1,5 +1,6 @@
 """Node models: the local dynamics of a region."""
 
+from .aln import ALNStep, CascadeTable
 from .base import NeuralMass
 from .declaration import Input, Parameter, StateVariable
 from .describe import describe
@@ -8,6 +9,8 @@ from .zoo import *  # noqa: F403
 from .zoo import __all__ as _models
 
 __all__ = [
+    "ALNStep",
+    "CascadeTable",
     "Inhibition",
     "Input",
     "NeuralMass",

@@ -37,7 +37,8 @@ def describe(model: str | type[NeuralMass]) -> None:
     Parameters
     ----------
     model : str or type
-        Class, class name or short name: ``'jansen_rit'`` is `JansenRitStep`.
+        Class, class name or short name: ``'jansen_rit'`` is `JansenRitStep`. Capitals and underscores do not
+        matter.
 
     Raises
     ------
@@ -57,8 +58,10 @@ def describe(model: str | type[NeuralMass]) -> None:
     | $\gamma$ | `gamma` | damping, negative for a stable node | 1/ms | -10 | |
     """
     if isinstance(model, str):
-        names = {short_name(m): m for m in NODES.values()} | NODES
-        model = names[check_choice("describe.model", model, names)]
+        names = {short_name(m): m for m in NODES.values()}
+        plain = {name.replace("_", ""): name for name in names}
+        asked = model.replace("_", "").lower().removesuffix("step")
+        model = names[check_choice("describe.model", plain.get(asked, model), names)]
     first = inspect.getdoc(model).splitlines()[0]
     print(f"{model.__name__}: {first}\n\n{table(model)}", end="")
 

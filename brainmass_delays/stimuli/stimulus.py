@@ -83,6 +83,15 @@ class Stimulus(brainstate.nn.Module):
     def __mul__(self, other: Any) -> "Stimulus":
         return Product(self, _stimulus(other))
 
+    def __sub__(self, other: Any) -> "Stimulus":
+        return self + -1 * _stimulus(other)
+
+    def __rsub__(self, other: Any) -> "Stimulus":
+        return _stimulus(other) + -1 * self
+
+    def __neg__(self) -> "Stimulus":
+        return -1 * self
+
     __radd__, __rmul__ = __add__, __mul__
 
     def _where(self, name: str) -> str:

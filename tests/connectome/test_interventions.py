@@ -35,6 +35,11 @@ def test_a_lesion_of_edges_changes_only_them():
     assert cut.changes[0].edges == ((LABELS[target], LABELS[source]),)
 
 
+def test_one_region_needs_no_list():
+    np.testing.assert_array_equal(HEALTHY.resect(LABELS[3]).weights, HEALTHY.resect([3]).weights)
+    np.testing.assert_array_equal(HEALTHY.lesion(np.int64(3)).weights, HEALTHY.resect(3).weights)
+
+
 def test_changes_add_up_and_survive_other_operations():
     changed = HEALTHY.resect([2]).rescale(weights=2.0, lengths=np.full(8, 1.5)).normalize("max")
     assert [c.what for c in changed.changes] == ["resect", "rescale"]

@@ -29,6 +29,7 @@ def test_describe_takes_short_names_and_suggests_the_nearest(capsys):
     describe("generic_2d_oscillator")
     describe("fitzhugh_nagumo")
     describe("JansenRitStep")
-    assert capsys.readouterr().out.count("| symbol |") == 3
-    with pytest.raises(ArgumentError, match="describe.model: .*'jansenrit'. Did you mean 'jansen_rit'"):
-        describe("jansenrit")
+    describe("WilsonCowan")
+    assert capsys.readouterr().out.count("| symbol |") == 4
+    with pytest.raises(ArgumentError, match="describe.model: .*'jansen_ritt'. Did you mean 'jansen_rit'"):
+        describe("jansen_ritt")

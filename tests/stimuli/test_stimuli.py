@@ -101,6 +101,12 @@ def test_noise_has_its_deviation_and_its_band_and_its_seed():
     np.testing.assert_array_equal(again(12.0), noise(12.0))
 
 
+def test_arithmetic():
+    ramp = stimuli.Ramp(3.0, 0.0, 30.0)
+    found = [f(10.0) for f in (ramp + 1, 1 + ramp, ramp - 0.5, 0.5 - ramp, -ramp, 2 * ramp, ramp * ramp, ramp - ramp)]
+    np.testing.assert_allclose(found, [2, 2, 0.5, -0.5, -1, 2, 1, 0])
+
+
 def test_units_are_kept_and_checked():
     both = stimuli.Pulse(1.0 * nA, 0.0, 5.0) + stimuli.Sine(500.0 * u.pA, 1 * u.kHz)
     assert u.math.allclose(both(0.25 * ms), 1.5 * nA)
