@@ -7,6 +7,7 @@ old program; ``make clean`` empties the store. ``JAX_COMPILATION_CACHE_DIR`` put
 """
 
 import os
+import resource
 from pathlib import Path
 
 import brainstate
@@ -42,3 +43,11 @@ def single_precision(_double_precision):
     brainstate.environ.set(precision=32)
     yield
     brainstate.environ.set(precision=64)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _memory():
+    """Let go of compiled programs after a file once the process has grown to 3 GB."""
+    yield
+    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 3e6:  # kB
+        jax.clear_caches()
