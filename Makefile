@@ -1,8 +1,8 @@
 PYTHON ?= python3
 NEWEST ?= python3.13
 BIN := .venv/bin
-# Files go to whoever is free, and neighboring tests stay in one process, which shares their fixtures.
-PYTEST := -m pytest -n 2 --dist worksteal
+# Who is free takes tests from the other; neighboring tests stay in one process, which shares their fixtures.
+PYTEST := -m pytest -n 2 --dist worksteal --durations=20 --durations-min=5
 
 .PHONY: demo test slow test-newest bench docs format lint clean
 

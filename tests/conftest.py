@@ -7,6 +7,7 @@ old program; ``make clean`` empties the store. ``JAX_COMPILATION_CACHE_DIR`` put
 """
 
 import os
+import resource
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,3 +63,11 @@ def compilations():
     jax.monitoring.register_event_duration_secs_listener(note)
     yield counting
     jax.monitoring.unregister_event_duration_listener(note)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _memory():
+    """Let go of compiled programs after a file once the process has grown to 3 GB."""
+    yield
+    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 3e6:  # kB
+        jax.clear_caches()

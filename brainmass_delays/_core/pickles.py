@@ -1,4 +1,4 @@
-"""Let models be pickled: states and Params of brainstate hold locks and traces, of which only numbers matter."""
+"""Let models be pickled: states and Params of brainstate hold locks and traces; only their numbers matter."""
 
 import copyreg
 from typing import Any

@@ -90,13 +90,10 @@ class Run:
             step.key, draws, frame.signature(), spans, self.settings,
             tuple((size, posts[size].key) for size in sorted(posts)),
         )  # fmt: skip
-        program = PROGRAMS.get(
-            key,
-            lambda: RunProgram(
-                frame, StepCall(step.call, step.is_written, draws), {n: p.call for n, p in posts.items()}, spans,
-                self.settings.lean, self.settings.cuts, self.settings.compiled,
-            ),
-        )  # fmt: skip
+        calls = {size: post.call for size, post in posts.items()}
+        one = StepCall(step.call, step.is_written, draws)
+        lean, cuts, compiled = self.settings.lean, self.settings.cuts, self.settings.compiled
+        program = PROGRAMS.get(key, lambda: RunProgram(frame, one, calls, spans, lean, cuts, compiled))
         values = list(zip([state.value for state in step.states], step.is_written, strict=True))
         given = Given(
             [v for v, w in values if not w], step.consts, literals,

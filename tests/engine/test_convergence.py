@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from brainmass_delays import Coupling, LinearStep, NeuralMass, Network, Simulator, StateVariable
+from brainmass_delays import Coupling, LinearStep, Network, NeuralMass, Simulator, StateVariable
 from brainmass_delays.couplings import signed_power
 
 

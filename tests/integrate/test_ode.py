@@ -59,7 +59,7 @@ def every_pair(names, methods):
             yield pytest.param(name, method, id=f"{name}-{method}", marks=[] if quick else [pytest.mark.slow])
 
 
-@pytest.mark.parametrize(("name", "method"), every_pair(PROBLEMS, TOLERANCES))
+@pytest.mark.parametrize(("name", "method"), list(every_pair(PROBLEMS, TOLERANCES)))
 def test_error_stays_within_a_few_tolerances_of_scipy(name, method):
     problem = PROBLEMS[name]
     reference, solve = problem.reference(), solver(problem, method)

@@ -54,7 +54,7 @@ def every_network():
             yield pytest.param(name, skips, bias, marks=[] if i == j else [pytest.mark.slow])
 
 
-@pytest.mark.parametrize(("name", "skips", "bias"), every_network())
+@pytest.mark.parametrize(("name", "skips", "bias"), list(every_network()))
 def test_equilibrium(name, skips, bias):
     """The closed form is a root of the gradient; energy and Hessian are those of `pc_energy`."""
     params, y, x = linear_network(skips=skips, bias=bias)
