@@ -27,6 +27,7 @@ class Evaluation:
     prediction: Any
     status: int
     scalars: dict[str, Any]
+    terms: dict[str, Any]
     gradient: dict[str, Any] = field(default_factory=dict)
     finite: dict[str, Any] = field(default_factory=dict)
     zero: dict[str, Any] = field(default_factory=dict)
@@ -35,8 +36,8 @@ class Evaluation:
 class Problem:
     """Hold a model, its trainable parameters, and its loss with and without gradient, each compiled once.
 
-    ``loss(target) -> (scalar, prediction, status)`` is traced; the target is an argument, so new data compile
-    nothing.
+    ``loss(target) -> (scalar, prediction, status, terms)`` is traced, where terms are numbers by name that
+    shall be recorded; the target is an argument, so new data compile nothing.
     """
 
     def __init__(self, model: Module, loss: Callable):
@@ -52,9 +53,9 @@ class Problem:
         states = {name: parameter.state for name, parameter in self.parameters.items()}
 
         def traced(target):
-            value, prediction, status = loss(target)
+            value, prediction, status, terms = loss(target)
             scalars = {name: part.value() for name, part in self.parameters.items() if part.is_scalar}
-            return _scalar(value), (prediction, jnp.max(jnp.asarray(status)), scalars)
+            return _scalar(value), (prediction, jnp.max(jnp.asarray(status)), scalars, terms)
 
         def without_gradient(target):
             value, rest = traced(target)
