@@ -117,6 +117,48 @@ def test_a_batch_equals_its_rows(name):
     np.testing.assert_allclose(mapped, np.stack(rows), rtol=1e-12, atol=1e-15)
 
 
+def _sensors(gain):
+    return (
+        TemporalAverage(period=0.3 * u.ms)
+        >> LeadField(matrix=Param(gain * jnp.asarray(GAIN)))
+        >> Covariance()
+    )
+
+
+def _bold(gain):
+    fast = {"gamma": 4.1e5 * u.Hz, "tau": 0.98 * u.ms, "efficacy": 1e5}
+    kappa = Param(650 * gain * u.Hz)
+    return Balloon(period=1.1 * u.ms, kappa=kappa, step=0 * u.ms, **fast) >> Covariance()
+
+
+@pytest.mark.parametrize("monitor", [_sensors, pytest.param(_bold, marks=pytest.mark.slow)])
+def test_gradients_through_stretches_are_those_of_one_go(monitor):
+    """In the values, in a Param of the monitor, and by forward mode; stretches in a scan, as an engine has them."""
+
+    @jax.jit
+    def whole(x, gain):
+        return jnp.sum(apply(monitor(gain), x, DT)[1])
+
+    @jax.jit
+    def in_stretches(x, gain):
+        m = monitor(gain)
+
+        @jax.checkpoint
+        def stretch(carry, rows):
+            state, i = carry
+            return (m.advance(state, rows, i, DT)[0], i + len(rows)), None
+
+        state = m.init(jax.ShapeDtypeStruct((3,), float), DT)
+        (state, _), _ = jax.lax.scan(stretch, (state, jnp.int32(0)), x.reshape(8, 12, 3))
+        return jnp.sum(m.sample(state))
+
+    x, gain = jnp.asarray(X[:96]), jnp.array(1.1)
+    for a, b in zip(jax.grad(whole, (0, 1))(x, gain), jax.grad(in_stretches, (0, 1))(x, gain), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-15)
+    forward = jax.jvp(lambda k: in_stretches(x, k), (gain,), (1.0,))[1]
+    np.testing.assert_allclose(forward, jax.grad(whole, 1)(x, gain), rtol=1e-9)
+
+
 def _real(samples):
     return jnp.concatenate([jnp.ravel(jnp.real(samples)), jnp.ravel(jnp.imag(samples))])
 
