@@ -124,6 +124,7 @@ class Balloon(InterimMonitor):
 
         def advance(state, row):
             j, x = row
+
             def once(_, y):
                 return step(y, p["efficacy"] * x, h, p)
 
