@@ -102,7 +102,12 @@ def test_stretches_equal_one_go(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["hrf", "balloon", "mean, balloon, correlation", "mean, sensors, noise, spectrum"]
+    "name",
+    [
+        "hrf",
+        "mean, sensors, noise, spectrum",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("balloon", "mean, balloon, correlation")),
+    ],
 )
 def test_a_batch_equals_its_rows(name):
     monitor, batch = MONITORS[name](), np.stack([X, X[::-1]], axis=1)  # [time, batch, region]
