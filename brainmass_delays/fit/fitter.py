@@ -218,17 +218,19 @@ class Fitter:
         losses = np.array(journal.history)
         return np.where(np.isfinite(losses), losses, np.nan)
 
-    def _loss(self, target) -> tuple[Any, Any, Any]:
-        """Return the loss, the prediction, and the status flags of the simulation."""
+    def _loss(self, target) -> tuple[Any, Any, Any, dict]:
+        """Return the loss, the prediction, the status flags of the simulation, and the terms of the loss."""
         if self.loss_fn is not None:
             outcome = call_with_model(self.loss_fn, self.model)
             loss, rest = outcome if isinstance(outcome, tuple) else (outcome, None)
-            return loss, *split_outcome(rest)
+            return loss, *split_outcome(rest), {}
         prediction, status = split_outcome(call_with_model(self.predict, self.model))
         compared = (
             prediction if self.transient is None else jax.tree.map(lambda x: x[self.transient :], prediction)
         )
-        return self.objective(compared, target) + self.model.reg_loss(), prediction, status
+        terms = objectives.terms_of(self.objective, compared, target)
+        loss = sum(terms.values()) if terms else self.objective(compared, target)
+        return loss + self.model.reg_loss(), prediction, status, terms
 
     def _bar(self, n_steps: int) -> tqdm:
         """Return a progress bar, silent unless asked for."""
@@ -271,6 +273,7 @@ class Fitter:
             prediction=journal.best_prediction,
             model=self.model,
             param_history={name: u.math.stack(part).ravel() for name, part in journal.scalars.items()},
+            terms=journal.terms,
             backend=self.backend,
             optimizer=self.optimizer,
             raw=raw,

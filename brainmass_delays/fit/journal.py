@@ -35,6 +35,7 @@ class Journal:
         )
         self.history: list[float] = []
         self.scalars: dict[str, list] = {}
+        self.terms: dict[str, list[float]] = {}
         self.best_loss, self.best_prediction, self.n_refused = np.inf, None, 0
         self.best = stored(problem.parameters)
 
@@ -46,6 +47,8 @@ class Journal:
         self.history.append(evaluation.loss)
         for name, value in evaluation.scalars.items():
             self.scalars.setdefault(name, []).append(value)
+        for name, value in evaluation.terms.items():
+            self.terms.setdefault(name, []).append(float(value))
         self._tell(evaluation.loss)
         return evaluation
 

@@ -29,6 +29,7 @@ class Evaluation:
     prediction: Any
     status: int
     scalars: dict[str, Any]
+    terms: dict[str, Any]
     gradient: dict[str, Any] = field(default_factory=dict)
     finite: dict[str, Any] = field(default_factory=dict)
     zero: dict[str, Any] = field(default_factory=dict)
@@ -37,7 +38,8 @@ class Evaluation:
 class Problem:
     """Hold a model, its trainable parameters, and its loss with and without gradient.
 
-    ``loss(target) -> (scalar, prediction, status)`` is traced whenever `refresh` was called before: what it
+    ``loss(target) -> (scalar, prediction, status, terms)``, where terms are numbers by name that shall be
+    recorded, is traced whenever `refresh` was called before: what it
     reads counts as it is then, and a loss that does the same as before compiles nothing. The target is an
     argument, so new data compile nothing either.
     """
@@ -59,9 +61,9 @@ class Problem:
             )
 
     def _value(self, target):
-        value, prediction, status = self._loss(target)
+        value, prediction, status, terms = self._loss(target)
         scalars = {name: part.value() for name, part in self.parameters.items() if part.is_scalar}
-        return _scalar(value), (prediction, jnp.max(jnp.asarray(status)), scalars)
+        return _scalar(value), (prediction, jnp.max(jnp.asarray(status)), scalars, terms)
 
     def _without_gradient(self, target):
         value, rest = self._value(target)

@@ -29,6 +29,9 @@ class FitResult:
         The fitted model.
     param_history : dict of str to Quantity or jax.Array, shape (n_steps,)
         The value of every scalar parameter at every entry of ``history``.
+    terms : dict of str to list of float
+        The weighted terms of a loss made with `objectives.combine` at every entry of ``history``, by name;
+        with the regularization they add up to it. Empty for other losses.
     backend : str
         Name of the backend.
     optimizer : object
@@ -46,6 +49,7 @@ class FitResult:
     prediction: Any
     model: Module
     param_history: dict[str, Any] = field(default_factory=dict)
+    terms: dict[str, list[float]] = field(default_factory=dict)
     backend: str = "grad"
     optimizer: Any = None
     raw: Any = None

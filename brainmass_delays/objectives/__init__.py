@@ -15,7 +15,7 @@ from .bands import (
     plv,
     synchrony,
 )
-from .combine import combine, rmse_of
+from .combine import combine, rmse_of, terms_of
 from .connectivity import fc, fc_corr, fc_rmse, fisher_z
 from .dynamics import fcd, fcd_distance, fcd_ks
 from .lags import group_delay, group_delay_rmse, lag_matrix, phase_delay
@@ -54,6 +54,7 @@ __all__ = [
     "rmse_of",
     "spectrum",
     "synchrony",
+    "terms_of",
     "timeseries_mse",
     "timeseries_rmse",
 ]

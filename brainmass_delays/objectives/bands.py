@@ -201,7 +201,7 @@ def plv(series: Any, dt: Any = None, band: tuple | None = None) -> jax.Array:
     >>> import numpy as np
     >>> from brainmass_delays import objectives
     >>> theta = np.linspace(0, 50, 400)[:, None] * np.array([1.0, 1.0, 1.7])
-    >>> objectives.plv(np.exp(1j * theta)).round(1)[0].tolist()
+    >>> [round(float(value), 1) for value in objectives.plv(np.exp(1j * theta))[0]]
     [1.0, 1.0, 0.1]
     """
     e = _phasors(_analytic("plv", series, dt, band))

@@ -81,6 +81,11 @@ def combine(*weighted_objectives: tuple[float, Callable], **named: tuple[float, 
     return Combination(parts)
 
 
+def terms_of(objective: Callable, prediction: Any, target: Any) -> dict[str, jax.Array]:
+    """Return the weighted terms of a combination by name; nothing for other objectives."""
+    return objective.terms(prediction, target) if isinstance(objective, Combination) else {}
+
+
 def rmse_of(analysis: Callable, **options: Any) -> Callable[[Any, Any], jax.Array]:
     """Make a loss of an analysis: the root mean squared difference of what it returns.
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._core.checks import ArgumentError, check_count
+from .._core.checks import ArgumentError, check_count, check_positive
 from .._core.units import magnitude
 from .monitor import Monitor
 
@@ -53,7 +53,7 @@ def apply(monitor: Monitor, trajectory: Any, dt: u.Quantity, *, start: int = 0) 
     >>> means[:, 0].tolist(), ts.to_decimal(u.ms).tolist()
     ([0.5, 2.5, 4.5], [2.0, 4.0, 6.0])
     """
-    magnitude("apply.dt", dt, u.ms, plain=False)
+    check_positive("apply.dt", magnitude("apply.dt", dt, u.ms, plain=False))
     start = check_count("apply.start", start, minimum=0)
     values = _values(monitor, trajectory)
     n_steps = jax.tree.leaves(values)[0].shape[0]
@@ -84,9 +84,9 @@ def _values(monitor: Monitor, trajectory: Any) -> Any:
     """Return the values as an array or Quantity with at least one row."""
     if isinstance(trajectory, Mapping):
         if monitor.source not in trajectory:
-            raise ArgumentError(
-                "apply.trajectory", f"must hold {monitor.source!r}, the source", sorted(trajectory)
-            )
+            cure = "Pass one of its entries" if monitor.source is None or callable(monitor.source) else ""
+            rule = f"must hold the source of the monitor, {monitor.source!r}"
+            raise ArgumentError("apply.trajectory", rule, sorted(trajectory), cure)
         trajectory = trajectory[monitor.source]
     values = trajectory if isinstance(trajectory, u.Quantity) else jnp.asarray(trajectory)
     if not values.ndim or not values.shape[0]:

@@ -206,7 +206,11 @@ class RegionAverage(SubSample):
 
     def __init__(self, source: str | Callable | None = None, masks: Any = None, period: Any = EVERY_VALUE):
         super().__init__(source, period)
-        masks = check_finite("RegionAverage.masks", masks if masks is not None else np.zeros(0)) * 1.0
+        try:
+            masks = np.asarray([] if masks is None else masks, dtype=float)
+        except (TypeError, ValueError):  # rows of different lengths, or no numbers
+            masks = np.zeros(0)
+        check_finite("RegionAverage.masks", masks)
         if masks.ndim != 2 or not masks.size:
             raise ArgumentError("RegionAverage.masks", "must have shape (n_groups, n_nodes)", masks.shape)
         totals = masks.sum(axis=1, keepdims=True)

@@ -124,7 +124,11 @@ class Balloon(InterimMonitor):
 
         def advance(state, row):
             j, x = row
-            new = jax.lax.fori_loop(0, n_steps, lambda _, y: step(y, p["efficacy"] * x, h, p), state)
+
+            def once(_, y):
+                return step(y, p["efficacy"] * x, h, p)
+
+            new = once(0, state) if n_steps == 1 else jax.lax.fori_loop(0, n_steps, once, state)
             new = choose(j < n, new, state)
             return new, new
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
-from .._core.checks import ArgumentError, check_choice
+from .._core.checks import ArgumentError, check_choice, check_count
 from .._core.status import is_traced
 from .._core.units import magnitude
 from .average import EVERY_VALUE, SubSample, zeros_like
@@ -152,7 +152,7 @@ class SensorNoise(Monitor):
         super().__init__(None, EVERY_VALUE)
         where = "SensorNoise.covariance"
         self.covariance = to_param(where, covariance, u.get_unit(_value(covariance)))
-        self.seed = seed
+        self.seed = check_count("SensorNoise.seed", seed, minimum=0)
         number = u.get_magnitude(self.covariance.value())
         if not is_traced(number):
             matrix = np.asarray(number) if np.ndim(number) == 2 else np.diag(np.atleast_1d(number))

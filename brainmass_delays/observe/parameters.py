@@ -14,7 +14,7 @@ from .._core.units import magnitude
 def to_param(where: str, value: Any, unit: u.Unit, *, positive: bool = False) -> Param:
     """Return ``value`` as a Param of ``unit``, its concrete numbers checked; plain numbers are in it."""
     if not isinstance(value, Param):
-        number = jnp.asarray(magnitude(where, value, unit), dtype=float)
+        number = _real(where, magnitude(where, value, unit))
         value = Param.init(number if unit.is_unitless else u.Quantity(number, unit=unit))
     number = magnitude(where, value.value(), unit, plain=False)
     if not is_traced(number):
@@ -31,3 +31,14 @@ def number(where: str, param: Param, unit: u.Unit, like: Any = None) -> Any:
     if jnp.ndim(value) and jnp.shape(value) != regions:
         raise ArgumentError(where, f"must be a scalar or have shape {regions}", jnp.shape(value))
     return jnp.asarray(value, like.dtype)
+
+
+def _real(where: str, value: Any) -> Any:
+    """Return a real number or an array of them in the precision of JAX."""
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError):
+        raise ArgumentError(where, "must be a number, an array, a Quantity or a Param", repr(value)) from None
+    if jnp.iscomplexobj(array):
+        raise ArgumentError(where, "must be real", "complex numbers")
+    return array.astype(float)

@@ -171,7 +171,7 @@ class Trajectory(Mapping):
         ...     Trajectory.load(path)['x'].to_decimal(u.mV).tolist()
         [1.0, 1.0]
         """
-        if Path(path).suffix != ".npz":
+        if not isinstance(path, str | PathLike) or Path(path).suffix != ".npz":
             raise ArgumentError("Trajectory.save.path", "must end in .npz", path)
         stream = io.BytesIO()
         np.savez(stream, **self.to_numpy())

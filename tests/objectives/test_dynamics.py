@@ -1,5 +1,7 @@
 """Connectivity as matrix or series, its dynamics, likelihood and combinations; gradients of the losses."""
 
+import brainstate
+import braintools
 import brainunit as u
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp, wasserstein_distance
 
-from brainmass_delays import ArgumentError, Param, objectives
+from brainmass_delays import ArgumentError, Fitter, Param, objectives
 
 RNG = np.random.default_rng(5)
 X, Y = RNG.normal(size=(70, 4)).cumsum(axis=0), RNG.normal(size=(83, 4)).cumsum(axis=0)
@@ -112,14 +114,22 @@ LOSSES = {
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_gradient_agrees_with_central_differences(name):
-    loss = jax.jit(lambda a: LOSSES[name](a, Y))
-    direction = np.random.default_rng(1).normal(size=X.shape)
-    h = 1e-6
-    difference = (loss(X + h * direction) - loss(X - h * direction)) / (2 * h)
-    np.testing.assert_allclose(jnp.sum(jax.grad(loss)(X) * direction), difference, rtol=1e-6)
+    value_and_grad = jax.jit(jax.value_and_grad(lambda a: LOSSES[name](a, Y)))
+    direction, h = np.random.default_rng(1).normal(size=X.shape), 1e-6
+    difference = (value_and_grad(X + h * direction)[0] - value_and_grad(X - h * direction)[0]) / (2 * h)
+    np.testing.assert_allclose(np.sum(value_and_grad(X)[1] * direction), difference, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["fcd_distance", "fc_corr of matrices", "rmse_of", "combine"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "combine",
+        *(
+            pytest.param(n, marks=pytest.mark.slow)
+            for n in ("fcd_distance", "fc_corr of matrices", "rmse_of")
+        ),
+    ],
+)
 def test_constant_and_diverged_regions(name):
     value_and_grad = jax.jit(jax.value_and_grad(lambda a: LOSSES[name](a, Y)))
     flat = X.copy()
@@ -138,6 +148,22 @@ def test_terms_of_a_combination_have_names():
     terms = both.terms(X, Y)
     assert set(terms) == {"fc_rmse", "fc_rmse_2", "mse"} and terms["mse"] == 3
     np.testing.assert_allclose(both(X, Y), sum(terms.values()))
+
+
+def test_a_fit_records_every_term():
+    class Scaled(brainstate.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.k = Param(jnp.array(0.5))
+
+    loss = objectives.combine(mse=(2.0, objectives.timeseries_mse()), fc=(0.5, objectives.fc_rmse()))
+    fitter = Fitter(
+        Scaled(), braintools.optim.Adam(lr=0.1), predict=lambda model: model.k.value() * X, objective=loss
+    )
+    result = fitter.fit(X, n_steps=4)
+    assert set(result.terms) == {"mse", "fc"} and len(result.terms["fc"]) == 4
+    np.testing.assert_allclose(np.add(result.terms["mse"], result.terms["fc"]), result.history)
+    np.testing.assert_allclose(result.terms["mse"][0], 2 * np.mean((0.5 * X) ** 2))
 
 
 def test_what_is_a_loss_and_what_is_not():

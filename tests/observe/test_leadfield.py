@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import eval_legendre
 
 from brainmass_delays import ArgumentError, Param
 from brainmass_delays.observe import LeadField, SensorNoise, apply
@@ -116,19 +117,41 @@ def electrodes(directions, radius):
     return info.set_montage(mne.channels.make_dig_montage(points, coord_frame="head"))
 
 
-def test_central_dipole_shows_three_times_the_potential_of_the_infinite_medium():
-    directions = RNG.normal(size=(8, 3))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    radius, sigma = 0.09, 0.33
+RADIUS, SIGMA = 0.09, 0.33  # m, S/m
+DIRECTIONS = np.random.default_rng(4).normal(size=(8, 3))
+DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
+
+
+def on_the_homogeneous_sphere(site, moment):
+    """Gain of electrodes on the surface, by MNE: two shells of one conductivity."""
     model = mne.make_sphere_model(
-        CENTER, radius, relative_radii=(0.9, 1.0), sigmas=(sigma, sigma), verbose=False
+        CENTER, RADIUS, relative_radii=(0.9, 1.0), sigmas=(SIGMA, SIGMA), verbose=False
     )
-    site = 1e3 * CENTER[None] + [0, 0, 1e-3]  # MNE divides by the distance from the center
-    eeg = LeadField.sphere(
-        site, electrodes(directions, radius), orientation=[[0, 0, 1]], model=model, centered=False
-    )
-    infinite = directions[:, 2] / (4 * np.pi * sigma * radius**2)
-    np.testing.assert_allclose(eeg.matrix.value().to_decimal(EEG)[:, 0], 3 * infinite, rtol=1e-3)
+    where = {"orientation": [moment], "model": model, "centered": False}
+    eeg = LeadField.sphere(1e3 * (CENTER + site)[None], electrodes(DIRECTIONS, RADIUS), **where)
+    return eeg.matrix.value().to_decimal(EEG)[:, 0]
+
+
+def test_central_dipole_shows_three_times_the_potential_of_the_infinite_medium():
+    almost_central = np.array([0, 0, 1e-7])  # MNE divides by the distance from the center
+    infinite = DIRECTIONS[:, 2] / (4 * np.pi * SIGMA * RADIUS**2)
+    ours = on_the_homogeneous_sphere(almost_central, [0, 0, 1.0])
+    np.testing.assert_allclose(ours, 3 * infinite, atol=5e-6 * np.abs(3 * infinite).max())
+
+
+@pytest.mark.parametrize("eccentricity", [0.2, 0.5, 0.7])
+def test_eeg_of_a_homogeneous_sphere_is_the_series_of_legendre(eccentricity):
+    """Expansion of the potential at the surface in Legendre polynomials, radial and tangential part."""
+    radial, moment = np.array([3.0, 5, 6]) / np.sqrt(70), np.array([0.6, -0.48, 0.64])
+    n, cosine = np.arange(1, 200)[:, None], DIRECTIONS @ radial
+    p = eval_legendre(n, cosine)
+    slope = n * (eval_legendre(n - 1, cosine) - cosine * p) / (1 - cosine**2)
+    series = (2 * n + 1) * eccentricity ** (n - 1.0)
+    along, across = np.sum(series * p, axis=0), np.sum(series / n * slope, axis=0)
+    potential = (moment @ radial) * along + DIRECTIONS @ (moment - (moment @ radial) * radial) * across
+    expected = potential / (4 * np.pi * SIGMA * RADIUS**2)
+    ours = on_the_homogeneous_sphere(eccentricity * RADIUS * radial, moment)
+    np.testing.assert_allclose(ours, expected, atol=5e-6 * np.abs(expected).max())
 
 
 @pytest.fixture(scope="module")

@@ -102,7 +102,12 @@ def test_stretches_equal_one_go(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["hrf", "balloon", "mean, balloon, correlation", "mean, sensors, noise, spectrum"]
+    "name",
+    [
+        "hrf",
+        "mean, sensors, noise, spectrum",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("balloon", "mean, balloon, correlation")),
+    ],
 )
 def test_a_batch_equals_its_rows(name):
     monitor, batch = MONITORS[name](), np.stack([X, X[::-1]], axis=1)  # [time, batch, region]
@@ -115,6 +120,48 @@ def test_a_batch_equals_its_rows(name):
     np.testing.assert_allclose(together, np.stack(rows, axis=axis), rtol=1e-12, atol=1e-15)
     mapped = jax.vmap(lambda x: apply(monitor, x, DT)[1])(jnp.asarray(batch.transpose(1, 0, 2)))
     np.testing.assert_allclose(mapped, np.stack(rows), rtol=1e-12, atol=1e-15)
+
+
+def _sensors(gain):
+    return (
+        TemporalAverage(period=0.3 * u.ms)
+        >> LeadField(matrix=Param(gain * jnp.asarray(GAIN)))
+        >> Covariance()
+    )
+
+
+def _bold(gain):
+    fast = {"gamma": 4.1e5 * u.Hz, "tau": 0.98 * u.ms, "efficacy": 1e5}
+    kappa = Param(650 * gain * u.Hz)
+    return Balloon(period=1.1 * u.ms, kappa=kappa, step=0 * u.ms, **fast) >> Covariance()
+
+
+@pytest.mark.parametrize("monitor", [_sensors, pytest.param(_bold, marks=pytest.mark.slow)])
+def test_gradients_through_stretches_are_those_of_one_go(monitor):
+    """In the values, in a Param of the monitor, and by forward mode; stretches in a scan, as an engine has them."""
+
+    @jax.jit
+    def whole(x, gain):
+        return jnp.sum(apply(monitor(gain), x, DT)[1])
+
+    @jax.jit
+    def in_stretches(x, gain):
+        m = monitor(gain)
+
+        @jax.checkpoint
+        def stretch(carry, rows):
+            state, i = carry
+            return (m.advance(state, rows, i, DT)[0], i + len(rows)), None
+
+        state = m.init(jax.ShapeDtypeStruct((3,), float), DT)
+        (state, _), _ = jax.lax.scan(stretch, (state, jnp.int32(0)), x.reshape(8, 12, 3))
+        return jnp.sum(m.sample(state))
+
+    x, gain = jnp.asarray(X[:96]), jnp.array(1.1)
+    for a, b in zip(jax.grad(whole, (0, 1))(x, gain), jax.grad(in_stretches, (0, 1))(x, gain), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-15)
+    forward = jax.jvp(lambda k: in_stretches(x, k), (gain,), (1.0,))[1]
+    np.testing.assert_allclose(forward, jax.grad(whole, 1)(x, gain), rtol=1e-9)
 
 
 def _real(samples):
@@ -260,11 +307,17 @@ def test_chains_can_be_grouped_in_any_way():
         (lambda: apply(TemporalAverage(period=1 * u.ms) >> SubSample(period=0.5 * u.ms), X, DT), r"interval of what comes in, 1 ms"),
         (lambda: apply(SubSample(), X, 0.1), r"apply.dt: needs a unit such as ms"),
         (lambda: apply(SubSample(), X[:0], DT), r"apply.trajectory: must have a first axis of time with a value"),
-        (lambda: apply(SubSample("z"), {"x": X}, DT), r"apply.trajectory: must hold 'z', the source; got \['x'\]"),
+        (lambda: apply(SubSample("z"), {"x": X}, DT), r"apply.trajectory: must hold the source of the monitor, 'z'; got \['x'\]"),
         (lambda: RegionAverage(masks=[[1, 0], [0, 0]]), r"RegionAverage.masks: must hold at least one node per group; got none in group 1"),
         (lambda: RegionAverage(masks=[[1, -1]]), r"RegionAverage.masks: .*got a negative weight"),
         (lambda: apply(RegionAverage(masks=[[1, 1]]), X, DT), r"RegionAverage.masks: must be of 3 nodes; got 2"),
         (lambda: Covariance(kind="fc"), r"Covariance.kind: must be one of 'covariance', 'correlation'"),
+        (lambda: apply(SubSample(), {"x": X}, DT), r"the source of the monitor, None; .*Pass one of its entries"),
+        (lambda: apply(SubSample(), X, 0 * u.ms), r"apply.dt: must be positive; got 0"),
+        (lambda: RegionAverage(masks=[[1], [1, 2]]), r"RegionAverage.masks: must have shape"),
+        (lambda: SensorNoise(1.0, seed=1.5), r"SensorNoise.seed: must be a whole number of at least 0; got 1.5"),
+        (lambda: Balloon(efficacy="a"), r"Balloon.efficacy: must be a number, an array, a Quantity or a Param"),
+        (lambda: LeadField(matrix=GAIN * 1j), r"LeadField.matrix: must be real; got complex numbers"),
         (lambda: Spectrum(nperseg=1), r"Spectrum.nperseg: must be a whole number of at least 2"),
     ],
 )  # fmt: skip
