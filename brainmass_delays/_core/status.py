@@ -8,12 +8,14 @@ DELAY_ABOVE_BOUND = 1
 NOT_FINITE = 2
 MAX_STEPS_REACHED = 4
 STEP_UNDERFLOW = 8
+HISTORY_UNRESOLVED = 1024
 
 MEANINGS = {
     DELAY_ABOVE_BOUND: "a delay passed its static bound",
     NOT_FINITE: "a value became NaN or infinite",
     MAX_STEPS_REACHED: "max_steps was reached before the end time",
     STEP_UNDERFLOW: "the step size underflowed",
+    HISTORY_UNRESOLVED: "the history before the start varies too fast to be tabulated to the tolerance",
 }
 
 
