@@ -13,6 +13,7 @@ from .lookup import Reads
 from .prehistory import prehistory
 
 MOST_WATCHED = 64  # delays whose kinks are looked for in every attempt, unless asked for
+STRICT = 10.0  # where kinks are passed inside steps, or reads depend on a delay that has an error of its own
 SLOTS = 64  # for kinks that are found on the way, beside those known at the start
 
 
@@ -33,6 +34,8 @@ class Equation:
         Whether the solution or its slope may jump at a target.
     longest, shortest : scalar arrays
         Delays at the start: the largest, and the smallest that is positive if all are constant, else 0.
+    strictness : float
+        What errors are multiplied by, as no estimate sees them whole.
     missed : int array
         Kinks of the first generation that are not looked for.
     status : int array
@@ -46,6 +49,7 @@ class Equation:
     jumpy: bool
     longest: jax.Array
     shortest: jax.Array
+    strictness: float
     missed: jax.Array
     status: jax.Array
 
@@ -63,7 +67,7 @@ class Equation:
         all_roots = jnp.append(roots, start)
         orders = jnp.append(jnp.zeros(roots.size, jnp.int32), jnp.int32(0 if jumps else 1))
         positive = jnp.where(now > 0, now, jnp.inf)
-        missed, n_slots, targets = jnp.int32(0), 0, roots
+        missed, n_slots, targets, strictness = jnp.int32(0), 0, roots, STRICT
         if not reads.constant:
             follow = reads.n_reads <= MOST_WATCHED if kinks is None else kinks != 0
             n_slots = SLOTS + all_roots.size if follow else 0
@@ -72,11 +76,12 @@ class Equation:
             shortest = jnp.min(positive)
             n_generations = count_generations(where, kinks, constants.size, order, problem.max_steps)
             targets = propagate(all_roots, constants, n_generations)
+            strictness = 1.0 if n_generations or kinks == 0 else STRICT
             if n_generations == 0:
                 first = (all_roots[:, None] + constants).ravel()
                 missed = jnp.sum((first > start) & (first < end), dtype=jnp.int32)
         longest = jax.lax.stop_gradient(jnp.max(jnp.where(jnp.isfinite(now), jnp.abs(now), 0.0)))
         return cls(
             Past(reads, before, start), targets, (all_roots, orders), n_slots, jumps or roots.size > 0,
-            longest, jax.lax.stop_gradient(shortest), missed, status,
+            longest, jax.lax.stop_gradient(shortest), strictness, missed, status,
         )  # fmt: skip

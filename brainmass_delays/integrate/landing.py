@@ -18,7 +18,8 @@ from .tape import frozen
 
 BISECTIONS = 50
 NEWTON_STEPS = 3
-MOST_TRIES = 6  # attempts to land on one time
+MOST_TRIES = 8  # attempts to land on one time
+FIRST_SHORT, THEN_SHORT = 1e-2, 1e-3  # how far attempts stay short of a jump: of the step, of the last move
 SAMPLES_OF_KINKS, SAMPLES_OF_EVENTS = 4, 16  # per attempt
 
 
@@ -110,10 +111,21 @@ class Gaps:
         # a Newton step of length 0 carries the derivative of the time
         offset = exact - lax.stop_gradient(exact)
         time = time - offset / jnp.where(speed == 0, 1.0, speed)
-        near = jnp.abs(lax.stop_gradient(time - state.end)) <= precision
-        aimed = state.aim.gap >= 0
-        landed = found & (near | (aimed & (state.aim.tries >= MOST_TRIES)))
-        return Landing(found & ~landed, time, landed, gap, bad)
+        move = lax.stop_gradient(time - state.end)
+        tired = (state.aim.gap >= 0) & (state.aim.tries >= MOST_TRIES)
+        landed = found & ((jnp.abs(move) <= precision) | tired)
+        # a stage beyond a jump would spoil the polynomial on which the jump is sought
+        short = jnp.where(move < 0, FIRST_SHORT * lax.stop_gradient(time - state.t), THEN_SHORT * move)
+        end = time - jnp.where(self._jumps(state, gap) & ~landed, short, 0.0)
+        return Landing(found & ~landed, end, landed, gap, bad)
+
+    def _jumps(self, state, gap):
+        """Tell whether ``f`` may jump where a gap closes: at a switch, or where a delay reads a jump."""
+        if not self.n_slots:
+            return jnp.asarray(bool(self.switches)) & (gap < self.n_switches)
+        n_kinks = self.past.reads.n_reads * self.n_slots
+        reads_jump = (gap < n_kinks) & (state.aim.orders[gap % self.n_slots] == 0)
+        return reads_jump | ((gap >= n_kinks) & (gap < n_kinks + self.n_switches))
 
     def _search(self, state, reader, piece, precision):
         """Return the gap that closes first, whether one does, when, and its rate of change there."""

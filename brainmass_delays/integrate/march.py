@@ -25,6 +25,7 @@ from .loops import tape_loop
 from .radau import Radau
 from .solution import Pieces, evaluate_piece
 
+RESTART = 0.1  # of the proposed step, behind a kink: what follows may be faster than all before
 MOST_ITERATIONS = 10  # of one step
 ITERATED = 0.02  # of the tolerance: the last change of the step that is iterated
 WORTH_ITERATING = 3.0  # steps of fewer shortest delays than that do not pass the shortest delay
@@ -75,6 +76,8 @@ class March:
         Times far smaller than that are rounding errors.
     shortest : scalar array
         The shortest positive delay, where delays are constant; else 0.
+    strictness : float
+        What errors are multiplied by before they are compared with the tolerance.
     wants : callable
         ``(piece, state) -> bool``: whether the piece of an accepted step is kept.
     """
@@ -91,6 +94,7 @@ class March:
     restart: bool
     scale: jax.Array
     shortest: jax.Array
+    strictness: float
     wants: Callable
 
     def resolution(self, t):
@@ -140,6 +144,10 @@ class March:
     def norm(self, error, before, after, component=slice(None)):
         """Measure an error in tolerances."""
         return scaled_norm(error, before, after, self.rtol, self.atol[component])
+
+    def _error_norm(self, error, before, after):
+        """Measure the error of an attempt, more strictly where no estimate sees all of it."""
+        return self.strictness * self.norm(error, before, after)
 
     def end(self, t, h):
         """Return the end of an attempt of length ``h``: the next target, or half way there, if near."""
@@ -196,7 +204,7 @@ class March:
         """Try one step; return the next attempt, and the rows and slots for the tapes."""
         reach = []
         slope = self._slopes(state, reader, reach)
-        trial = self.method.trial(state, reader, slope, self.norm, self.restart)
+        trial = self.method.trial(state, reader, slope, self._error_norm, self.restart)
         power, piece = lax.stop_gradient(trial.power), trial.piece
         finite = jnp.isfinite(power) & jnp.all(jnp.isfinite(trial.y))
         power = jnp.where(finite, power, jnp.nan)
@@ -212,6 +220,7 @@ class March:
         again = iterate | cut
         t = jnp.where(accept, state.end, state.t)
         y = self._impulse(jnp.where(accept, trial.y, state.y), t, accept)
+        proposed = jnp.where(accept & landing.landed, RESTART * proposed, proposed)
         lost = ~accept & ~again & (proposed <= self.resolution(t))
         status = flag(lost, STEP_UNDERFLOW) | flag(lost & jnp.isnan(power), NOT_FINITE)
         status |= self._bounds(state.end, trial.y, accept) | flag(accept & landing.bad, NOT_FINITE)

@@ -125,7 +125,7 @@ class Problem:
         return March(
             rhs, method, self.controller, self.rtol, self.atol, past, gaps,
             landing_times(targets if targets.size else None, self.start, self.end), self._impulse_rule(),
-            bool(jumpy), scale, shortest, self._wants,
+            bool(jumpy), scale, shortest, equation.strictness if equation else 1.0, self._wants,
         )  # fmt: skip
 
     def _impulse_rule(self):
