@@ -56,10 +56,12 @@ def solve_dde(
     t0, t1 : scalar or Quantity
         The time span, ``t0 < t1``. All times carry the unit of ``t0``, or none do.
     delays : array or Quantity, or a pytree of them
-        Constant delays of any shape; a leaf may be live: a ``Param`` or a zero-argument callable that returns
-        the delay. Exactly 0 reads the current state.
-    max_delay : scalar or Quantity, optional
-        Largest delay allowed. Needed if ``coupled`` edges read a ``history`` that is a function.
+        Delays of any shape; a leaf may be live: a ``Param`` or a zero-argument callable that returns the
+        delay; or a function ``(t, u, args)`` for a delay that depends on time or state and may vanish.
+        Exactly 0 reads the current state.
+    max_delay, min_delay : scalar or Quantity, optional
+        Largest and smallest delay allowed; a delay must not be negative in any case. ``max_delay`` is needed
+        if ``coupled`` edges read a ``history`` that is a function.
     u0 : pytree, optional
         The state at ``t0`` if it differs from ``history(t0)``.
     coupled : callable, optional
@@ -71,12 +73,19 @@ def solve_dde(
         As in `solve_ode`.
     breakpoints : array or Quantity, shape (breakpoint,), optional
         Times where ``f`` or ``history`` jumps. Their kinks are carried on by the delays as that of ``t0`` is.
+    impulses : (times, amounts), optional
+        As in `solve_ode`. Delays read the jumps as they read all of the past.
+    switches : callable or list of them, optional
+        ``(t, u, delayed, args) ->`` a real number at whose change of sign ``f`` jumps. Steps land there.
     event : callable, optional
         As in `solve_ode`.
-    kinks : int, optional
-        Generations of kinks that steps land on: sums of up to that many delays after ``t0`` and each
-        breakpoint. By default the order of the method, or as many as make at most 1000 targets (none, for a
-        large connectome); 0 where the history continues smoothly into the solution.
+    kinks : int or 'all', optional
+        Generations of kinks that steps land on: sums of up to that many constant delays after ``t0`` and
+        each breakpoint and impulse. By default the order of the method, or as many as make at most 1000
+        kinks (none, for a large connectome); 'all' insists on the order of the method, if that makes at most
+        ``max_steps`` kinks; 0 where the history continues smoothly into the solution. Kinks that reach the
+        solution through delays which depend on time or state are found on the way, for up to 64 delays or
+        where ``kinks`` asks for it.
 
     Returns
     -------
@@ -86,19 +95,25 @@ def solve_dde(
     Raises
     ------
     ArgumentError
-        For arguments that cannot be used, such as a delay that is negative or above ``max_delay``.
+        For arguments that cannot be used, such as a delay that is negative or above ``max_delay``, or a right
+        side that wants slopes of the past: neutral equations are not solved.
     RunError
-        In eager use, as in `solve_ode`; also for a traced delay outside its bounds.
+        In eager use, as in `solve_ode`; also for a delay that leaves its bounds on the way, and for a
+        ``history`` that varies too fast for its table.
 
     Notes
     -----
-    Steps are never longer than the shortest positive delay, so that every read lies in the recorded past: a
-    delay far shorter than the time scale of the solution costs steps, never accuracy. The past is the
-    continuous extension of the method (order 4 for 'dopri5' and 'tsit5'), kept for ``max_steps`` attempts.
+    A step may be longer than a delay. It then reads a past that only it finds, and is repeated until that no
+    longer changes (`Statistics.repeated`); steps of up to three shortest delays are cut to one instead. The
+    past is the continuous extension of the method (order 4 for 'dopri5' and 'tsit5'), kept for ``max_steps``
+    attempts. A callable ``history`` that edges read is tabulated to a tenth of the tolerance.
+
+    Where the error estimate cannot see the whole error, each step keeps a tenth of the tolerance: with delays
+    that depend on time or state, and where no kinks of a network are landed on.
 
     The gradient reaches ``history``, ``u0``, ``args``, what ``f`` closes over, and ``delays``. It is the
-    exact derivative of the steps taken; steps that land on a kink move with the delays, so that a jump of the
-    slope at ``t0 + delay`` enters the derivative in the delay. A delay of exactly 0 is a constant, its
+    exact derivative of the steps taken; steps that land on a kink or a switch move with it, so that a jump of
+    the slope at ``t0 + delay`` enters the derivative in the delay. A delay of exactly 0 is a constant, its
     gradient is 0. With ``while_loop='checkpointed'`` neither the stored states nor a backward step copy the
     past; other loops with a reverse mode do.
 
@@ -106,6 +121,8 @@ def solve_dde(
     ----------
     .. [1] A. Bellen, M. Zennaro. Numerical Methods for Delay Differential Equations. Oxford, 2003.
     .. [2] L. F. Shampine, S. Thompson. Solving DDEs in MATLAB. Appl. Numer. Math. 37 (2001) 441-458.
+    .. [3] N. Guglielmi, E. Hairer. Computing breaking points in implicit delay differential equations.
+       Adv. Comput. Math. 29 (2008) 229-247.
 
     Examples
     --------
@@ -120,10 +137,7 @@ def solve_dde(
     -0.5000 -1.0000
     """
     check_right_side("solve_dde", f)
-    if callable(history):
-        initial_state = history(t0) if u0 is None else u0
-    else:
-        initial_state = history if u0 is None else u0
+    initial_state = (history(t0) if callable(history) else history) if u0 is None else u0
     problem = Problem.of(
         "solve_dde", initial_state, t0, t1, args=args, method=method, rtol=rtol, atol=atol,
         controller=controller, dt0=dt0, max_steps=max_steps, while_loop=while_loop, save_at=save_at,
@@ -133,7 +147,8 @@ def solve_dde(
     bounds = _bounds(border, min_delay, max_delay)
     structure, leaves = resolve(border, delays)
     check_delays(border, leaves, *bounds)
-    constants = distinct(jnp.concatenate([jnp.ravel(x) for x in leaves if not callable(x)] + [border.time("t0", t0)[None][:0]]))
+    flat = [jnp.ravel(leaf) for leaf in leaves if not callable(leaf)]
+    constants = distinct(jnp.concatenate([*flat, problem.start[None][:0]]))
     history = history if callable(history) else jax.tree.map(jnp.asarray, history)
 
     def solve(arguments):

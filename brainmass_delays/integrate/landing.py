@@ -14,7 +14,6 @@ import jax.numpy as jnp
 from jax import lax
 
 from .solution import evaluate_piece
-from .tape import frozen
 
 BISECTIONS = 50
 NEWTON_STEPS = 3
@@ -103,11 +102,10 @@ class Gaps:
     def land(self, state, reader, piece, precision) -> Landing:
         """Decide for an attempt whether it has landed, must be cut, or met nothing."""
 
-        def on_piece(piece, reader, t):
-            return self.values(state, reader, t, evaluate_piece(*piece, t), piece)
-
-        gap, found, time, speed, bad = reader.fixed(lambda reader: self._search(state, reader, piece, precision))
-        exact = on_piece(piece, reader, time)[gap]
+        gap, found, time, speed, bad = reader.fixed(
+            lambda reader: self._search(state, reader, piece, precision)
+        )
+        exact = self.values(state, reader, time, evaluate_piece(*piece, time), piece)[gap]
         # a Newton step of length 0 carries the derivative of the time
         offset = exact - lax.stop_gradient(exact)
         time = time - offset / jnp.where(speed == 0, 1.0, speed)
@@ -135,7 +133,7 @@ class Gaps:
         def at(t):
             return self.values(state, reader, t, evaluate_piece(*piece, t), piece)
 
-        first = jnp.minimum(8 * precision / h, 0.1 / n_samples)  # past what the last step has landed on
+        first = jnp.minimum(4 * precision / h, 0.1 / n_samples)  # past what the last step has landed on
         thetas = jnp.concatenate([first[None], jnp.arange(1, n_samples + 1) / n_samples]).astype(t.dtype)
         times = t + thetas * h
         signs = jnp.sign(jax.vmap(at)(times.at[-1].set(state.end)))  # [sample, gap]
@@ -193,6 +191,7 @@ class Gaps:
             return jnp.asarray(False)
         size = self.n_slots * (self.past.reads.n_reads if self.n_slots else 0)
         return landing.landed & (landing.gap >= size + self.n_switches)
+
 
 def landing_times(times, t0, t1):
     """Return the times that steps must land on: those strictly inside the span, ascending, then ``t1``."""

@@ -90,7 +90,7 @@ class Reads:
 
 
 def resolve(border, delays) -> tuple[Any, list]:
-    """Return the structure of the delays, and each as an array of magnitudes or as a function (t, u, args)."""
+    """Return the structure of the delays, and each as magnitudes or as a function (t, u, args)."""
     leaves, structure = jax.tree.flatten(delays, is_leaf=_is_delay)
     if not leaves:
         raise ArgumentError(f"{border.where}.delays", "must hold at least one delay", delays)
@@ -124,9 +124,7 @@ def check_delays(border, leaves, low, high) -> None:
         rule = f"must not be below min_delay = {low}"
         raise ArgumentError(where, rule, delays.min(), "Lower min_delay")
     if high is not None and bool(jnp.any(delays > high)):
-        raise ArgumentError(
-            where, f"must not exceed max_delay = {high}", delays.max(), "Raise max_delay"
-        )
+        raise ArgumentError(where, f"must not exceed max_delay = {high}", delays.max(), "Raise max_delay")
 
 
 def _part(border, leaf, args) -> jax.Array | Callable:

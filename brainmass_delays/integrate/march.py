@@ -104,23 +104,22 @@ class March:
 
     def precision(self, t):
         """Return how exactly steps land on what is found on the way."""
-        return 16 * self.resolution(t)
+        return 8 * self.resolution(t)
 
     def inset(self, t):
         """Return how far inside a step its ends are evaluated, where slopes may jump."""
-        return (4 * self.precision(t)) if self.gaps.any else self.resolution(t)
+        return 2 * self.precision(t) if self.gaps.any else self.resolution(t)
 
     def start(self, t0, y0, status, roots, orders) -> State:
         """Return the state at the start, where nothing has been evaluated yet."""
         zero = jnp.int32(0)
         no_past = Pieces(t0, jnp.ones_like(t0), jnp.zeros((y0.size, self.method.degree + 1), y0.dtype))
-        state = State(
+        return State(
             t0, t0, y0, jnp.zeros_like(y0), self.controller.start(t0.dtype), zero, zero, zero, zero, zero,
             status, jnp.asarray(False), zero, jnp.asarray(jnp.inf, t0.dtype), zero + 1, zero,
             no_past._replace(coefficients=no_past.coefficients.at[:, 0].set(y0)) if self._keeps_last else (),
             self.gaps.start(roots, orders) if self.gaps.any else (),
         )  # fmt: skip
-        return state
 
     @property
     def _keeps_last(self):
@@ -264,9 +263,7 @@ class March:
             return no, no, state.change
         overlap = lax.stop_gradient(jnp.max(jnp.stack(reach))) > 2 * self.inset(state.end)
         kept = self.past.reads.kept
-        guess = reader.fixed(
-            lambda reader: reader.rows(lambda tape: (state.rows - 1,) * 3)
-        )
+        guess = reader.fixed(lambda reader: reader.rows(lambda tape: (state.rows - 1,) * 3))
         found = lax.stop_gradient(piece._replace(coefficients=piece.coefficients[kept]))
         h = found.length
 

@@ -64,9 +64,7 @@ def prehistory(border, reads, history, t0, tolerances, jumps) -> tuple[Callable,
         rule = "is needed for edges that read a callable history"
         raise ArgumentError(f"{border.where}.max_delay", rule, None, "Give it")
     rtol, atol = tolerances
-    mesh, good = frozen(lambda *args: _mesh(state, *args))(
-        t0, reads.high, rtol, atol[reads.kept], jumps
-    )
+    mesh, good = frozen(lambda *args: _mesh(state, *args))(t0, reads.high, rtol, atol[reads.kept], jumps)
     table = _table(state, mesh, t0)
     return lambda times: table(times, reads.column), good
 

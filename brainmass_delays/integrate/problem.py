@@ -14,7 +14,7 @@ from .._core.status import is_traced
 from .border import Border, check_span
 from .control import Controller, resolve_controller
 from .explicit import ExplicitMethod
-from .history import Past, first_guess
+from .history import first_guess
 from .landing import Gaps, landing_times
 from .loops import resolve
 from .march import March, run

@@ -82,9 +82,7 @@ class Radau:
     def _slopes(self, state, reader, slope, stages):
         """Return the slopes at the stages, shape (stage, component)."""
         piece = self._piece(state, stages) if self.coupled else None
-        rows = [
-            slope(reader, c, state.y + stages[i], state.slope, piece) for i, c in enumerate(NODES)
-        ]
+        rows = [slope(reader, c, state.y + stages[i], state.slope, piece) for i, c in enumerate(NODES)]
         return jnp.stack(rows)
 
     def _solve(self, state, reader, slope, norm) -> Iterate:

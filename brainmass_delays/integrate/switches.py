@@ -1,4 +1,4 @@
-"""Functions of the state whose change of sign a step must land on: where ``f`` switches, where a solve ends."""
+"""Functions whose change of sign a step must land on: where ``f`` switches, where a solve ends."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

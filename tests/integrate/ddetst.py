@@ -100,10 +100,13 @@ DDETST = {
 
 
 def oregonator(t, u, delayed, args):
-    """I. Epstein, Y. Luo, J. Chem. Phys. 95 (1991) 244-254."""
+    """I. Epstein, Y. Luo, J. Chem. Phys. 95 (1991) 244-254, where the reaction of rate k1 turns Y into X.
+
+    With a minus in the first line, as one public collection has it, X becomes negative.
+    """
     k1, k2, k3, k4, a, b = 1.34, 1.6e9, 8000.0, 4e7, 0.06, 0.06
-    used = k1 * a * u[1] + k2 * u[0] * delayed[1]
-    return jnp.stack([k3 * b * u[0] - used - 2 * k4 * u[0] ** 2, k3 * b * u[0] - used])
+    turned, used, made = k1 * a * u[1], k2 * u[0] * delayed[1], k3 * b * u[0]
+    return jnp.stack([turned - used + made - 2 * k4 * u[0] ** 2, made - turned - used])
 
 
 def robertson(t, u, delayed, args):
