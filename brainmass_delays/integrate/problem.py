@@ -116,7 +116,7 @@ class Problem:
             method = Radau(coupled=past is not None)
         else:
             method = ExplicitMethod(METHODS[self.method])
-        jumpy = self.roots.size or gaps.any or (equation is not None and equation.jumpy)
+        jumpy = self.roots.size or gaps.n_slots or gaps.switches or (equation and equation.jumpy)
         scale = jnp.maximum(jnp.abs(self.start), 1e-6 * (self.end - self.start))
         shortest = jnp.zeros_like(scale)
         if equation is not None:
@@ -216,7 +216,7 @@ def _first_step(border, dt0):
 
 def _times(border, name, times):
     """Return times on one axis, finite where known."""
-    times = jnp.atleast_1d(border.time(name, times))
+    times = border.time(name, times)
     if times.ndim != 1:
         raise ArgumentError(f"{border.where}.{name}", "must be one axis of times", f"shape {times.shape}")
     if not is_traced(times) and not bool(jnp.all(jnp.isfinite(times))):
@@ -228,9 +228,6 @@ def _save_times(border, save_at, t0, t1):
     """Return the times of ``save_at``, checked to lie in the span where known."""
     if save_at is None:
         return None
-    if border.time("save_at", save_at).ndim != 1:
-        shape = border.time("save_at", save_at).shape
-        raise ArgumentError(f"{border.where}.save_at", "must be one axis of times", f"shape {shape}")
     times = _times(border, "save_at", save_at)
     if not is_traced((times, t0, t1)) and not bool(jnp.all((times >= t0) & (times <= t1))):
         rule = f"must lie between t0 = {t0} and t1 = {t1}"

@@ -18,6 +18,8 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 from .checkpointing import TapeLoop
 
 MOST_PROGRAMS = 64
+SCRATCH = {"DebugInfo", "Store", "EqualStore", "DynamicJaxprTrace"}  # differ between traces, mean nothing
+CACHES = {"cells", "sentinel"}  # of JAX's own closures
 _programs: OrderedDict = OrderedDict()
 _lock = threading.Lock()
 
@@ -97,6 +99,7 @@ class _Same:
 
 
 def _parameter(value):
+    """Return what identifies a parameter of an equation."""
     if isinstance(value, ClosedJaxpr):
         return fingerprint(value.jaxpr), tuple(_constant(c) for c in value.consts)
     if isinstance(value, Jaxpr):
@@ -105,8 +108,11 @@ def _parameter(value):
         return type(value), tuple(_parameter(v) for v in value)
     if isinstance(value, dict):
         return dict, tuple((_parameter(k), _parameter(v)) for k, v in value.items())
-    if isinstance(value, linear_util.WrappedFun):
-        return _wrapped(value)
+    if type(value).__name__ in SCRATCH:
+        return type(value)
+    if isinstance(value, linear_util.WrappedFun):  # the rule of a custom derivative
+        steps = tuple((_function(step), _parameter(params)) for step, params in value.transforms)
+        return _function(value.f), steps
     if isinstance(value, np.ndarray | jax.Array):
         return _constant(value)
     if callable(value):
@@ -118,18 +124,23 @@ def _parameter(value):
     return type(value), value
 
 
-def _wrapped(value):
-    """Return what identifies the rule of a custom derivative: its function and how it is called."""
-    steps = tuple((_function(step), _parameter(params)) for step, params in value.transforms)
-    return _function(value.f), steps, _parameter(value.in_type)
-
-
 def _function(function):
-    """Identify a function by itself; the rules of a loop over a tape follow from its program."""
+    """Identify a function by itself; a closure that JAX makes anew in every trace by what it holds."""
     owner = getattr(function, "__self__", None)
-    if isinstance(owner, TapeLoop):
+    if isinstance(owner, TapeLoop):  # its rules follow from its program
         return TapeLoop, function.__name__, owner.max_steps
-    return _Same(function)
+    if type(function).__name__ == "ClosedRule":
+        return _function(function.rule)
+    inner = getattr(function, "__qualname__", ""), getattr(function, "__module__", None) or ""
+    if "<locals>" not in inner[0] or not inner[1].startswith("jax._src."):
+        return _Same(function)
+    names = function.__code__.co_freevars
+    cells = [
+        (name, _parameter(cell.cell_contents))
+        for name, cell in zip(names, function.__closure__ or (), strict=True)
+        if name not in CACHES
+    ]
+    return function.__code__, tuple(cells)
 
 
 def _constant(value):

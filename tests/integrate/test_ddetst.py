@@ -53,7 +53,9 @@ def test_neutral_equations_are_refused(n_arguments):
     """E1 to H4 read slopes of the past: f(t, u, delayed, delayed_slope, args)."""
     names = ", ".join("abcdefg"[:n_arguments])
     f = eval(f"lambda {names}: a")
-    with pytest.raises(ArgumentError, match=r"solve_dde.f: must be a function of \(t, u, delayed, args\).*Neutral"):
+    with pytest.raises(
+        ArgumentError, match=r"solve_dde.f: must be a function of \(t, u, delayed, args\).*Neutral"
+    ):
         solve_dde(f, 1.0, 0.0, 1.0, 1.0)
 
 
@@ -77,12 +79,18 @@ def test_robertson_with_a_delay_to_1e10():
     case = STIFF["robertson"]
     options = {"method": "radau5", "rtol": 1e-7, "atol": 1e-7 * SCALES}
     solution = solve_dde(case.f, case.history, 0.0, case.t1, case.delays, **options)
-    without = solve_ode(
-        lambda t, u, args: robertson(t, u, u, args), case.history, 0.0, case.t1, **options
-    )
+    without = solve_ode(lambda t, u, args: robertson(t, u, u, args), case.history, 0.0, case.t1, **options)
     np.testing.assert_allclose(solution.ys, without.ys, rtol=1e-4)
     tight = solve_dde(
-        case.f, case.history, 0.0, case.t1, case.delays, method="radau5", rtol=1e-9, atol=1e-9 * SCALES, max_steps=8192
+        case.f,
+        case.history,
+        0.0,
+        case.t1,
+        case.delays,
+        method="radau5",
+        rtol=1e-9,
+        atol=1e-9 * SCALES,
+        max_steps=8192,
     )
     np.testing.assert_allclose(solution.ys, tight.ys, rtol=1e-6)
     assert solution.statistics.accepted < 1000
@@ -125,7 +133,12 @@ def test_order_of_radau_at_equal_steps(kind):
     """Order 5 without a delay; with one, the collocation polynomial of order 3 leaves 4."""
     from brainmass_delays.integrate import Controller
 
-    fixed = {"method": "radau5", "rtol": 0.0, "atol": 1e9, "controller": Controller(shortest=1.0, longest=1.0)}
+    fixed = {
+        "method": "radau5",
+        "rtol": 0.0,
+        "atol": 1e9,
+        "controller": Controller(shortest=1.0, longest=1.0),
+    }
 
     @jax.jit
     def end(dt0):
