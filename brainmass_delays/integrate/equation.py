@@ -67,19 +67,20 @@ class Equation:
         all_roots = jnp.append(roots, start)
         orders = jnp.append(jnp.zeros(roots.size, jnp.int32), jnp.int32(0 if jumps else 1))
         positive = jnp.where(now > 0, now, jnp.inf)
-        missed, n_slots, targets, strictness = jnp.int32(0), 0, roots, STRICT
+        n_slots, targets, strictness = 0, roots, STRICT
         if not reads.constant:
             follow = reads.n_reads <= MOST_WATCHED if kinks is None else kinks != 0
             n_slots = SLOTS + all_roots.size if follow else 0
-            shortest = jnp.zeros_like(start)
+            shortest, followed = jnp.zeros_like(start), follow
         else:
             shortest = jnp.min(positive)
             n_generations = count_generations(where, kinks, constants.size, order, problem.max_steps)
             targets = propagate(all_roots, constants, n_generations)
             strictness = 1.0 if n_generations or kinks == 0 else STRICT
-            if n_generations == 0:
-                first = (all_roots[:, None] + constants).ravel()
-                missed = jnp.sum((first > start) & (first < end), dtype=jnp.int32)
+            followed = n_generations > 0
+        first = (all_roots[:, None] + (constants if reads.constant else now)).ravel()
+        passed = jnp.sum((first > start) & (first < end), dtype=jnp.int32)
+        missed = jnp.int32(0) if followed else passed
         longest = jax.lax.stop_gradient(jnp.max(jnp.where(jnp.isfinite(now), jnp.abs(now), 0.0)))
         return cls(
             Past(reads, before, start), targets, (all_roots, orders), n_slots, jumps or roots.size > 0,

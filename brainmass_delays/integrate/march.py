@@ -307,8 +307,7 @@ class March:
         tolerance error."""
         if self.past is None or self.past.reads.constant:
             return flag(False, OK)
-        span = self.targets[-1] - self.past.t0
-        slack = 100 * self.rtol * span + self.precision(t)
+        slack = 100 * self.rtol * jnp.maximum(jnp.abs(t), self.scale) + self.precision(t)
         return flag(accept & self.past.reads.outside(t, y, lax.stop_gradient(slack)), DELAY_ABOVE_BOUND)
 
 

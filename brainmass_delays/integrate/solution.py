@@ -36,8 +36,8 @@ class Statistics(NamedTuple):
         Steps that ended exactly on a breakpoint, an impulse, a kink or a switch.
     kinks_missed : int array
         Kinks of the first generation (a delay after the start, a breakpoint or an impulse) that lie in the
-        span and were not looked for; with delays that depend on time or state, kinks that did not fit on the
-        list of those to follow.
+        span and were not looked for; those of delays which depend on time or state are counted with the
+        delays at the start, and kinks that did not fit on the list of those to follow are added.
     """
 
     accepted: jax.Array
