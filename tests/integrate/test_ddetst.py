@@ -38,6 +38,7 @@ def test_errors_stay_within_ten_tolerances(name):
         assert error <= 10, tolerance
 
 
+@SLOW
 def test_a_switch_is_landed_on():
     """B2 jumps where the delayed value changes sign, at t = 2 ln 2 and 2 ln 6; the slope of u jumps there."""
     solution = solve(DDETST["B2"], 1e-8, dense=True)
@@ -114,6 +115,7 @@ def test_oregonator():
         np.testing.assert_allclose(solution.ys, exact, rtol=500 * tolerance)  # oscillations shift their phase
 
 
+@pytest.mark.slow
 def test_a_stiff_delay_equation_that_the_explicit_method_cannot_afford():
     """y' = -1000 (y - cos t) + 500 (y(t - d) - cos(t - d)), whose solution from cos on is near cos."""
 
@@ -128,7 +130,7 @@ def test_a_stiff_delay_equation_that_the_explicit_method_cannot_afford():
     assert 10 * stiff.statistics.accepted < explicit.statistics.accepted
 
 
-@pytest.mark.parametrize("kind", ["ode", "dde"])
+@pytest.mark.parametrize("kind", ["ode", pytest.param("dde", marks=SLOW)])
 def test_order_of_radau_at_equal_steps(kind):
     """Order 5 without a delay; with one, the collocation polynomial of order 3 leaves 4."""
     from brainmass_delays.integrate import Controller

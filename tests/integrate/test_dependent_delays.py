@@ -24,6 +24,7 @@ def state_dependent(p, amplitude, loop, tolerance=1e-11):
     ).ys  # fmt: skip
 
 
+@pytest.mark.slow
 def test_gradients_in_a_state_dependent_delay_and_in_the_history():
     at = jnp.asarray(0.4), jnp.asarray(0.9)
     value = jax.jit(lambda *x: state_dependent(*x, "lax"))
@@ -34,6 +35,17 @@ def test_gradients_in_a_state_dependent_delay_and_in_the_history():
         np.testing.assert_allclose(reverse[i], difference, rtol=1e-6)
     tangent = jax.jit(lambda p: jax.jvp(lambda p: state_dependent(p, at[1], "lax"), (p,), (1.0,))[1])(at[0])
     np.testing.assert_allclose(tangent, reverse[0], rtol=1e-9)
+
+
+def test_the_gradient_follows_a_kink_that_was_found_on_the_way():
+    """x(t) = 1 - t + (t - d)^2 / 2 on [d, 2 d], of which the method computes every piece exactly."""
+
+    def end(d):
+        options = {"method": "bosh3", "while_loop": "checkpointed", "max_steps": 100}
+        return solve_dde(decay, 1.0, 0.0, 1.7, lambda t, y, args: args + 0 * y, args=d, **options).ys
+
+    value, grad = jax.jit(jax.value_and_grad(end))(1.0)
+    np.testing.assert_allclose([value, grad], [-0.7 + 0.7**2 / 2, -0.7], rtol=1e-9)
 
 
 def test_a_constant_delay_given_as_a_function_is_that_delay():
@@ -126,7 +138,9 @@ def edges(tolerance, frequency, gain=1.0):
 
 def test_the_table_of_the_history_keeps_the_tolerance():
     w = 1000.0
-    integral = np.array([(np.sin(w * -0.5) - np.sin(w * -1.0)) / w, (np.cos(w * -0.8) - np.cos(w * -0.3)) / w])
+    integral = np.array(
+        [(np.sin(w * -0.5) - np.sin(w * -1.0)) / w, (np.cos(w * -0.8) - np.cos(w * -0.3)) / w]
+    )
     np.testing.assert_allclose(edges(1e-10, w).ys, [integral[0], 1 + integral[1]], atol=1e-9)
     with pytest.raises(RunError, match="history before the start varies too fast.*breakpoints"):
         edges(1e-10, 1e6)

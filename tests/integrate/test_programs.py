@@ -37,7 +37,9 @@ def compilations():
 
 
 def ode(rate=1.0, t1=2.0, rtol=1e-6, **options):
-    return solve_ode(lambda t, y, args: -args * y, 1.0, 0.0, t1, args=jnp.asarray(rate), rtol=rtol, **options).ys
+    return solve_ode(
+        lambda t, y, args: -args * y, 1.0, 0.0, t1, args=jnp.asarray(rate), rtol=rtol, **options
+    ).ys
 
 
 def dde(delay=1.0, past=1.0, rtol=1e-6, **options):
@@ -138,7 +140,12 @@ def test_programs_that_differ_in_a_derivative_rule_alone_differ():
     def gradient(function):
         def end(rate):
             return solve_ode(
-                lambda t, y, args: 0.0 * y + function(rate), 0.0, 0.0, 1.0, while_loop="checkpointed", max_steps=16
+                lambda t, y, args: 0.0 * y + function(rate),
+                0.0,
+                0.0,
+                1.0,
+                while_loop="checkpointed",
+                max_steps=16,
             ).ys
 
         return jax.grad(end)(1.0)
