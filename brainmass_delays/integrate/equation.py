@@ -13,7 +13,8 @@ from .lookup import Reads
 from .prehistory import prehistory
 
 MOST_WATCHED = 64  # delays whose kinks are looked for in every attempt, unless asked for
-STRICT = 10.0  # where kinks are passed inside steps, or reads depend on a delay that has an error of its own
+STRICT_READS = 10.0  # where reads depend on a delay that has an error of its own
+STRICT_KINKS = 20.0  # where kinks are passed inside steps: measured on networks, whose errors then add up
 SLOTS = 64  # for kinks that are found on the way, beside those known at the start
 
 
@@ -67,7 +68,7 @@ class Equation:
         all_roots = jnp.append(roots, start)
         orders = jnp.append(jnp.zeros(roots.size, jnp.int32), jnp.int32(0 if jumps else 1))
         positive = jnp.where(now > 0, now, jnp.inf)
-        n_slots, targets, strictness = 0, roots, STRICT
+        n_slots, targets, strictness = 0, roots, STRICT_READS
         if not reads.constant:
             follow = reads.n_reads <= MOST_WATCHED if kinks is None else kinks != 0
             n_slots = SLOTS + all_roots.size if follow else 0
@@ -76,7 +77,7 @@ class Equation:
             shortest = jnp.min(positive)
             n_generations = count_generations(where, kinks, constants.size, order, problem.max_steps)
             targets = propagate(all_roots, constants, n_generations)
-            strictness = 1.0 if n_generations or kinks == 0 else STRICT
+            strictness = 1.0 if n_generations > 1 or kinks == 0 else STRICT_KINKS
             followed = n_generations > 0
         first = (all_roots[:, None] + (constants if reads.constant else now)).ravel()
         passed = jnp.sum((first > start) & (first < end), dtype=jnp.int32)
