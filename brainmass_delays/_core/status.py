@@ -10,6 +10,7 @@ NOT_FINITE = 2
 MAX_STEPS_REACHED = 4
 STEP_UNDERFLOW = 8
 NOT_RUN = 16
+HISTORY_UNRESOLVED = 1024
 
 MEANINGS = {
     DELAY_ABOVE_BOUND: "a delay passed its static bound",
@@ -17,6 +18,7 @@ MEANINGS = {
     MAX_STEPS_REACHED: "max_steps was reached before the end time",
     STEP_UNDERFLOW: "the step size underflowed",
     NOT_RUN: "it was not run",
+    HISTORY_UNRESOLVED: "the history before the start varies too fast to be tabulated to the tolerance",
 }
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
-
 from .control import Controller
 from .problem import Problem
+from .programs import run_compiled
 from .solution import Solution
+from .switches import Switches, stop_of
 
 
 def solve_ode(
@@ -27,6 +27,8 @@ def solve_ode(
     save_at: Any = None,
     dense: bool = False,
     breakpoints: Any = None,
+    impulses: tuple[Any, Any] | None = None,
+    switches: Any = None,
     event: Callable[[Any, Any, Any], Any] | None = None,
 ) -> Solution:
     """Solve ``du/dt = f(t, u, args)`` from ``t0`` to ``t1`` with steps chosen by tolerance.
@@ -42,8 +44,10 @@ def solve_ode(
         The time span, ``t0 < t1``. All times carry the unit of ``t0``, or none do.
     args : pytree, optional
         Handed to ``f``; ``f`` may also close over arrays. Gradients reach both.
-    method : {'dopri5', 'tsit5', 'bosh3', 'heun21'}, default 'dopri5'
-        Embedded pair of order 5(4), 5(4), 3(2), 2(1).
+    method : {'dopri5', 'tsit5', 'bosh3', 'heun21', 'radau5'}, default 'dopri5'
+        Embedded pair of order 5(4), 5(4), 3(2), 2(1), or Radau IIA of order 5, L-stable, for stiff equations:
+        Newton's method with Jacobians by forward mode, whose cost grows with the cube of the number of
+        components.
     rtol, atol : float, or for atol also a pytree like ``u0``, default 1e-6
         A step is accepted if the root mean square over components of ``error / (atol + rtol |u|)`` is at most
         1. A plain ``atol`` is in the unit of each component.
@@ -62,9 +66,15 @@ def solve_ode(
     breakpoints : array or Quantity, shape (breakpoint,), optional
         Times where ``f`` jumps, such as the onset of a stimulus. Steps land on them, and ``f`` is evaluated
         strictly on the side of the step.
+    impulses : (times, amounts), optional
+        The state jumps at ``times``, shape (impulse,), strictly inside the span: by ``amounts``, a pytree
+        like ``u0`` with a leading axis (impulse,), or to what a function ``(t, u, args)`` returns.
+        ``Solution.ys`` at such a time is the state after it.
+    switches : callable or list of them, optional
+        ``(t, u, args) ->`` a real number at whose change of sign ``f`` jumps. Steps land there.
     event : callable, optional
         ``(t, u, args) ->`` a real number. The solve ends where it changes sign; ``Solution.t`` is that time,
-        with a gradient.
+        with a gradient. Changes of sign are looked for at 16 points of every step.
 
     Returns
     -------
@@ -82,10 +92,13 @@ def solve_ode(
     Notes
     -----
     The gradient is the exact derivative of the steps taken: step sizes are constants, except that the last
-    step follows ``t1`` and steps to breakpoints follow those. It reaches ``u0``, ``args``, everything ``f``
-    closes over, ``t0``, ``t1``, ``save_at`` and ``breakpoints``. ``save_at`` and ``dense`` keep the extension
-    of ``max_steps`` steps: ``max_steps * (degree + 1)`` states, degree 4 for 'dopri5' and 'tsit5', 3 and 3
-    for the others.
+    step follows ``t1`` and steps that land on a breakpoint, an impulse, a switch or an event follow those. It
+    reaches ``u0``, ``args``, everything ``f`` closes over, ``t0``, ``t1``, ``save_at``, ``breakpoints`` and
+    ``impulses``. ``dense`` keeps the extension of ``max_steps`` steps, ``degree + 1`` states each (degree 4
+    for 'dopri5' and 'tsit5', 3 for the others); ``save_at`` only that of the steps which contain its times.
+
+    A second eager call with the same functions, shapes and settings compiles nothing: every call traces, and
+    programs are compared.
 
     References
     ----------
@@ -110,17 +123,16 @@ def solve_ode(
     problem = Problem.of(
         "solve_ode", u0, t0, t1, args=args, method=method, rtol=rtol, atol=atol, controller=controller,
         dt0=dt0, max_steps=max_steps, while_loop=while_loop, save_at=save_at, dense=dense,
-        breakpoints=breakpoints, event=event,
+        breakpoints=breakpoints, impulses=impulses,
     )  # fmt: skip
-    slope = problem.border.slopes(f)
 
-    @jax.jit
-    def solve():
-        stepper = problem.stepper(
-            lambda t, y, _: slope(t, y, args), problem.jumps, restart=problem.jumps is not None
+    def solve(problem):
+        border, args = problem.border, problem.args
+        slope = border.slopes(f)
+        return problem.solve(
+            lambda t, y, _: slope(t, y, args),
+            switches=Switches.of(border, switches, args),
+            stop=stop_of(border, event, args),
         )
-        if not problem.keeps_pieces:
-            return problem.solve(stepper)
-        return problem.solve(stepper, tape=problem.tape(problem.y0.size), rows=lambda piece: piece)
 
-    return solve().check()
+    return run_compiled(solve, problem).check()

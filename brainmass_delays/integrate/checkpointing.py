@@ -18,40 +18,48 @@ from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from .lanes import any_lane, lane, select
-from .tape import add, blank, read, write
+from .tape import RecordingReader, ReplayingReader, add, blank, write, write_each
 
 
 def checkpointed_while_loop(cond: Callable, body: Callable, init: Any, *, max_steps: int) -> Any:
     """Run a while loop of at most ``max_steps`` steps that has a reverse mode (see `while_loop`)."""
     state, _ = checkpointed_tape_loop(
-        cond, lambda state, _: (body(state), (), 0), lambda state, tape: (), init, (), max_steps=max_steps
+        cond, lambda state, _: (body(state), (), ()), init, (), max_steps=max_steps
     )
     return state
 
 
-def checkpointed_tape_loop(cond, body, plan, init, tape, *, max_steps):
-    """Run `tape_loop` so that neither a stored state nor a backward step contains a copy of the tape."""
+def checkpointed_tape_loop(cond, body, init, tapes, *, max_steps):
+    """Run `tape_loop` so that neither a stored state nor a backward step contains a copy of a tape."""
     init = jax.tree.map(lambda x: lax.convert_element_type(x, jnp.result_type(x)), init)  # never weakly typed
-    values = jax.eval_shape(lambda state, tape: read(tape, plan(state, tape)), init, tape)
-    hoisted = _hoist(cond, init), _hoist(plan, init, tape), _hoist(body, init, values)
+
+    def record(state, tapes):
+        reader = RecordingReader(tapes[0] if tapes else ())
+        return body(state, reader), (reader.indices, reader.values, reader.constants)
+
+    def replay(state, values, constants):
+        return body(state, ReplayingReader(values, constants))
+
+    _, (_, values, constants) = jax.eval_shape(record, init, tapes)
+    hoisted = _hoist(cond, init), _hoist(record, init, tapes), _hoist(replay, init, values, constants)
     functions, consts = zip(*hoisted, strict=True)
-    loop = _TapeLoop(*functions, max_steps)
+    loop = TapeLoop(*functions, max_steps)
     run = jax.custom_vjp(loop.run)
     run.defvjp(loop.run_and_store, loop.transpose, symbolic_zeros=True)
-    return run(consts, init, tape)
+    return run(consts, init, tapes)
 
 
 @dataclass(frozen=True)
-class _TapeLoop:
+class TapeLoop:
     """Run a tape loop forward and backward; every function takes what it closed over as first argument.
 
-    ``consts`` holds these first arguments of ``cond``, ``plan`` and ``body``; ``parameters`` those that
-    carry a derivative.
+    ``consts`` holds these first arguments of ``cond``, ``record`` and ``replay``; ``parameters`` those that
+    carry a derivative. ``record`` takes a step and tells what it read, ``replay`` takes it from that.
     """
 
     cond: Callable
-    plan: Callable
-    body: Callable
+    record: Callable
+    replay: Callable
     max_steps: int
 
     def run(self, consts, init, tape):
@@ -123,28 +131,31 @@ class _TapeLoop:
     def _running(self, consts, n, state):
         return any_lane(self.cond(consts[0], state)) & (n < self.max_steps)
 
-    def _step(self, consts, state, tape):
+    def _step(self, consts, state, tapes):
         active = lane(self.cond(consts[0], state))
-        new, rows, slot = self.body(consts[2], state, read(tape, self.plan(consts[1], state, tape)))
-        return select(active, new, state), write(tape, slot, rows, active)
+        (new, rows, slots), _ = self.record(consts[1], state, tapes)
+        return select(active, new, state), write_each(tapes, slots, rows, active)
 
-    def _step_transposed(self, parameters, consts, state, tape, ct_state, ct_tape, ct_parameters):
+    def _step_transposed(self, parameters, consts, state, tapes, ct_state, ct_tapes, ct_parameters):
         active = lane(self.cond(consts[0], state))
-        index = self.plan(consts[1], state, tape)
-        values = read(tape, index)
+        _, (indices, values, constants) = self.record(consts[1], state, tapes)
 
-        def outputs(parameters, state_part, values_part):
-            inputs = _merge(parameters, consts)[2], _merge(state_part, state), _merge(values_part, values)
-            new, rows, slot = self.body(*inputs)
-            return (_inexact(new), _inexact(rows)), slot
+        def outputs(parameters, state_part, values):
+            parameters, state_now = _merge(parameters, consts)[2], _merge(state_part, state)
+            new, rows, slots = self.replay(parameters, state_now, values, constants)
+            return (_inexact(new), _inexact(rows)), slots
 
-        _, pull, slot = jax.vjp(outputs, parameters, _inexact(state), _inexact(values), has_aux=True)
-        ct_rows = jax.tree.map(lambda x: x[slot], ct_tape)
+        _, pull, slots = jax.vjp(outputs, parameters, _inexact(state), values, has_aux=True)
+        ct_rows = tuple(
+            jax.tree.map(lambda x, slot=slot: x[slot], ct) for ct, slot in zip(ct_tapes, slots, strict=True)
+        )
         d_parameters, d_state, d_values = pull((ct_state, ct_rows))
-        ct_tape = write(ct_tape, slot, _zeros(ct_rows), active)  # what stood there before was overwritten
-        ct_tape = add(ct_tape, index, select(active, d_values, _zeros(d_values)))
+        # what stood there before was overwritten
+        ct_tapes = write_each(ct_tapes, slots, _zeros(ct_rows), active)
+        for index, d in zip(indices, d_values, strict=True):
+            ct_tapes = (add(ct_tapes[0], index, select(active, d, _zeros(d))), *ct_tapes[1:])
         d_parameters = select(active, d_parameters, _zeros(d_parameters))
-        return select(active, d_state, ct_state), ct_tape, jax.tree.map(jnp.add, ct_parameters, d_parameters)
+        return select(active, d_state, ct_state), ct_tapes, jax.tree.map(jnp.add, ct_parameters, d_parameters)
 
 
 def store_size(max_steps: int) -> tuple[int, int]:

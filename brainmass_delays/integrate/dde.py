@@ -1,4 +1,4 @@
-"""Adaptive Runge-Kutta solution of delay differential equations with constant, trainable delays."""
+"""Adaptive Runge-Kutta solution of delay differential equations with trainable delays, constant or not."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
+from .breakpoints import distinct
 from .control import Controller
-from .history import Past, tabulate
-from .lookup import Reads
+from .equation import Equation
+from .lookup import Reads, check_delays, check_right_side, resolve
 from .problem import Problem
+from .programs import run_compiled
 from .solution import Solution
-
-HISTORY_PIECES = 256  # of the table that edges read instead of a callable history
+from .switches import Switches, stop_of
 
 
 def solve_dde(
@@ -25,6 +26,7 @@ def solve_dde(
     delays: Any,
     *,
     max_delay: Any = None,
+    min_delay: Any = None,
     u0: Any = None,
     coupled: Callable[[Any], Any] | None = None,
     args: Any = None,
@@ -38,8 +40,10 @@ def solve_dde(
     save_at: Any = None,
     dense: bool = False,
     breakpoints: Any = None,
+    impulses: tuple[Any, Any] | None = None,
+    switches: Any = None,
     event: Callable[[Any, Any, Any], Any] | None = None,
-    kinks: int | None = None,
+    kinks: int | str | None = None,
 ) -> Solution:
     """Solve ``du/dt = f(t, u(t), u(t - delays), args)`` from ``t0`` to ``t1`` with steps chosen by tolerance.
 
@@ -52,10 +56,12 @@ def solve_dde(
     t0, t1 : scalar or Quantity
         The time span, ``t0 < t1``. All times carry the unit of ``t0``, or none do.
     delays : array or Quantity, or a pytree of them
-        Constant delays of any shape; a leaf may be live: a ``Param`` or a zero-argument callable that returns
-        the delay. Exactly 0 reads the current state.
-    max_delay : scalar or Quantity, optional
-        Largest delay allowed. Needed if ``coupled`` edges read a ``history`` that is a function.
+        Delays of any shape; a leaf may be live: a ``Param`` or a zero-argument callable that returns the
+        delay; or a function ``(t, u, args)`` for a delay that depends on time or state and may vanish.
+        Exactly 0 reads the current state.
+    max_delay, min_delay : scalar or Quantity, optional
+        Largest and smallest delay allowed; a delay must not be negative in any case. ``max_delay`` is needed
+        if ``coupled`` edges read a ``history`` that is a function.
     u0 : pytree, optional
         The state at ``t0`` if it differs from ``history(t0)``.
     coupled : callable, optional
@@ -67,12 +73,19 @@ def solve_dde(
         As in `solve_ode`.
     breakpoints : array or Quantity, shape (breakpoint,), optional
         Times where ``f`` or ``history`` jumps. Their kinks are carried on by the delays as that of ``t0`` is.
+    impulses : (times, amounts), optional
+        As in `solve_ode`. Delays read the jumps as they read all of the past.
+    switches : callable or list of them, optional
+        ``(t, u, delayed, args) ->`` a real number at whose change of sign ``f`` jumps. Steps land there.
     event : callable, optional
         As in `solve_ode`.
-    kinks : int, optional
-        Generations of kinks that steps land on: sums of up to that many delays after ``t0`` and each
-        breakpoint. By default the order of the method, or as many as make at most 1000 targets (none, for a
-        large connectome); 0 where the history continues smoothly into the solution.
+    kinks : int or 'all', optional
+        Generations of kinks that steps land on: sums of up to that many constant delays after ``t0`` and
+        each breakpoint and impulse. By default the order of the method, or as many as make at most 1000
+        kinks (none, for a large connectome); 'all' insists on the order of the method, if that makes at most
+        ``max_steps`` kinks; 0 where the history continues smoothly into the solution. Kinks that reach the
+        solution through delays which depend on time or state are found on the way, for up to 64 delays or
+        where ``kinks`` asks for it.
 
     Returns
     -------
@@ -82,19 +95,26 @@ def solve_dde(
     Raises
     ------
     ArgumentError
-        For arguments that cannot be used, such as a delay that is negative or above ``max_delay``.
+        For arguments that cannot be used, such as a delay that is negative or above ``max_delay``, or a right
+        side that wants slopes of the past: neutral equations are not solved.
     RunError
-        In eager use, as in `solve_ode`; also for a traced delay outside its bounds.
+        In eager use, as in `solve_ode`; also for a delay that leaves its bounds on the way, and for a
+        ``history`` that varies too fast for its table.
 
     Notes
     -----
-    Steps are never longer than the shortest positive delay, so that every read lies in the recorded past: a
-    delay far shorter than the time scale of the solution costs steps, never accuracy. The past is the
-    continuous extension of the method (order 4 for 'dopri5' and 'tsit5'), kept for ``max_steps`` attempts.
+    A step may be longer than a delay. It then reads a past that only it finds, and is repeated until that no
+    longer changes (`Statistics.repeated`); steps of up to three shortest delays are cut to one instead. The
+    past is the continuous extension of the method (order 4 for 'dopri5' and 'tsit5'), kept for ``max_steps``
+    attempts. A callable ``history`` that edges read is tabulated to a tenth of the tolerance.
+
+    Where the error estimate cannot see the whole error, each step keeps a part of the tolerance: a tenth
+    with delays that depend on time or state, a twentieth where less than two generations
+    of kinks are landed on, as in a network.
 
     The gradient reaches ``history``, ``u0``, ``args``, what ``f`` closes over, and ``delays``. It is the
-    exact derivative of the steps taken; steps that land on a kink move with the delays, so that a jump of the
-    slope at ``t0 + delay`` enters the derivative in the delay. A delay of exactly 0 is a constant, its
+    exact derivative of the steps taken; steps that land on a kink or a switch move with it, so that a jump of
+    the slope at ``t0 + delay`` enters the derivative in the delay. A delay of exactly 0 is a constant, its
     gradient is 0. With ``while_loop='checkpointed'`` neither the stored states nor a backward step copy the
     past; other loops with a reverse mode do.
 
@@ -102,6 +122,8 @@ def solve_dde(
     ----------
     .. [1] A. Bellen, M. Zennaro. Numerical Methods for Delay Differential Equations. Oxford, 2003.
     .. [2] L. F. Shampine, S. Thompson. Solving DDEs in MATLAB. Appl. Numer. Math. 37 (2001) 441-458.
+    .. [3] N. Guglielmi, E. Hairer. Computing breaking points in implicit delay differential equations.
+       Adv. Comput. Math. 29 (2008) 229-247.
 
     Examples
     --------
@@ -115,37 +137,36 @@ def solve_dde(
     >>> print(f'{value:.4f} {slope:.4f}')
     -0.5000 -1.0000
     """
+    check_right_side("solve_dde", f)
     initial_state = (history(t0) if callable(history) else history) if u0 is None else u0
     problem = Problem.of(
         "solve_dde", initial_state, t0, t1, args=args, method=method, rtol=rtol, atol=atol,
         controller=controller, dt0=dt0, max_steps=max_steps, while_loop=while_loop, save_at=save_at,
-        dense=dense, breakpoints=breakpoints, event=event,
+        dense=dense, breakpoints=breakpoints, impulses=impulses,
     )  # fmt: skip
-    border, start, jumps = problem.border, problem.start, problem.jumps
-    bound = None if max_delay is None else border.time("max_delay", max_delay)
-    reads = Reads.of(border, delays, bound, coupled, keep_all=problem.keeps_pieces)
-    restart = u0 is not None or jumps is not None
-    slope = border.slopes(f)
+    border = problem.border
+    bounds = _bounds(border, min_delay, max_delay)
+    structure, leaves = resolve(border, delays)
+    check_delays(border, leaves, *bounds)
+    flat = [jnp.ravel(leaf) for leaf in leaves if not callable(leaf)]
+    constants = distinct(jnp.concatenate([*flat, problem.start[None][:0]]))
+    history = history if callable(history) else jax.tree.map(jnp.asarray, history)
 
-    @jax.jit
-    def solve():
-        past, tape = _past_and_tape(problem, reads, history, bound, restart)
-        roots = start[None] if jumps is None else jnp.append(jumps, start)
-        stepper = problem.stepper(
-            lambda t, y, values: slope(t, y, reads.assemble(past.with_current(values, y)), args),
-            reads.kinks(roots, kinks, problem.tableau.order),
-            restart=restart,
-            longest=jnp.min(jnp.where(reads.delays > 0, reads.delays, jnp.inf)),
+    def solve(arguments):
+        problem, leaves, constants, bounds, history = arguments
+        border, args = problem.border, problem.args
+        reads = Reads.of(
+            border, structure, leaves, bounds, coupled, args, (problem.start, problem.y0), problem.dense
         )
+        slope = border.slopes(f)
         return problem.solve(
-            stepper,
-            status=reads.status(bound),
-            tape=tape,
-            past=past,
-            rows=lambda piece: piece._replace(coefficients=piece.coefficients[reads.kept]),
+            lambda t, y, values: slope(t, y, reads.assemble(values), args),
+            equation=Equation.of(problem, reads, history, constants, kinks, u0 is not None),
+            switches=Switches.of(border, switches, args, reads.assemble),
+            stop=stop_of(border, event, args),
         )
 
-    return solve().check()
+    return run_compiled(solve, (problem, leaves, constants, bounds, history)).check()
 
 
 class DelayEquation(NamedTuple):
@@ -231,36 +252,9 @@ def solve_network(network: Any, t1: Any, *, t0: Any = 0.0 * u.ms, **options: Any
     return solve_dde(f, history, t0, t1, delays, **equation, **options)
 
 
-def _past_and_tape(problem, reads, history, bound, restart):
-    """Return how the past is read, and the tape, which begins with the history that edges cannot call."""
-    tableau, t0 = problem.tableau, problem.start
-    initial, table = _initial_values(problem.border, reads, history, t0, bound, tableau.degree)
-    tape = problem.tape(len(reads.kept))
-    if table is not None:
-        tape = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), table, tape)
-    nodes = tableau.nodes if restart else tableau.nodes[1:]
-    tabulated = 0 if table is None else HISTORY_PIECES
-    return Past(reads.delays, reads.component, reads.column, initial, t0, tabulated, nodes), tape
-
-
-def _initial_values(border, reads, history, t0, bound, degree):
-    """Return the history as a function of the times of the reads, or as the first pieces of the tape."""
-    if not callable(history):
-        constant = _ravel_history(border, history)
-        constant = constant[reads.kept if reads.component is None else reads.component]
-        return lambda times: constant, None
-
-    def state(t):
-        return _ravel_history(border, history(border.with_time_unit(t)))[reads.kept]
-
-    if reads.component is None:
-        return lambda times: jax.vmap(state)(times.ravel()).reshape(*times.shape, -1), None
-    if bound is None:
-        raise ArgumentError(
-            f"{border.where}.max_delay", "is needed for edges that read a callable history", None, "Give it"
-        )
-    return None, tabulate(state, t0, bound, HISTORY_PIECES, degree)
-
-
-def _ravel_history(border, state):
-    return border.like_state("history", state).astype(border.dtype)
+def _bounds(border, low, high):
+    """Return the bounds of the delays as magnitudes."""
+    return tuple(
+        None if bound is None else border.time(name, bound)
+        for name, bound in (("min_delay", low), ("max_delay", high))
+    )

@@ -6,107 +6,97 @@ component)``. An *edge* reads one component, that of its source: values ``(read,
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+from jax import lax
 
+from .lookup import Reads
 from .solution import Pieces, evaluate_piece
-from .tape import read
+
+
+class Stages(NamedTuple):
+    """Hold the past at all stages of an attempt, if it could be read at once, and how far reads go beyond
+    the start of the step."""
+
+    times: dict
+    values: dict
 
 
 @dataclass(frozen=True)
 class Past:
     """Read a delayed state at the stages of an attempt.
 
+    The tape holds the pieces of the solution in the order in which they were found; a later piece with the
+    same start replaces an earlier one. Its last row also answers for times beyond its end.
+
     Parameters
     ----------
-    delays : array, shape (read,)
-        Delays as magnitudes; 0 reads the current state.
-    component : array of int, shape (read,), or None
-        The component of the state that each edge reads; None for snapshots.
-    column : array of int, shape (read,), or None
-        The same as a column of the tape.
-    initial : callable or None
+    reads : Reads
+    before : callable
         ``times (..., read) -> values`` before ``t0``, broadcastable to (..., read) for edges and to
-        (..., read, component) for snapshots. None if the tape begins with the initial history.
+        (..., read, component) for snapshots.
     t0 : scalar array
         Start of the solve.
-    tabulated : int
-        Pieces of the tape that hold the initial history.
-    nodes : tuple of float
-        Times ``c`` of the stages that are evaluated in every attempt, in units of the step.
     """
 
-    delays: jax.Array
-    component: np.ndarray | None
-    column: np.ndarray | None
-    initial: Callable | None
+    reads: Reads
+    before: Callable
     t0: jax.Array
-    tabulated: int
-    nodes: tuple
 
-    def at_start(self, tape: Pieces):
-        """Return the past seen at ``t0``."""
-        times = self.t0 - self.delays
-        return self._values(times, times, read(tape, self._index(times, tape, self.tabulated)))
+    def prefetch(self, state, reader, stage_time, nodes):
+        """Return the past at every node of an attempt in one read, for delays that are constant."""
+        distinct = tuple(dict.fromkeys(nodes))
+        c = jnp.asarray(distinct, state.t.dtype)[:, None]
+        delays = self.reads.delays(state.t, state.y)
+        times = jnp.stack([stage_time(state, c) for c in distinct])[:, None] - delays
+        nudge = jnp.sqrt(jnp.finfo(times.dtype).eps) * (0.5 - c) * (state.end - state.t)
+        values = self._values(state, reader, delays, times, lax.stop_gradient(times + nudge))
+        return Stages(dict(zip(distinct, times, strict=True)), dict(zip(distinct, values, strict=True)))
 
-    def plan(self, state, tape: Pieces):
-        """Return where the tape holds the past of every distinct stage time of an attempt."""
-        _, located = self._times(state)
-        return self._index(located, tape, self.tabulated + state.accepted)
+    def at(self, state, reader, t, y, piece=None):
+        """Return the past seen from ``t`` and ``y`` and the times read; ``piece``, if given, answers for
+        times beyond the start of the step."""
+        delays = self.reads.delays(t, y)
+        times = t - delays
+        values = self._values(state, reader, delays, times, lax.stop_gradient(times))
+        return self.complete(state, values, delays, times, y, piece), times
 
-    def delayed(self, state, values):
-        """Return the past at every node, from the rows of the tape that `plan` asked for."""
-        distinct = self._values(*self._times(state), values)
-        position = {c: i for i, c in enumerate(self._distinct())}
-        return [distinct[position[c]] for c in self.nodes]
+    def complete(self, state, values, delays, times, y, piece):
+        """Put the current piece and, for delays of exactly 0, the current state into values of the past."""
+        component = self.reads.component
+        now, ahead = delays == 0, times > state.t
+        inside = jnp.where(ahead, times, state.t)
+        if component is None:
+            now, ahead, inside = now[:, None], ahead[:, None], inside[:, None]
+        if piece is not None:
+            rows = piece.coefficients[None] if component is None else piece.coefficients[component]
+            values = jnp.where(ahead, evaluate_piece(piece.start, piece.length, rows, inside), values)
+        return jnp.where(now, y if component is None else y[component], values)
 
-    def with_current(self, past, y):
-        """Return the past of one stage with the current state where the delay is exactly 0."""
-        now = self.delays == 0
-        if self.component is None:
-            return jnp.where(now[:, None], y, past)
-        return jnp.where(now, y[self.component], past)
+    def ahead(self, state, delays, times):
+        """Return how far beyond the start of the step the furthest read goes, 0 if none does."""
+        return jnp.max(jnp.where(delays == 0, 0.0, jnp.maximum(times - state.t, 0.0)))
 
-    def _distinct(self):
-        return tuple(dict.fromkeys(self.nodes))
+    def _values(self, state, reader, delays, times, located):
+        column = self.reads.column
 
-    def _times(self, state):
-        """Return the times read, and the same a trifle inside the step, where pieces are looked up."""
-        c = jnp.asarray(self._distinct(), state.t.dtype)[:, None]
-        h = state.end - state.t
-        times = jnp.where(c == 1, state.end, state.t + c * h) - self.delays
-        nudge = jnp.sqrt(jnp.finfo(times.dtype).eps) * (0.5 - c) * h
-        return times, jax.lax.stop_gradient(times + nudge)
+        def index(tape):
+            piece = tape.locate(located, state.rows)
+            of_component = piece if column is None else (piece, jnp.broadcast_to(column, piece.shape))
+            return piece, piece, of_component
 
-    def _index(self, located, tape, count):
-        piece = tape.locate(located, count)
-        return (
-            piece,
-            piece,
-            piece if self.column is None else (piece, jnp.broadcast_to(self.column, piece.shape)),
-        )
-
-    def _values(self, times, located, rows):
-        start, length, coefficients = rows
-        recorded = self.delays > 0
-        if self.initial is not None:
-            recorded &= located >= self.t0
-        # unwritten pieces, read where the value is then discarded, must not put NaN into a gradient
+        start, length, coefficients = reader.rows(index)
+        recorded = (delays != 0) & (located >= self.t0)
+        # pieces whose value is then discarded must not put NaN into a gradient
         start, length = jnp.where(recorded, start, times), jnp.where(recorded, length, 1.0)
         value = evaluate_piece(start, length, coefficients, times)
-        if self.initial is None:
-            return value
-        initial = self.initial(jnp.where(recorded, self.t0, times))
-        return jnp.where(recorded if self.column is not None else recorded[..., None], value, initial)
+        initial = self.before(jnp.where(recorded, self.t0, times))
+        return jnp.where(recorded if column is not None else recorded[..., None], value, initial)
 
 
-def tabulate(initial: Callable, t0, max_delay, n_pieces: int, degree: int) -> Pieces:
-    """Interpolate ``initial(t) -> (component,)`` on ``[t0 - max_delay, t0]`` by ``n_pieces`` polynomials."""
-    theta = 0.5 - 0.5 * np.cos(np.pi * np.arange(degree + 1) / degree)
-    to_powers = jnp.asarray(np.linalg.inv(np.vander(theta, increasing=True)), t0.dtype)
-    ends = jnp.linspace(t0 - max_delay, t0, n_pieces + 1)
-    start, length = ends[:-1], jnp.diff(ends)
-    values = jax.vmap(jax.vmap(initial))(start[:, None] + length[:, None] * theta)  # [piece, node, component]
-    return Pieces(start, length, jnp.einsum("jn,pnc->pcj", to_powers, values))
+def first_guess(t0, y0, slope, kept, degree) -> Pieces:
+    """Return the row from which the first attempt reads times after ``t0``: a straight line."""
+    higher = [jnp.zeros_like(y0)] * (degree - 1)
+    return Pieces(t0, jnp.ones_like(t0), jnp.stack([y0, slope, *higher], axis=-1)[kept])

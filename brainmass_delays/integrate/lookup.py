@@ -1,5 +1,7 @@
 """What each delay reads: between the delays and delayed states of the caller and flat lists of reads."""
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,63 +10,70 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._core.checks import ArgumentError, check_count
-from .._core.status import DELAY_ABOVE_BOUND, flag, is_traced
+from .._core.checks import ArgumentError
+from .._core.status import is_traced
 from .border import Border
-from .breakpoints import distinct, generations, propagate
 
 
 @dataclass(frozen=True)
 class Reads:
-    """Translate between the delays and delayed states of the caller and flat lists of reads."""
+    """Translate between the delays and delayed states of the caller and flat lists of reads.
+
+    ``delays(t, y)`` returns all delays, shape (read,); ``constant`` tells whether they depend on neither.
+    """
 
     border: Border
     structure: Any
     shapes: tuple
-    delays: jax.Array  # [read]
+    parts: tuple  # per leaf: an array, or a function (t, y) -> array
+    low: jax.Array | None
+    high: jax.Array | None
     units: tuple | None  # of the coupled arrays; None for snapshots
     component: np.ndarray | None
     kept: np.ndarray  # components of the state on the tape
 
     @classmethod
-    def of(cls, border, delays, bound, coupled, keep_all):
-        """Resolve live delays, check them, and find what each of them reads."""
-        leaves, structure = jax.tree.flatten(delays, is_leaf=_is_delay)
-        leaves = [border.time("delays", leaf) for leaf in map(_resolve, leaves)]
+    def of(cls, border, structure, leaves, bounds, coupled, args, start, keep_all):
+        """Find what each of the delays of `resolve` reads; ``start`` is ``(t0, y0)``."""
+        parts = [_part(border, leaf, args) for leaf in leaves]
+        shapes = [jax.eval_shape(lambda part=part: _values(part, *start)).shape for part in parts]
         units = component = None
         kept = np.arange(border.size)
         if coupled is not None:
             indices, units = _selection(border, coupled, structure)
-            shapes = [np.broadcast_shapes(d.shape, i.shape) for d, i in zip(leaves, indices, strict=True)]
-            leaves = [jnp.broadcast_to(d, shape) for d, shape in zip(leaves, shapes, strict=True)]
+            shapes = [np.broadcast_shapes(s, i.shape) for s, i in zip(shapes, indices, strict=True)]
             indices = [np.broadcast_to(i, shape).ravel() for i, shape in zip(indices, shapes, strict=True)]
             component = np.concatenate(indices)
             kept = kept if keep_all else np.unique(component)
-        flat = jnp.concatenate([jnp.ravel(leaf) for leaf in leaves])
-        reads = cls(border, structure, tuple(leaf.shape for leaf in leaves), flat, units, component, kept)
-        reads._check(bound)
-        return reads
+        return cls(border, structure, tuple(shapes), tuple(parts), *bounds, units, component, kept)
+
+    @property
+    def constant(self) -> bool:
+        """Whether no delay is a function."""
+        return not any(callable(part) for part in self.parts)
+
+    @property
+    def n_reads(self) -> int:
+        """Number of delays."""
+        return sum(int(np.prod(shape)) for shape in self.shapes)
 
     @property
     def column(self):
         """Columns of the tape that the edges read."""
         return None if self.component is None else np.searchsorted(self.kept, self.component)
 
-    def _check(self, bound):
-        if is_traced((self.delays, bound)):
-            return
-        where = f"{self.border.where}.delays"
-        if not bool(jnp.all((self.delays >= 0) & (self.delays < jnp.inf))):
-            raise ArgumentError(where, "must be finite and not negative", self.delays.min())
-        if bound is not None and bool(jnp.any(self.delays > bound)):
-            raise ArgumentError(
-                where, f"must not exceed max_delay = {bound}", self.delays.max(), "Raise max_delay"
-            )
+    def delays(self, t, y) -> jax.Array:
+        """Return the delays as magnitudes, shape (read,)."""
+        leaves = [_values(part, t, y) for part in self.parts]
+        full = [jnp.broadcast_to(d, shape) for d, shape in zip(leaves, self.shapes, strict=True)]
+        return jnp.concatenate([jnp.ravel(leaf) for leaf in full])
 
-    def status(self, bound):
-        """Return the flag of delays outside their bounds; NaN is outside."""
-        inside = (self.delays >= 0) & (self.delays <= (jnp.inf if bound is None else bound))
-        return flag(~jnp.all(inside), DELAY_ABOVE_BOUND)
+    def outside(self, t, y, slack=0.0):
+        """Tell whether a delay is outside its bounds by more than ``slack``; NaN is outside."""
+        delays = self.delays(t, y)
+        low = 0.0 if self.low is None else self.low
+        high = jnp.inf if self.high is None else self.high
+        return ~jnp.all((delays >= low - slack) & (delays <= high + slack) & (delays < jnp.inf))
 
     def assemble(self, values):
         """Return the delayed states of one stage as ``f`` receives them."""
@@ -79,12 +88,84 @@ class Reads:
             ]
         return jax.tree.unflatten(self.structure, leaves)
 
-    def kinks(self, roots, n_generations, order):
-        """Return the kinks that follow the roots by up to ``n_generations`` delays."""
-        delays = self.delays if is_traced(self.delays) else jnp.asarray(distinct(self.delays), roots.dtype)
-        if n_generations is None:
-            n_generations = generations(len(delays), order)
-        return propagate(roots, delays, check_count(f"{self.border.where}.kinks", n_generations, 0))
+
+def resolve(border, delays) -> tuple[Any, list]:
+    """Return the structure of the delays, and each as magnitudes or as a function (t, u, args)."""
+    leaves, structure = jax.tree.flatten(delays, is_leaf=_is_delay)
+    if not leaves:
+        raise ArgumentError(f"{border.where}.delays", "must hold at least one delay", delays)
+    return structure, [_resolved(border, leaf) for leaf in leaves]
+
+
+def _resolved(border, leaf):
+    if callable(getattr(leaf, "value", None)):
+        leaf = leaf.value()
+    if not callable(leaf):
+        return border.time("delays", leaf)
+    if _takes(leaf, 0):
+        return border.time("delays", leaf())
+    if not _takes(leaf, 3):
+        rule = "must be an array, a Param, or a function of nothing or of (t, u, args)"
+        cure = "Write lambda t, u, args: ... for a delay that depends on time or state"
+        raise ArgumentError(f"{border.where}.delays", rule, f"a function {_signature(leaf)}", cure)
+    return leaf
+
+
+def check_delays(border, leaves, low, high) -> None:
+    """Refuse constant delays outside their bounds, where numbers are known."""
+    constants = [jnp.ravel(leaf) for leaf in leaves if not callable(leaf)]
+    if is_traced((low, high, constants)) or not constants:
+        return
+    delays = jnp.concatenate(constants)
+    where = f"{border.where}.delays"
+    if not bool(jnp.all((delays >= 0) & (delays < jnp.inf))):
+        raise ArgumentError(where, "must be finite and not negative", delays.min())
+    if low is not None and bool(jnp.any(delays < low)):
+        rule = f"must not be below min_delay = {low}"
+        raise ArgumentError(where, rule, delays.min(), "Lower min_delay")
+    if high is not None and bool(jnp.any(delays > high)):
+        raise ArgumentError(where, f"must not exceed max_delay = {high}", delays.max(), "Raise max_delay")
+
+
+def _part(border, leaf, args) -> jax.Array | Callable:
+    """Return a delay that depends on time or state as a function (t, y) of magnitudes."""
+    if not callable(leaf):
+        return leaf
+    return lambda t, y: border.time("delays", leaf(border.with_time_unit(t), border.unravel(y), args))
+
+
+def _values(part, t, y):
+    return part(t, y) if callable(part) else part
+
+
+def _takes(function, n_arguments) -> bool:
+    """Tell whether ``function`` can be called with that many positional arguments."""
+    try:
+        inspect.signature(function).bind(*[None] * n_arguments)
+    except TypeError:
+        return False
+    except ValueError:  # a builtin without a signature
+        return n_arguments == 0
+    return True
+
+
+def _signature(function):
+    try:
+        return str(inspect.signature(function))
+    except (TypeError, ValueError):
+        return "without a signature"
+
+
+def check_right_side(where: str, f: Callable) -> None:
+    """Refuse a right side that wants more than ``(t, u, delayed, args)``: a delayed slope, for one."""
+    if _takes(f, 4):
+        return
+    rule = "must be a function of (t, u, delayed, args)"
+    cure = (
+        "Neutral equations, whose right side reads slopes of the past, cannot be solved here: their kinks "
+        "are not smoothed from one delay to the next"
+    )
+    raise ArgumentError(f"{where}.f", rule, f"a function {_signature(f)}", cure)
 
 
 def _selection(border, coupled, structure):
@@ -118,10 +199,3 @@ def _with_unit(value, unit):
 
 def _is_delay(x):
     return isinstance(x, u.Quantity) or callable(x) or callable(getattr(x, "value", None))
-
-
-def _resolve(delay):
-    """Return the value of a live delay: a ``Param`` or a zero-argument callable."""
-    if callable(getattr(delay, "value", None)):
-        return delay.value()
-    return delay() if callable(delay) else delay

@@ -20,7 +20,7 @@ from jax.interpreters import ad, batching, mlir
 from .._core.checks import ArgumentError, check_choice, check_count
 from .checkpointing import checkpointed_tape_loop, checkpointed_while_loop
 from .lanes import any_lane, lane, select
-from .tape import read, write
+from .tape import Reader, write_each
 
 BASE = 16  # steps per level of the bounded loop
 
@@ -129,28 +129,28 @@ def resolve(
     return functools.partial(LOOPS[loop], max_steps=max_steps)
 
 
-def tape_loop(cond, body, plan, init, tape, *, loop, max_steps):
-    """Repeat ``state, rows, slot = body(state, read(tape, plan(state, tape)))`` and write ``rows`` at
-    ``slot``.
+def tape_loop(cond, body, init, tapes, *, loop, max_steps):
+    """Repeat ``state, rows, slots = body(state, reader)``; write one row on each tape, at its slot.
 
-    A row that has been read must not be written again, and ``plan`` must find the same index on a tape that
-    later steps have filled further: reverse mode replays steps on the final tape.
+    ``reader`` reads the first tape. A row that has been read must not be written again, and ``body`` must
+    read the same on a tape that later steps have filled further: reverse mode replays steps on the final
+    tape.
     """
     if loop == "checkpointed":
         resolve(loop, max_steps)  # checks the bound
-        return checkpointed_tape_loop(cond, body, plan, init, tape, max_steps=max_steps)
+        return checkpointed_tape_loop(cond, body, init, tapes, max_steps=max_steps)
 
     def running(carry):
         # one condition for all lanes: a batched one would copy the whole tape in every step
         return any_lane(cond(carry[0])) if loop == "lax" else cond(carry[0])
 
     def step(carry):
-        state, tape = carry
+        state, tapes = carry
         active = lane(cond(state))
-        new, rows, slot = body(state, read(tape, plan(state, tape)))
-        return select(active, new, state), write(tape, slot, rows, active)
+        new, rows, slots = body(state, Reader(tapes[0] if tapes else ()))
+        return select(active, new, state), write_each(tapes, slots, rows, active)
 
-    return resolve(loop, max_steps)(running, step, (init, tape))
+    return resolve(loop, max_steps)(running, step, (init, tapes))
 
 
 def _lax_while_loop(cond, body, init, *, max_steps):

@@ -1,5 +1,6 @@
-"""What every adaptive Runge-Kutta solve shares: checked arguments, and the way from them to a `Solution`."""
+"""What every adaptive solve shares: checked arguments, and the way from them to a `Solution`."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +13,25 @@ from .._core.checks import ArgumentError, check_choice, check_count
 from .._core.status import is_traced
 from .border import Border, check_span
 from .control import Controller, resolve_controller
-from .history import Past
+from .explicit import ExplicitMethod
+from .history import first_guess
+from .landing import Gaps, landing_times
 from .loops import resolve
+from .march import March, run
+from .radau import Radau
 from .solution import Pieces, Solution, Statistics, evaluate_at
-from .stepping import Stepper, run
-from .tableaus import METHODS, Tableau
+from .tableaus import METHODS
+from .tape import Reader, write
 
 CAUTIOUS = {"safety": 0.8, "longest": 5.0}  # halves the error of safety 0.9 at an eighth more steps
+STIFF_METHOD = "radau5"
 
 
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["y0", "start", "end", "rtol", "atol", "first", "times", "jumps", "impulses", "args"],
+    meta_fields=["border", "method", "controller", "max_steps", "loop", "dense", "jump"],
+)
 @dataclass(frozen=True)
 class Problem:
     """Hold the arguments that `solve_ode` and `solve_dde` share, as magnitudes."""
@@ -29,9 +40,9 @@ class Problem:
     y0: jax.Array
     start: jax.Array
     end: jax.Array
-    tableau: Tableau
+    method: str
     controller: Controller
-    rtol: Any
+    rtol: jax.Array
     atol: jax.Array
     first: jax.Array | None
     max_steps: int
@@ -39,12 +50,14 @@ class Problem:
     times: jax.Array | None
     dense: bool
     jumps: jax.Array | None
-    event: Callable | None
+    impulses: Any  # times, and amounts (impulse, component) or None
+    jump: Callable | None
+    args: Any
 
     @classmethod
     def of(
         cls, where, u0, t0, t1, *, args, method, rtol, atol, controller, dt0, max_steps, while_loop, save_at,
-        dense, breakpoints, event,
+        dense, breakpoints, impulses,
     ) -> "Problem":  # fmt: skip
         """Check the arguments of the caller named ``where`` and bring them across the border."""
         border, y0 = Border.of(where, u0, t0)
@@ -52,83 +65,136 @@ class Problem:
         check_span(where, start, end)
         max_steps = check_count(f"{where}.max_steps", max_steps)
         resolve(while_loop, max_steps, f"{where}.while_loop")
+        check_choice(f"{where}.method", method, [*METHODS, STIFF_METHOD])
+        if method == STIFF_METHOD and jnp.issubdtype(border.dtype, jnp.complexfloating):
+            raise ArgumentError(f"{where}.method", "'radau5' needs a real state", border.dtype)
+        impulses, jump = _impulses(border, impulses, start, end)
         return cls(
-            border, y0, start, end, METHODS[check_choice(f"{where}.method", method, METHODS)],
+            border, y0, start, end, method,
             resolve_controller(controller, f"{where}.controller", **CAUTIOUS),
-            _relative_tolerance(where, rtol), _absolute_tolerance(border, atol), _first_step(border, dt0),
-            max_steps, while_loop, _save_times(border, save_at, start, end), dense,
-            None if breakpoints is None else jnp.atleast_1d(border.time("breakpoints", breakpoints)),
-            border.event(event, args),
+            _relative_tolerance(where, rtol, border.time_dtype), _absolute_tolerance(border, atol),
+            _first_step(border, dt0), max_steps, while_loop, _save_times(border, save_at, start, end), dense,
+            None if breakpoints is None else _times(border, "breakpoints", breakpoints), impulses, jump, args,
         )  # fmt: skip
 
     @property
-    def keeps_pieces(self) -> bool:
-        """Whether the continuous extension of the whole state is needed after the solve."""
-        return self.dense or self.times is not None
+    def order(self) -> int:
+        """Order of the method."""
+        return Radau.order if self.method == STIFF_METHOD else METHODS[self.method].order
 
-    def tape(self, size: int) -> Pieces:
-        """Return room for the continuous extension of ``size`` components over all steps."""
-        return Pieces.blank(
-            self.max_steps, size, self.tableau.degree, self.border.time_dtype, self.border.dtype
-        )
+    @property
+    def roots(self) -> jax.Array:
+        """Times at which the solution is not smooth whatever it is, but for the start."""
+        parts = [] if self.jumps is None else [self.jumps]
+        if self.impulses is not None:
+            parts.append(self.impulses[0])
+        return jnp.concatenate([*parts, self.start[None][:0]])
 
-    def stepper(self, rhs: Callable, targets: Any, *, restart: bool, longest: Any = jnp.inf) -> Stepper:
-        """Return the stepper of ``y' = rhs(t, y, delayed)`` that lands on those targets inside the span."""
-        targets = landing_times(targets, self.start, self.end)
-        return Stepper(
-            rhs, self.tableau, self.controller, self.rtol, self.atol, targets, longest, restart,
-            span=self.end - self.start,
+    def solve(self, rhs: Callable, *, equation=None, switches=None, stop=None) -> Solution:
+        """Take the steps and report; ``equation`` holds what only a delay equation has."""
+        past = equation and equation.past
+        gaps = Gaps(
+            past, equation.n_slots if equation else 0, self.order, switches and switches.flat,
+            switches.size if switches else 0, stop,
+        )  # fmt: skip
+        targets = self.roots if equation is None else equation.targets
+        march = self._march(rhs, past, gaps, targets, equation)
+        state = march.start(
+            self.start, self.y0, equation.status if equation else jnp.int32(0),
+            *(equation.kinks if equation else (self.start[None], jnp.zeros(1, jnp.int32))),
+        )  # fmt: skip
+        tapes = self._tapes(past)
+        state = march.begin(state, Reader(tapes[0] if tapes else ()), self.first)
+        if past is not None:
+            row = first_guess(self.start, self.y0, state.slope, past.reads.kept, march.method.degree)
+            tapes = (write(tapes[0], 0, row), *tapes[1:])
+        state, tapes = run(march, state, max_steps=self.max_steps, loop=self.loop, tapes=tapes)
+        return self._report(state, tapes, past, equation)
+
+    def _march(self, rhs, past, gaps, targets, equation):
+        if self.method == STIFF_METHOD:
+            method = Radau(coupled=past is not None)
+        else:
+            method = ExplicitMethod(METHODS[self.method])
+        jumpy = self.roots.size or gaps.n_slots or gaps.switches or (equation and equation.jumpy)
+        scale = jnp.maximum(jnp.abs(self.start), 1e-6 * (self.end - self.start))
+        shortest = jnp.zeros_like(scale)
+        if equation is not None:
+            scale = jnp.maximum(scale, equation.longest)
+            shortest = shortest if method.solves_overlap else equation.shortest
+        return March(
+            rhs, method, self.controller, self.rtol, self.atol, past, gaps,
+            landing_times(targets if targets.size else None, self.start, self.end), self._impulse_rule(),
+            bool(jumpy), scale, shortest, equation.strictness if equation else 1.0, self._wants,
         )  # fmt: skip
 
-    def solve(self, stepper: Stepper, *, status=0, tape=(), past: Past | None = None, rows=None) -> Solution:
-        """Take the steps and report; ``rows(piece)`` goes on the tape, from which ``past`` reads."""
-        first_row = past.tabulated if past else 0
-        delayed = past.at_start(tape) if past else None
-        state, spent = stepper.start(self.start, self.y0, delayed, self.first)
-        state, tape = run(
-            stepper,
-            state._replace(status=state.status | status),
-            max_steps=self.max_steps,
-            loop=self.loop,
-            tape=tape,
-            plan=past and past.plan,
-            delayed=past and past.delayed,
-            rows=rows,
-            first_row=first_row,
-            event=self.event,
-        )
-        evaluations = spent + len(stepper.nodes) * (state.accepted + state.rejected)
-        return self._report(state, evaluations, jax.tree.map(lambda x: x[first_row:], tape))
+    def _impulse_rule(self):
+        """Return the times of the impulses and what they do to the state."""
+        if self.impulses is None:
+            return None
+        times, amounts = self.impulses
+        if self.jump is None:
+            return times, lambda hit, t, y: y + jnp.where(hit[:, None], amounts, 0.0).sum(0)
 
-    def _report(self, state, evaluations, pieces) -> Solution:
+        def jumped(hit, t, y):
+            new = self.jump(self.border.with_time_unit(t), self.border.unravel(y), self.args)
+            return jnp.where(jnp.any(hit), self.border.like_state("impulses", new).astype(y.dtype), y)
+
+        return times, jumped
+
+    def _wants(self, piece):
+        """Tell whether a piece is needed after the solve."""
+        if self.dense:
+            return jnp.asarray(True)
+        return jnp.any((self.times >= piece.start) & (self.times <= piece.start + 1.0001 * piece.length))
+
+    def _tapes(self, past):
+        """Return room for the past, and for the pieces that are kept."""
+        tapes = []
+        degree = Radau.degree if self.method == STIFF_METHOD else METHODS[self.method].degree
+
+        def pieces(n, size):
+            return Pieces.blank(n, size, degree, self.border.time_dtype, self.border.dtype)
+
+        if past is not None:
+            tape = pieces(self.max_steps + 2, len(past.reads.kept))
+            tapes.append(tape._replace(start=tape.start.at[0].set(self.start)))
+        if self.dense and past is None:
+            tapes.append(pieces(self.max_steps + 1, self.border.size))
+        elif self.times is not None and not self.dense:
+            tapes.append(pieces(min(self.max_steps, 2 * self.times.size) + 1, self.border.size))
+        return tuple(tapes)
+
+    def _report(self, state, tapes, past, equation) -> Solution:
         """Turn the last state and the recorded pieces into a `Solution`."""
-        ts, ys = state.t, state.y
+        ts, ys, pieces = state.t, state.y, tapes[-1] if tapes else None
+        n_pieces = state.rows if self.dense and past is not None else state.saved
         if self.times is not None:
-            ts, ys = self.times, evaluate_at(pieces, self.times, state.accepted, self.start, state.t)
+            ts, ys = self.times, evaluate_at(pieces, self.times, n_pieces, self.start, state.t)
+            # the state after an impulse at the end of the last piece
+            ys = jnp.where((ts == state.t)[:, None], state.y, ys)
+        missed = equation.missed if equation else jnp.int32(0)
+        if state.aim:
+            missed = missed + state.aim.lost
         return Solution(
             ts=self.border.with_time_unit(ts),
             ys=self.border.unravel(ys),
             t=self.border.with_time_unit(state.t),
-            statistics=Statistics(state.accepted, state.rejected, evaluations),
+            statistics=Statistics(
+                state.accepted, state.rejected, state.evaluations, state.repeated, state.landings, missed
+            ),
             status=state.status,
             t0=self.start,
             pieces=pieces if self.dense else None,
+            n_pieces=n_pieces,
             border=self.border,
         )
 
 
-def landing_times(times, t0, t1):
-    """Return the times that steps must land on: those strictly inside the span, ascending, then ``t1``."""
-    if times is None:
-        return t1[None]
-    inside = jnp.where((times > t0) & (times < t1), times, t1)
-    return jnp.append(jnp.sort(inside), t1)
-
-
-def _relative_tolerance(where, rtol):
+def _relative_tolerance(where, rtol, dtype):
     if not is_traced(rtol) and not (np.ndim(rtol) == 0 and 0 <= rtol < 1):
         raise ArgumentError(f"{where}.rtol", "must be a number in [0, 1)", rtol)
-    return rtol
+    return jnp.asarray(rtol, dtype)
 
 
 def _absolute_tolerance(border, atol):
@@ -148,14 +214,43 @@ def _first_step(border, dt0):
     return dt0
 
 
+def _times(border, name, times):
+    """Return times on one axis, finite where known."""
+    times = border.time(name, times)
+    if times.ndim != 1:
+        raise ArgumentError(f"{border.where}.{name}", "must be one axis of times", f"shape {times.shape}")
+    if not is_traced(times) and not bool(jnp.all(jnp.isfinite(times))):
+        raise ArgumentError(f"{border.where}.{name}", "must be finite", times)
+    return times
+
+
 def _save_times(border, save_at, t0, t1):
     """Return the times of ``save_at``, checked to lie in the span where known."""
     if save_at is None:
         return None
-    times = border.time("save_at", save_at)
-    if times.ndim != 1:
-        raise ArgumentError(f"{border.where}.save_at", "must be one axis of times", f"shape {times.shape}")
+    times = _times(border, "save_at", save_at)
     if not is_traced((times, t0, t1)) and not bool(jnp.all((times >= t0) & (times <= t1))):
         rule = f"must lie between t0 = {t0} and t1 = {t1}"
         raise ArgumentError(f"{border.where}.save_at", rule, f"{times.min()} to {times.max()}")
     return times
+
+
+def _impulses(border, impulses, t0, t1):
+    """Return ``(times, amounts or None)`` and the function of the caller, if it is one."""
+    if impulses is None:
+        return None, None
+    where = f"{border.where}.impulses"
+    if not (isinstance(impulses, tuple | list) and len(impulses) == 2):
+        rule = "must be (times, amounts) or (times, function of (t, u, args))"
+        raise ArgumentError(where, rule, type(impulses).__name__)
+    times = _times(border, "impulses", impulses[0])
+    if not is_traced((times, t0, t1)) and not bool(jnp.all((times > t0) & (times < t1))):
+        cure = "Put an impulse at the start into u0"
+        raise ArgumentError(where, f"must lie between t0 = {t0} and t1 = {t1}", times, cure)
+    if callable(impulses[1]):
+        return (times, None), impulses[1]
+    amounts = [
+        border.like_state("impulses", jax.tree.map(lambda x, i=i: jnp.asarray(x)[i], impulses[1]))
+        for i in range(times.size)
+    ]
+    return (times, jnp.stack(amounts).astype(border.dtype)), None

@@ -8,16 +8,44 @@ import jax
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
-from .._core.status import raise_if_failed
+from .._core.status import (
+    DELAY_ABOVE_BOUND,
+    HISTORY_UNRESOLVED,
+    MAX_STEPS_REACHED,
+    NOT_FINITE,
+    STEP_UNDERFLOW,
+    is_traced,
+    raise_if_failed,
+)
 from .border import Border
 
 
 class Statistics(NamedTuple):
-    """Count the work of a solve: attempts accepted and rejected, evaluations of the vector field."""
+    """Count the work of a solve.
+
+    Attributes
+    ----------
+    accepted, rejected : int array
+        Attempts that became steps, and attempts whose error was too large.
+    evaluations : int array
+        Calls of the vector field. A Jacobian is not counted.
+    repeated : int array
+        Attempts made again with the same start and tolerable error: because they had read a past that only
+        they found (a delay shorter than the step), or to land on a time inside them.
+    landings : int array
+        Steps that ended exactly on a breakpoint, an impulse, a kink or a switch.
+    kinks_missed : int array
+        Kinks of the first generation (a delay after the start, a breakpoint or an impulse) that lie in the
+        span and were not looked for; those of delays which depend on time or state are counted with the
+        delays at the start, and kinks that did not fit on the list of those to follow are added.
+    """
 
     accepted: jax.Array
     rejected: jax.Array
     evaluations: jax.Array
+    repeated: jax.Array
+    landings: jax.Array
+    kinks_missed: jax.Array
 
 
 class Pieces(NamedTuple):
@@ -57,7 +85,7 @@ def evaluate_piece(start, length, coefficients, t):
 
 @functools.partial(
     jax.tree_util.register_dataclass,
-    data_fields=["ts", "ys", "t", "statistics", "status", "t0", "pieces"],
+    data_fields=["ts", "ys", "t", "statistics", "status", "t0", "pieces", "n_pieces"],
     meta_fields=["border"],
 )
 @dataclass(frozen=True)
@@ -75,7 +103,7 @@ class Solution:
     t : scalar array or Quantity
         The time reached.
     statistics : Statistics
-        ``accepted``, ``rejected``: attempts; ``evaluations``: calls of the vector field.
+        Counts of attempts, evaluations and landings.
     status : int32 array
         0, or the sum of the flags ``NOT_FINITE``, ``MAX_STEPS_REACHED``, ``STEP_UNDERFLOW``,
         ``DELAY_ABOVE_BOUND`` of a solve whose result must not be used. Eager solves raise instead; inside
@@ -84,6 +112,8 @@ class Solution:
         The start.
     pieces : Pieces or None
         The continuous extension, of ``dense=True``.
+    n_pieces : int array
+        How many of them are in use.
 
     Examples
     --------
@@ -100,6 +130,7 @@ class Solution:
     status: jax.Array
     t0: jax.Array
     pieces: Pieces | None
+    n_pieces: jax.Array
     border: "Border"
 
     def evaluate(self, t: Any) -> Any:
@@ -128,7 +159,7 @@ class Solution:
         if self.pieces is None:
             raise ArgumentError("Solution.evaluate", "needs a solve with dense=True", "dense=False")
         t = self.border.time("evaluate", t)
-        value = evaluate_at(self.pieces, t, self.statistics.accepted, self.t0, self._reached())
+        value = evaluate_at(self.pieces, t, self.n_pieces, self.t0, self._reached())
         return self.border.unravel(value)
 
     def check(self) -> "Solution":
@@ -140,8 +171,10 @@ class Solution:
         RunError
             If a flag is set.
         """
-        attempts = self.statistics.accepted + self.statistics.rejected
-        detail = f"Reached t = {jax.lax.stop_gradient(self.t)} after {attempts} attempts. {CURES}"
+        count = self.statistics
+        attempts = count.accepted + count.rejected + count.repeated
+        cures = "" if is_traced(self.status) else _cures(int(jnp.max(self.status)))
+        detail = f"Reached t = {jax.lax.stop_gradient(self.t)} after {attempts} attempts. {cures}"
         raise_if_failed(self.border.where, self.status, detail)
         return self
 
@@ -149,7 +182,17 @@ class Solution:
         return self.border.time("t", self.t)
 
 
-CURES = "Raise max_steps, loosen rtol and atol, or look for a singularity near that time."
+CURES = {
+    DELAY_ABOVE_BOUND: "A delay must stay within 0 and its bounds; raise max_delay, or mend the delay.",
+    NOT_FINITE: "The right side or an event is not finite near that time.",
+    MAX_STEPS_REACHED: "Raise max_steps, loosen rtol and atol, or take method='radau5' for a stiff equation.",
+    STEP_UNDERFLOW: "Look for a singularity near that time, or name the times at which f jumps.",
+    HISTORY_UNRESOLVED: "Name the jumps of history in breakpoints, or loosen rtol and atol.",
+}
+
+
+def _cures(status):
+    return " ".join(cure for bit, cure in CURES.items() if status & bit)
 
 
 def evaluate_at(pieces: Pieces, t, count, t0, reached):

@@ -193,16 +193,6 @@ def test_zero_delay_reads_the_current_state():
     np.testing.assert_allclose(solution.ys, np.exp(-1.0), rtol=1e-9)
 
 
-def test_a_delay_shorter_than_the_step_shortens_the_step():
-    solution = solve_dde(decay, lambda t: jnp.exp(-t), 0.0, 1.0, 0.01, rtol=1e-6, atol=1e-6)
-    assert solution.statistics.accepted >= 100
-    s = (
-        lambertw(-0.01) / 0.01
-    ).real  # y' = -y(t - d): exp(s t), s = W(-d) / d; the history differs by a transient
-    longer = solve_dde(decay, lambda t: jnp.exp(s * t), 0.0, 1.0, 0.01, kinks=0, **TIGHT)
-    np.testing.assert_allclose(longer.ys, np.exp(s), rtol=1e-9)
-
-
 def test_units_and_live_delays():
     delay = brainstate.nn.Param(5.0 * u.ms)
 
