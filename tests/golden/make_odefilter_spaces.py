@@ -14,6 +14,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 from probdiffeq import ivpsolve, probdiffeq
+from probdiffeq._probdiffeq.ssm_impl_blockdiag import BlockDiagNormal
 
 jax.config.update("jax_enable_x64", True)
 
@@ -53,7 +54,7 @@ def corrected(self, u_latent, /):
     return jnp.reshape(self.mean_flat - u_latent, (-1,)) / jnp.reshape(self.cholesky_flat, (-1,))
 
 
-probdiffeq.BlockDiagNormal.residual_whitened_rms_flat = corrected
+BlockDiagNormal.residual_whitened_rms_flat = corrected
 
 
 def prior_of(space, coefficients, options):

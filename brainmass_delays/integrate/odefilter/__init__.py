@@ -1,5 +1,6 @@
 """Probabilistic solvers of ordinary and delay equations by Bayesian filtering and smoothing."""
 
+from .delay_solve import solve_filter_dde
 from .gaussian import Gaussian, Kernel
 from .grid import solve_filter_on_grid
 from .likelihood import log_likelihood_series, log_likelihood_terminal
@@ -22,6 +23,7 @@ __all__ = [
     "matern_prior",
     "ornstein_uhlenbeck_prior",
     "solve_filter",
+    "solve_filter_dde",
     "solve_filter_on_grid",
     "taylor_coefficients",
     "triangularize",

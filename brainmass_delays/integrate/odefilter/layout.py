@@ -19,8 +19,6 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from ..._core.checks import check_choice
-
 COVARIANCES = ("isotropic", "blockdiag", "dense")
 
 
@@ -35,9 +33,8 @@ class Layout:
     shared: bool
 
     @classmethod
-    def of(cls, where: str, covariance: str, n_coefficients: int, size: int) -> "Layout":
+    def of(cls, covariance: str, n_coefficients: int, size: int) -> "Layout":
         """Return the layout of a name for states of ``size`` entries."""
-        check_choice(where, covariance, COVARIANCES)
         axes = {"isotropic": (1, 1, size), "blockdiag": (size, 1, 1), "dense": (1, size, 1)}[covariance]
         return cls(n_coefficients, *axes, shared=covariance == "isotropic")
 

@@ -1,5 +1,6 @@
 """The joint distribution of a solution over several times: marginals, samples and densities of data."""
 
+import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -15,7 +16,8 @@ from .gaussian import (
     observe,
     predict_and_reverse,
     push,
-    rescale,
+    stack,
+    upper_root,
 )
 from .prior import Dynamics
 
@@ -37,10 +39,6 @@ class Posterior(NamedTuple):
     def marginals(self) -> Gaussian:
         """Return the state at every time, with a leading axis K."""
         return backward_marginals(*self)
-
-    def rescaled(self, scale: jax.Array) -> "Posterior":
-        """Return the posterior with all standard deviations of each block multiplied."""
-        return Posterior(rescale(self.terminal, scale), rescale(self.kernels, scale))
 
     def sample(self, key: jax.Array) -> jax.Array:
         """Draw one path of means, shape (K, block, n, column), from its end to its start."""
@@ -71,6 +69,54 @@ class Posterior(NamedTuple):
         last, density = observed(self.terminal, data[-1], noises[-1])
         _, densities = jax.lax.scan(body, last, (self.kernels, data[:-1], noises[:-1]), reverse=True)
         return density + jnp.sum(densities)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Joint:
+    """Hold the values at K reported times as one Gaussian.
+
+    Attributes
+    ----------
+    mean : array, shape (block, K * c, column)
+        Ordered by time.
+    factor : array, shape (block, rows, K * c)
+        A root of their covariance.
+    n_times : int
+        K.
+    """
+
+    mean: jax.Array
+    factor: jax.Array
+    n_times: int = dataclasses.field(metadata={"static": True})
+
+    def _by_time(self, values: jax.Array, axis: int) -> jax.Array:
+        """Split an axis of K * c variables, and move the times to the front."""
+        shape = (*values.shape[:axis], self.n_times, -1, *values.shape[axis + 1 :])
+        return jnp.moveaxis(values.reshape(shape), axis, 0)
+
+    def marginals(self) -> Gaussian:
+        """Return the value at every time, with a leading axis K."""
+        return Gaussian(self._by_time(self.mean, 1), self._by_time(self.factor, 2))
+
+    def rescaled(self, scale: jax.Array) -> "Joint":
+        """Return the posterior with all standard deviations of each block multiplied."""
+        return dataclasses.replace(self, factor=scale[:, None, None] * self.factor)
+
+    def sample(self, key: jax.Array) -> jax.Array:
+        """Draw values at all times together, shape (K, block, c, column)."""
+        blocks, rows, _ = self.factor.shape
+        white = jax.random.normal(key, (blocks, rows, self.mean.shape[-1]), self.mean.dtype)
+        return self._by_time(self.mean + self.factor.mT @ white, 1)
+
+    def log_density(self, rows: jax.Array, data: jax.Array, noises: jax.Array) -> jax.Array:
+        """Evaluate the density of data (K, block, c, column) on the values, diagonal noise roots (K, block, c,
+        c)."""
+        del rows  # values are all there is
+        stds = jnp.moveaxis(jnp.diagonal(noises, axis1=-2, axis2=-1), 0, 1).reshape(len(self.mean), -1)
+        noise = stds[..., None] * jnp.eye(stds.shape[-1], dtype=stds.dtype)
+        residual = self.mean - jnp.moveaxis(data, 0, 1).reshape(self.mean.shape)
+        return log_density(upper_root(stack(self.factor, noise)), residual)
 
 
 class Track(NamedTuple):

@@ -185,28 +185,40 @@ class Run(NamedTuple):
 
 
 def finish(where: str, filter: Filter, run: Run, correct_underconfidence: bool) -> FilterSolution:
-    """Calibrate, smooth, restore structure and units, and raise what went wrong if it can be seen."""
-    gaussian, kernels, scales = run.gaussian, run.kernels, run.scales
-    output_scale, equation, dynamics = filter.dynamics.output_scale, filter.equation, filter.dynamics
+    """Calibrate and smooth what a filter found."""
+    scale = filter.no_scale
     if filter.calibration == "mle":
         scale = calibrated_scale(run.surprise, jnp.max(run.accepted), correct_underconfidence)
-        gaussian = gaussian._replace(factor=scale[:, None, None] * gaussian.factor)
-        kernels = None if kernels is None else rescale(kernels, scale)
-        scales = None if scales is None else scale * scales
-        output_scale = output_scale * (scale[0] if len(scale) == 1 else scale)
-    track = None if scales is None else Track(run.t, gaussian, scales)
+    gaussian = run.gaussian._replace(factor=scale[:, None, None] * run.gaussian.factor)
+    scales = None if run.scales is None else scale * run.scales
     posterior = None
-    if kernels is not None:
-        posterior = Posterior(jax.tree.map(lambda rows: rows[-1], gaussian), kernels)
-        gaussian = posterior.marginals()
-    blank = FilterSolution(
-        t=None, mean=None, std=None, output_scale=output_scale, accepted=None, rejected=run.rejected,
-        status=run.status, marginal=None, posterior=None, track=track, dynamics=dynamics,
-        coordinates=equation.state,
-    )  # fmt: skip
-    solution = _report(blank, equation.state.with_time_unit(run.t), gaussian, posterior, run.accepted)
+    if run.kernels is not None:
+        last = jax.tree.map(lambda rows: rows[-1], gaussian)
+        posterior = Posterior(last, rescale(run.kernels, scale))
+    run = run._replace(gaussian=gaussian, scales=scales)
+    return finish_with(where, run, posterior, scale, filter.dynamics, filter.equation.state)
+
+
+def finish_with(where: str, run: Run, posterior, scale, dynamics, coordinates) -> FilterSolution:
+    """Restore structure and units, and raise what went wrong if it can be seen."""
+    solution = FilterSolution(
+        t=None,
+        mean=None,
+        std=None,
+        output_scale=dynamics.output_scale * (scale[0] if len(scale) == 1 else scale),
+        accepted=None,
+        rejected=run.rejected,
+        status=run.status,
+        marginal=None,
+        posterior=None,
+        track=None if run.scales is None else Track(run.t, run.gaussian, run.scales),
+        dynamics=dynamics,
+        coordinates=coordinates,
+    )
+    gaussian = run.gaussian if posterior is None else posterior.marginals()
+    solution = _report(solution, coordinates.with_time_unit(run.t), gaussian, posterior, run.accepted)
     if not is_traced((solution.status, run.t)):
-        raise_if_failed(where, solution.status, story(run))
+        raise_if_failed(where, solution.status, _story(run))
     return solution
 
 
@@ -238,7 +250,7 @@ def calibrated_scale(surprise: jax.Array, accepted: jax.Array, correct_underconf
     return root / (count if correct_underconfidence else jnp.sqrt(count))
 
 
-def story(run: Run) -> str:
+def _story(run: Run) -> str:
     """Say how far a run came and what may help."""
     reached, accepted, rejected = float(jnp.max(run.t)), int(jnp.max(run.accepted)), int(run.rejected)
     return (

@@ -22,7 +22,7 @@ from .gaussian import (
     upper_root,
     whiten,
 )
-from .layout import Layout
+from .layout import COVARIANCES, Layout
 from .prior import Dynamics, Prior, covariance_root, initial_root, wiener_prior
 from .taylor import coefficient_rows
 
@@ -64,15 +64,15 @@ class Filter:
             u0 = prior.mean[0] if order == 1 else prior.mean[:order]
         self.equation = Equation(where, f, u0, t0, *others, order=order, args=args)
         state, spread = self.equation.state, None
+        if check_choice(f"{where}.covariance", covariance, COVARIANCES) == "isotropic":
+            state.check_one_unit(f"{where}.u0")
         if prior is None:
             num = check_count(f"{where}.num", DEFAULT_NUM if num is None else num)
             rows, spread = _initial_rows(where, self.equation, num, u0_std)
             prior = wiener_prior(rows, output_scale=1.0 if output_scale is None else output_scale)
         else:
             rows = jnp.stack([state.to_vector(f"{where}.u0", row, k) for k, row in enumerate(prior.mean)])
-        self.layout = Layout.of(f"{where}.covariance", covariance, len(rows), state.size)
-        if self.layout.shared:
-            state.check_one_unit(f"{where}.u0")
+        self.layout = Layout.of(covariance, len(rows), state.size)
         self.dynamics = Dynamics.of(where, prior, self.layout, state, state.time_unit)
         root = (
             initial_root(where, prior, self.layout, state.dtype)
