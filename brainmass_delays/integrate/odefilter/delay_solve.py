@@ -51,7 +51,7 @@ def solve_filter_dde(
     dt0=0.1,
     controller: str | Controller = "integral",
     calibration: str = "mle",
-    correct_underconfidence: bool = False,
+    correct_underconfidence: bool = True,
     save_at=None,
     window: int = 48,
     kinks: int | None = None,
@@ -95,7 +95,7 @@ def solve_filter_dde(
         As in `solve_filter`.
     calibration : {'mle', 'none'}, default 'mle'
         As in `solve_filter`.
-    correct_underconfidence : bool, default False
+    correct_underconfidence : bool, default True
         As in `solve_filter`.
     save_at : array or quantity, shape (K,), optional
         Increasing times in ``[t0, t1]`` whose values are reported together with their joint distribution.
@@ -225,9 +225,9 @@ class March:
             )
             return new._replace(window=window), None
 
-        if len(targets) > 1:
-            state, _ = jax.lax.scan(body, state, targets[:-1])
-        return self.advance(state, targets[-1])
+        if len(targets) == 1:
+            return self.advance(state, targets[0])
+        return jax.lax.scan(body, state, targets)[0]
 
     def advance(self, state: State, target: jax.Array) -> State:
         """Attempt steps until ``target`` is reached."""

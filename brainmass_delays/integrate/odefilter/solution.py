@@ -255,5 +255,5 @@ def _story(run: Run) -> str:
     reached, accepted, rejected = float(jnp.max(run.t)), int(jnp.max(run.accepted)), int(run.rejected)
     return (
         f"Reached t = {reached:.6g} with {accepted} steps accepted and {rejected} rejected. "
-        "Raise max_steps or loosen rtol and atol; if values explode, look at f near that time"
+        "Raise max_steps (for delays: window) or loosen rtol and atol; if values explode, look at f near that time"
     )
