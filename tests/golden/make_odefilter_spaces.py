@@ -119,23 +119,47 @@ def cases():
     for problem, num, tol in (("lotka_volterra", 3, 1e-5), ("fitzhugh_nagumo", 3, 1e-5)):
         for covariance in SPACES:
             for linearization in ("ts0", "ts1"):
-                yield dict(problem=problem, num=num, tol=tol, covariance=covariance, linearization=linearization)
-    stiff = dict(problem="van_der_pol", num=4, tol=1e-5, covariance="dense", linearization="ts1")
+                yield {
+                    "problem": problem,
+                    "num": num,
+                    "tol": tol,
+                    "covariance": covariance,
+                    "linearization": linearization,
+                }
+    stiff = {"problem": "van_der_pol", "num": 4, "tol": 1e-5, "covariance": "dense", "linearization": "ts1"}
     yield stiff
     yield stiff | {"calibration": "mle"}
     for covariance in SPACES:
-        second = dict(problem="oscillator", num=2, tol=1e-4, covariance=covariance, linearization="ts1")
+        second = {
+            "problem": "oscillator",
+            "num": 2,
+            "tol": 1e-4,
+            "covariance": covariance,
+            "linearization": "ts1",
+        }
         yield second
         for calibration in ("mle", "dynamic"):
-            yield dict(problem="fitzhugh_nagumo", num=2, tol=1e-4, covariance=covariance, linearization="ts1",
-                       calibration=calibration)  # fmt: skip
+            yield {"problem": "fitzhugh_nagumo", "num": 2, "tol": 1e-4, "covariance": covariance, "linearization": "ts1",
+                       "calibration": calibration}  # fmt: skip
         grid = [0.0, 0.3, 0.5, 1.0, 1.4, 2.0]
-        yield dict(problem="fitzhugh_nagumo", num=2, covariance=covariance, linearization="ts1", grid=grid,
-                   shift=[0.05, -0.03])  # fmt: skip
-    scales = dict(problem="lotka_volterra", num=2, tol=1e-4, linearization="ts1", output_scale=[3.0, 0.5])
+        yield {"problem": "fitzhugh_nagumo", "num": 2, "covariance": covariance, "linearization": "ts1", "grid": grid,
+                   "shift": [0.05, -0.03]}  # fmt: skip
+    scales = {
+        "problem": "lotka_volterra",
+        "num": 2,
+        "tol": 1e-4,
+        "linearization": "ts1",
+        "output_scale": [3.0, 0.5],
+    }
     yield scales | {"covariance": "blockdiag"}
     yield scales | {"covariance": "dense"}
-    dense = dict(problem="fitzhugh_nagumo", num=3, tol=1e-5, covariance="dense", linearization="ts1")
+    dense = {
+        "problem": "fitzhugh_nagumo",
+        "num": 3,
+        "tol": 1e-5,
+        "covariance": "dense",
+        "linearization": "ts1",
+    }
     yield dense | {"prior": "ornstein-uhlenbeck", "rate": 2.0}
     yield dense | {"prior": "ornstein-uhlenbeck", "rate": [[1.0, 0.5], [-0.2, 0.1]]}
     yield dense | {"prior": "matern", "rate": 1.5}

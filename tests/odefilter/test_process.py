@@ -126,6 +126,7 @@ SPREAD = np.array([0.1, 0.03])
 @pytest.mark.parametrize("order", [1, 2])
 def test_an_uncertain_start_is_carried_through_a_linear_equation(order):
     if order == 1:
+
         def field(t, y, args):
             return jnp.asarray(TURN) @ y
 
@@ -159,14 +160,15 @@ def test_an_uncertain_start_in_independent_blocks(covariance):
 
 
 def test_jacobians_make_a_stiff_equation_cheap():
+    """Three hundred attempts are enough, where stability alone costs an explicit method ten thousand."""
+
     def stiff(t, y, args):
         return -1e4 * (y - jnp.cos(t)) - jnp.sin(t)
 
     solution = jax.jit(lambda: solve_filter(
-        stiff, Y0, 0.0, 2.0, linearization="ts1", covariance="dense", num=2, rtol=1e-4, atol=1e-4, max_steps=2000
+        stiff, Y0, 0.0, 2.0, linearization="ts1", covariance="dense", num=2, rtol=1e-4, atol=1e-4, max_steps=300
     ))()  # fmt: skip
     assert solution.status == 0
-    assert solution.accepted + solution.rejected < 2000  # an explicit method needs ten thousand for stability
     assert abs(solution.u[0] - np.cos(2.0)) < 1e-3
 
 
@@ -179,7 +181,14 @@ def test_leaves_of_several_units_need_covariances_of_their_own():
     with pytest.raises(ArgumentError, match=r"u0: must have one unit.*covariance='dense'"):
         solve_filter(oscillator, start, 0.0 * u.second, 1.0 * u.second, **options)
     solution = solve_filter(
-        oscillator, start, 0.0 * u.second, 1.0 * u.second, covariance="blockdiag", rtol=1e-5, atol=1e-5, **options
+        oscillator,
+        start,
+        0.0 * u.second,
+        1.0 * u.second,
+        covariance="blockdiag",
+        rtol=1e-5,
+        atol=1e-5,
+        **options,
     )
     assert solution.u["x"].to_decimal(u.meter) == pytest.approx(np.cos(1.0), abs=1e-4)
     assert u.get_unit(solution.std[0]["v"]) == u.meter / u.second

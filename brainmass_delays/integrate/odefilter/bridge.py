@@ -1,8 +1,8 @@
 """What an integrated Wiener process does between two times where its state is known.
 
 Given the states ``x(a)`` and ``x(b)`` the state at ``s`` between them is Gaussian. Its mean is the polynomial
-of degree ``2 q - 1`` that meets both (Hermite's interpolant, from the value to derivative ``q - 1``). All of it
-is written without square roots of lengths, so that it can be differentiated in ``s`` at the ends too.
+of degree ``2 q - 1`` that meets both (Hermite's interpolant, from the value to derivative ``q - 1``). All of
+it is written without square roots of lengths, so that it can be differentiated in ``s`` at the ends too.
 """
 
 from typing import NamedTuple

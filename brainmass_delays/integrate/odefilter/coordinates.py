@@ -21,7 +21,7 @@ def unit_of(*values) -> u.Unit | None:
 
 
 class Coordinates:
-    """Turn states and their derivatives into vectors of ``d`` numbers and back; each leaf has its own unit."""
+    """Turn states and their derivatives into vectors of ``d`` numbers and back; each leaf has a unit."""
 
     def __init__(self, where: str, example, time_unit: u.Unit | None):
         plain = jax.tree.map(u.get_magnitude, example, is_leaf=_is_quantity)
@@ -32,7 +32,13 @@ class Coordinates:
         self.dtype, self._shapes = self._border.dtype, [jnp.shape(leaf) for leaf in leaves]
 
     def _key(self):
-        return self._structure, tuple(self._shapes), tuple(map(str, self._units)), str(self.time_unit), self.dtype
+        return (
+            self._structure,
+            tuple(self._shapes),
+            tuple(map(str, self._units)),
+            str(self.time_unit),
+            self.dtype,
+        )
 
     def __eq__(self, other):
         return isinstance(other, Coordinates) and self._key() == other._key()
@@ -91,7 +97,9 @@ class Coordinates:
         if len(leaves) != 1 or jnp.size(u.get_magnitude(leaves[0])) != 1:
             return value
         number = leaves[0].reshape(()) if jnp.ndim(leaves[0]) else leaves[0]
-        return jax.tree.unflatten(self._structure, [jnp.ones(shape, self.dtype) * number for shape in self._shapes])
+        return jax.tree.unflatten(
+            self._structure, [jnp.ones(shape, self.dtype) * number for shape in self._shapes]
+        )
 
     def time(self, where: str, value) -> jax.Array:
         """Return a time as a plain number of the filter's precision."""

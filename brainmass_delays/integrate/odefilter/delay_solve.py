@@ -3,26 +3,18 @@
 import dataclasses
 import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..._core.checks import ArgumentError, check_choice, check_count
-from ..._core.status import (
-    DELAY_ABOVE_BOUND,
-    MAX_STEPS_REACHED,
-    NOT_FINITE,
-    OK,
-    STEP_UNDERFLOW,
-    flag,
-    is_traced,
-)
-from ..control import Controller, resolve_controller, scaled_norm
+from ..._core.status import is_traced
+from ..control import Controller, resolve_controller
 from ..loops import resolve
-from .acceptance import SAFETY, error_power
-from .adaptive import MOST_FAILURES
+from .acceptance import SAFETY
+from .delay_march import March, State
 from .delay_step import DelayFilter
 from .delayed import DelayedField
 from .layout import COVARIANCES, Layout
@@ -30,7 +22,7 @@ from .posterior import Joint
 from .prior import Dynamics, check_unless_traced, wiener_prior
 from .solution import FilterSolution, Run, calibrated_scale, finish_with
 from .step import LINEARIZATIONS
-from .window import Memory, Window
+from .window import Memory
 
 DELAY_CALIBRATIONS = ("none", "mle")
 
@@ -76,8 +68,8 @@ def solve_filter_dde(
     t0, t1 : float or quantity
         First and last time, ``t1`` after ``t0``.
     delays : float, array of shape (J,) or quantity
-        Constant delays, not negative; may be live: a ``Param`` or a zero-argument callable. ``delayed`` is the
-        state at ``t - delays``, with an axis J in front unless there is one delay without an axis.
+        Constant delays, not negative; may be live: a ``Param`` or a zero-argument callable. ``delayed`` is
+        the state at ``t - delays``, with an axis J in front unless there is one delay without an axis.
     u0 : pytree, optional
         The state at ``t0`` if it differs from ``history(t0)``.
     args : pytree, optional
@@ -103,9 +95,9 @@ def solve_filter_dde(
     window : int, default 48
         Number of states kept; the longest delay must be shorter than that many steps.
     kinks : int, optional
-        Generations of kinks where a step ends and the derivatives are taken from the equation anew: sums of up
-        to that many delays after ``t0``. Default ``num - 1``, as jumps in higher derivatives than ``num`` do
-        not lower the order; 0 where the history continues smoothly into the solution.
+        Generations of kinks where a step ends and the derivatives are taken from the equation anew: sums of
+        up to that many delays after ``t0``. Default ``num - 1``, as jumps in higher derivatives than ``num``
+        do not lower the order; 0 where the history continues smoothly into the solution.
     linearization : {'ts1', 'ts0'}, default 'ts1'
         'ts1' sees ``f`` through its Jacobians, in the present and in the past. 'ts0' reads the means only, so
         that its ``std`` knows nothing of how errors are carried on.
@@ -127,16 +119,16 @@ def solve_filter_dde(
 
     Notes
     -----
-    Cost per attempt: a QR decomposition of about W columns, ``W = (window + 1) (num + 1) + K``, times ``d`` for
-    'dense', and once per entry for 'blockdiag'. A delay shorter than a step is read from the extrapolated
+    Cost per attempt: a QR decomposition of about W columns, ``W = (window + 1) (num + 1) + K``, times ``d``
+    for 'dense', and once per entry for 'blockdiag'. A delay shorter than a step is read from the extrapolated
     state, so that steps may be longer than delays.
 
-    The gradient reaches ``history``, ``u0``, ``args``, ``delays``, ``t1``, ``output_scale`` and ``save_at``. It
-    is the exact derivative of the recursion with a fixed number of steps between kinks; kinks, and the steps
-    before them, move with the delays.
+    The gradient reaches ``history``, ``u0``, ``args``, ``delays``, ``t1``, ``output_scale`` and ``save_at``.
+    It is the exact derivative of the recursion with a fixed number of steps between kinks; kinks, and the
+    steps before them, move with the delays.
 
-    The history is exact and the present depends on it: this is Gaussian filtering on a state that contains its
-    own past, to first order. It is the method of steps for the linearization of reference [1]_.
+    The history is exact and the present depends on it: this is Gaussian filtering on a state that contains
+    its own past, to first order. It is the method of steps for the linearization of reference [1]_.
 
     References
     ----------
@@ -170,7 +162,9 @@ def solve_filter_dde(
     march = March(
         filter,
         rtol=1.0 if constant else check_unless_traced(f"{where}.rtol", rtol),
-        atol=1.0 if constant else equation.state.magnitude(f"{where}.atol", check_unless_traced(f"{where}.atol", atol)),
+        atol=1.0
+        if constant
+        else equation.state.magnitude(f"{where}.atol", check_unless_traced(f"{where}.atol", atol)),
         controller=None if constant else resolve_controller(controller, f"{where}.controller", safety=SAFETY),
         shortest=4.0 * filter.side,
         max_steps=check_count(f"{where}.max_steps", max_steps),
@@ -179,113 +173,6 @@ def solve_filter_dde(
     first = equation.state.time(f"{where}.dt0", check_unless_traced(f"{where}.dt0", dt0))
     state = march.run(first, _targets(equation, end, kinks))
     return _finish(where, filter, state, reported, calibration, correct_underconfidence)
-
-
-class State(NamedTuple):
-    """Hold what passes between attempts."""
-
-    window: Window
-    step: jax.Array
-    memory: jax.Array
-    surprise: jax.Array
-    accepted: jax.Array
-    attempts: jax.Array
-    failures: jax.Array
-    status: jax.Array
-
-
-@dataclasses.dataclass(frozen=True)
-class March:
-    """Run a filter from kink to kink, to tolerance, or in equal steps without a controller."""
-
-    filter: DelayFilter
-    rtol: jax.Array
-    atol: jax.Array
-    controller: Controller | None
-    shortest: jax.Array
-    max_steps: int
-    loop: Callable
-
-    def run(self, first_step: jax.Array, targets: jax.Array) -> State:
-        """Advance to every target; all but the last one are kinks."""
-        window, none = self.filter.start(), jnp.int32(0)
-        dtype = window.times.dtype
-        memory = jnp.zeros(()) if self.controller is None else self.controller.start(dtype)
-        surprise = jnp.zeros(self.filter.memory.layout.n_blocks, dtype)
-        state = State(window, first_step, memory, surprise, none, none, none, jnp.int32(OK))
-
-        # Reverse mode keeps one state per kink, and runs the attempts up to the next one again.
-        @jax.checkpoint
-        def body(state, target):
-            new = self.advance(state, target)
-            moved = target > state.window.times[0] + self.filter.side
-            here = moved & (target < targets[-1]) & (new.status == OK)
-            window = jax.tree.map(
-                lambda a, b: jnp.where(here, a, b), self.filter.restart(new.window), new.window
-            )
-            return new._replace(window=window), None
-
-        if len(targets) == 1:
-            return self.advance(state, targets[0])
-        return jax.lax.scan(body, state, targets)[0]
-
-    def advance(self, state: State, target: jax.Array) -> State:
-        """Attempt steps until ``target`` is reached."""
-
-        def ahead(state):
-            return state.window.times[0] + self.filter.side < target
-
-        def running(state):
-            return ahead(state) & (state.status == OK) & (state.attempts < self.max_steps)
-
-        state = self.loop(running, lambda state: self.attempt(state, target), state)
-        early = ahead(state) & (state.status == OK)
-        return state._replace(status=state.status | flag(early, MAX_STEPS_REACHED))
-
-    def attempt(self, state: State, target: jax.Array) -> State:
-        """Try one step, keep it if it is accurate enough, and propose the length of the next one.
-
-        The rest of the way is divided into equal steps, so that none is tiny and all move with the target.
-        """
-        t = state.window.times[0]
-        n_left = jnp.maximum(jnp.ceil(jax.lax.stop_gradient((target - t) / state.step) - 1e-3), 1.0)
-        end = jnp.where(n_left > 1, t + (target - t) / n_left, target)
-        tried = self.filter.step(state.window, end)
-        step = jax.lax.stop_gradient(end - t)
-        power, proposal, memory = self._judge(state, tried, step)
-        accept, finite = power >= 1.0, power > 0.0
-        window, surprise = jax.tree.map(
-            lambda a, b: jnp.where(accept, a, b),
-            (tried.window, state.surprise + tried.surprise),
-            (state.window, state.surprise),
-        )
-        failures = jnp.where(finite, 0, state.failures + 1)
-        stuck = (proposal < self.shortest) & ~accept
-        return State(
-            window=window,
-            step=proposal,
-            memory=memory,
-            surprise=surprise,
-            accepted=state.accepted + accept,
-            attempts=state.attempts + 1,
-            failures=failures,
-            status=flag((failures >= MOST_FAILURES) | (stuck & ~finite), NOT_FINITE)
-            | flag(stuck & finite, STEP_UNDERFLOW)
-            | flag(accept & tried.forgotten, DELAY_ABOVE_BOUND),
-        )
-
-    def _judge(self, state: State, tried, step):
-        """Return the power of a step, the next step and the controller's memory."""
-        if self.controller is None:
-            power = jnp.where(jnp.all(jnp.isfinite(tried.after)), 1.0, 0.0)
-            return power, state.step, state.memory
-        power = error_power(
-            tried.error, tried.before, tried.after, step, order=1,
-            n_coefficients=self.filter.memory.layout.n_coefficients, tolerance_norm=scaled_norm,
-            rtol=self.rtol, atol=self.atol, per_unit_step=False,
-        )  # fmt: skip
-        factor, memory = self.controller(power, state.memory)
-        return power, jax.lax.stop_gradient(factor * step), memory
 
 
 def _filter(

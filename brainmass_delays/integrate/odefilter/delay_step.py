@@ -14,7 +14,6 @@ from .triangular import triangularize
 from .window import Memory, Read, Window
 
 
-
 class DelayStep(NamedTuple):
     """Hold the window at the end of a step, its state before and after, and what steering it needs."""
 
@@ -95,7 +94,9 @@ class DelayFilter:
         memory, layout = self.memory, self.memory.layout
         newest = jnp.zeros((layout.n_coefficients, memory.n_nodes, layout.n_coefficients), value.dtype)
         newest = newest.at[:, 0].set(jnp.eye(layout.n_coefficients, dtype=value.dtype))
-        linear = jnp.broadcast_to(memory.matrix(newest[1:2]), (layout.n_blocks, layout.n_components, memory.size))
+        linear = jnp.broadcast_to(
+            memory.matrix(newest[1:2]), (layout.n_blocks, layout.n_components, memory.size)
+        )
         if not self.jacobians:
             return linear, self._damp()
         now, past = jax.jacfwd(self.equation.field, argnums=(1, 2))(t, value, delayed)
@@ -143,4 +144,3 @@ class DelayFilter:
                     part += layout.coupling(past[i, :, j, k]) @ memory.matrix(read.weights[j, k : k + 1])
             parts.append(part)
         return jnp.concatenate(parts, axis=1)
-

@@ -13,7 +13,7 @@ from .coordinates import Coordinates, unit_of
 
 
 class DelayedField:
-    """Hold ``u'(t) = f(t, u(t), u(t - delays), args)``; ``field`` maps (d,) and delayed values (J, d) to (d,)."""
+    """Hold ``u'(t) = f(t, u(t), u(t - delays), args)`` in vectors (d,) and delayed values (J, d)."""
 
     def __init__(self, where: str, f: Callable, history, t0, delays, *others, args, u0):
         delays = _resolve(delays)

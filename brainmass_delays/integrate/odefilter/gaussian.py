@@ -1,8 +1,8 @@
 """Gaussians and affine Gaussian kernels whose covariances are kept as square roots.
 
 Everything comes in blocks that are independent of each other: a mean of shape (block, n, column) and a root
-``R`` of shape (block, rows, n), where ``P = R.T @ R`` is the covariance of each column of the block. The three
-state spaces of `layout` differ in nothing but these axes.
+``R`` of shape (block, rows, n), where ``P = R.T @ R`` is the covariance of each column of the block. The
+three state spaces of `layout` differ in nothing but these axes.
 
 All functions use plain coordinates. The usual rescaling by powers of the step size is not needed: QR
 decompositions and triangular solves do not change under a scaling of columns, only sums of covariances would.
@@ -32,7 +32,7 @@ class Transition(NamedTuple):
 
 
 class Kernel(NamedTuple):
-    """Hold ``x | y ~ N(gain y + shift, factor.T factor)``; gain and factor (block, n, n), shift like a mean."""
+    """Hold ``x | y ~ N(gain y + shift, factor.T factor)``; gain, factor (block, n, n), shift like a mean."""
 
     gain: jax.Array
     shift: jax.Array
@@ -94,10 +94,10 @@ def observe(gaussian: Gaussian, rows: jax.Array, residual: jax.Array, noise: jax
     """Condition on "``rows @ x`` less its data is ``residual``"; also return a root of its covariance.
 
     ``rows`` is (block, k, n), ``residual`` (block, k, column), and ``noise`` an upper-triangular root (block,
-    k, k) of the covariance of the data, with pivots that are not negative. With ``A = R rows.T`` and ``S = A.T
-    A + noise.T noise = U.T U`` the root ``R - A (U + noise)^-1 U^-T A.T R`` of the posterior is exact, and
-    needs no decomposition as large as ``R`` (Andrews 1968; Potter's formula for k = 1; a projection without
-    noise).
+    k, k) of the covariance of the data, with pivots that are not negative. With ``A = R rows.T`` and ``S =
+    A.T A + noise.T noise = U.T U`` the root ``R - A (U + noise)^-1 U^-T A.T R`` of the posterior is exact,
+    and needs no decomposition as large as ``R`` (Andrews 1968; Potter's formula for k = 1; a projection
+    without noise).
     """
     mean, root = gaussian
     seen = root @ rows.mT
@@ -131,7 +131,11 @@ def log_density(upper: jax.Array, residual: jax.Array) -> jax.Array:
 def identity_kernel(gaussian: Gaussian) -> Kernel:
     """Return the kernel that leaves states like ``gaussian`` as they are."""
     mean, factor = gaussian
-    return Kernel(jnp.zeros_like(factor) + jnp.eye(factor.shape[-1], dtype=factor.dtype), jnp.zeros_like(mean), 0.0 * factor)
+    return Kernel(
+        jnp.zeros_like(factor) + jnp.eye(factor.shape[-1], dtype=factor.dtype),
+        jnp.zeros_like(mean),
+        0.0 * factor,
+    )
 
 
 def compose(outer: Kernel, inner: Kernel) -> Kernel:

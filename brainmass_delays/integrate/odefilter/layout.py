@@ -56,14 +56,18 @@ class Layout:
         return parts.reshape(*lead, parts.shape[-4], -1)
 
     def std_rows(self, stds: jax.Array) -> jax.Array:
-        """Return standard deviations (..., block, n) as rows (..., k, d), or (..., k) where they are shared."""
+        """Return standard deviations (..., block, n) as rows (..., k, d), or (..., k) where shared."""
         if self.shared:
             return stds[..., 0, :]
         return self.rows(stds[..., None])
 
     def lift(self, matrix: jax.Array) -> jax.Array:
         """Let a matrix of coefficients (..., q, q) act on every component alike, (..., n, n)."""
-        return jnp.kron(matrix, jnp.eye(self.n_components, dtype=matrix.dtype)) if self.n_components > 1 else matrix
+        return (
+            jnp.kron(matrix, jnp.eye(self.n_components, dtype=matrix.dtype))
+            if self.n_components > 1
+            else matrix
+        )
 
     def coupling(self, jacobian: jax.Array) -> jax.Array:
         """Return the part of a Jacobian (d, d) that a block can hold, shape (block, component, component).

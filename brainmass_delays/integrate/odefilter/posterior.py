@@ -55,7 +55,7 @@ class Posterior(NamedTuple):
         return jnp.concatenate([path, last[None]])
 
     def log_density(self, rows: jax.Array, data: jax.Array, noises: jax.Array) -> jax.Array:
-        """Evaluate the density of data (K, block, c, column) on ``rows @ x``, noise roots (K, block, c, c)."""
+        """Evaluate the density of data (K, block, c, column) on ``rows @ x``; noises (K, block, c, c)."""
 
         def observed(gaussian, vector, noise):
             residual = rows @ gaussian.mean - vector
@@ -110,8 +110,7 @@ class Joint:
         return self._by_time(self.mean + self.factor.mT @ white, 1)
 
     def log_density(self, rows: jax.Array, data: jax.Array, noises: jax.Array) -> jax.Array:
-        """Evaluate the density of data (K, block, c, column) on the values, diagonal noise roots (K, block, c,
-        c)."""
+        """Evaluate the density of data (K, block, c, column) on the values; diagonal noises."""
         del rows  # values are all there is
         stds = jnp.moveaxis(jnp.diagonal(noises, axis1=-2, axis2=-1), 0, 1).reshape(len(self.mean), -1)
         noise = stds[..., None] * jnp.eye(stds.shape[-1], dtype=stds.dtype)
@@ -140,9 +139,9 @@ class Track(NamedTuple):
 def insert(track: Track, dynamics: Dynamics, times: jax.Array) -> tuple[Gaussian, Posterior]:
     """Return the filtering states and the posterior at sorted ``times``.
 
-    A walk over the union of steps and times: at the end of a step the filter's own state is taken up, anywhere
-    else the state is extrapolated and nothing is observed. The kernels of what lies between two of ``times``
-    are composed.
+    A walk over the union of steps and times: at the end of a step the filter's own state is taken up,
+    anywhere else the state is extrapolated and nothing is observed. The kernels of what lies between two of
+    ``times`` are composed.
     """
     n_steps = len(track.times)
     union = jnp.concatenate([track.times, times])

@@ -56,15 +56,16 @@ def wiener_prior(
     diffuse_derivatives: int = 0,
     diffuse_std: float = 1.0,
 ) -> Prior:
-    """Let the last derivative be a Wiener process, with initial coefficients that can be trained or uncertain.
+    """Let the last derivative be a Wiener process, with initial coefficients that can be trained or
+    uncertain.
 
     Parameters
     ----------
     coefficients : sequence of pytrees like the state
         The solution and its derivatives at the initial time, e.g. from `taylor_coefficients`; at least two.
     output_scale : float or pytree like the state, default 1.0
-        Diffusion ``sigma`` of the prior, positive. One per entry needs a filter with ``covariance='blockdiag'``
-        or 'dense'.
+        Diffusion ``sigma`` of the prior, positive. One per entry needs a filter with
+        ``covariance='blockdiag'`` or 'dense'.
     initial_std : float or sequence of one float per coefficient, default 0.0
         Standard deviation of the coefficients; 0 means exactly known, 1e-6 is a usual choice for "nearly". To
         make the initial value uncertain and its derivatives with it, see ``u0_std`` of `solve_filter`.
@@ -154,7 +155,8 @@ def matern_prior(coefficients, *, length_scale, **options) -> Prior:
         As in `wiener_prior`.
     length_scale : float or quantity, or pytree like the state
         Time over which the process forgets, positive; the rate is ``sqrt(2 q - 1) / length_scale``, where
-        ``q`` is the number of coefficients and ``q - 1/2`` the smoothness. Very long, it is the Wiener process.
+        ``q`` is the number of coefficients and ``q - 1/2`` the smoothness. Very long, it is the Wiener
+        process.
 
     Returns
     -------

@@ -32,7 +32,7 @@ def _ornstein_uhlenbeck_drift(n_coefficients: int, rate):
 
 
 def _matern_drift(n_coefficients: int, rate):
-    """Return the drift rows of a Matern process of smoothness ``n_coefficients - 1/2`` ([1]_, equation 12.34)."""
+    """Return the drift rows of a Matern process of smoothness ``n_coefficients - 1/2`` ([1]_, 12.3)."""
     q = n_coefficients
     return [-math.comb(q, k) * rate ** (q - k) for k in range(q)]
 

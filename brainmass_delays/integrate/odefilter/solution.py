@@ -30,12 +30,12 @@ class FilterSolution:
     mean : tuple of q pytrees
         The solution and its derivatives, each like the state.
     std : tuple of q pytrees
-        Standard deviation of each derivative: like the state for ``covariance='blockdiag'`` and 'dense', **one
-        number for all entries** for 'isotropic'. It measures what the model of the solver has not resolved, in
-        units of its diffusion: without calibration it says nothing about the size of the error (400 times too
-        large and 35 times too small both occur), with ``calibration='mle'`` or ``'dynamic'`` it has the order
-        of magnitude of the error. It is never a bound, and it does not contain the uncertainty of parameters or
-        data.
+        Standard deviation of each derivative: like the state for ``covariance='blockdiag'`` and 'dense',
+        **one number for all entries** for 'isotropic'. It measures what the model of the solver has not
+        resolved, in units of its diffusion: without calibration it says nothing about the size of the error
+        (400 times too large and 35 times too small both occur), with ``calibration='mle'`` or ``'dynamic'``
+        it has the order of magnitude of the error. It is never a bound, and it does not contain the
+        uncertainty of parameters or data.
     output_scale : array
         The diffusion behind ``std``: the prior's, times the calibrated factor for ``calibration='mle'``.
     accepted : array of int
@@ -87,8 +87,8 @@ class FilterSolution:
         Raises
         ------
         ArgumentError
-            If the steps were not kept (choose ``strategy='fixed-interval'`` or `solve_filter_on_grid`), or for
-            times that do not increase or lie outside.
+            If the steps were not kept (choose ``strategy='fixed-interval'`` or `solve_filter_on_grid`), or
+            for times that do not increase or lie outside.
 
         Notes
         -----
@@ -160,7 +160,7 @@ class FilterSolution:
         """
         if self.posterior is None:
             raise ArgumentError("FilterSolution.sample", "needs the solution of a smoother", "a filter",
-                                "Use save_at and strategy='fixed-point', or solve_filter_on_grid")  # fmt: skip
+                                "Use save_at and strategy='fixed-point', or a grid")  # fmt: skip
         keys = jax.random.split(key, check_count("FilterSolution.sample.n_samples", n_samples))
         layout = self.dynamics.layout
         return self.coordinates.to_tree(
@@ -255,5 +255,5 @@ def _story(run: Run) -> str:
     reached, accepted, rejected = float(jnp.max(run.t)), int(jnp.max(run.accepted)), int(run.rejected)
     return (
         f"Reached t = {reached:.6g} with {accepted} steps accepted and {rejected} rejected. "
-        "Raise max_steps (for delays: window) or loosen rtol and atol; if values explode, look at f near that time"
+        "Raise max_steps (for delays: window) or loosen rtol and atol; if values explode, look at f near it"
     )

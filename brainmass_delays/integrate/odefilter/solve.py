@@ -14,8 +14,8 @@ from .acceptance import ERROR_NORMS, INITIAL_STEPS, SAFETY
 from .adaptive import AdaptiveFilter, Node, State
 from .coordinates import Equation
 from .grid import march
-from .solution import FilterSolution, Run, finish
 from .prior import check_unless_traced
+from .solution import FilterSolution, Run, finish
 from .step import Filter
 
 STRATEGIES = ("filter", "fixed-point", "fixed-interval")
@@ -52,8 +52,8 @@ def solve_filter(
 ) -> FilterSolution:
     """Solve an initial value problem to tolerance by Bayesian filtering, with an uncertainty and derivatives.
 
-    The prior is an integrated Wiener process, or what a `Prior` says; each step conditions it on the equation,
-    linearized at the extrapolated mean.
+    The prior is an integrated Wiener process, or what a `Prior` says; each step conditions it on the
+    equation, linearized at the extrapolated mean.
 
     Parameters
     ----------
@@ -61,9 +61,9 @@ def solve_filter(
         ``f(t, u, args)``, the derivative of ``u``; for ``order=2`` ``f(t, u, du, args)``, its second
         derivative.
     u0 : pytree of arrays or quantities, or Prior
-        Initial value, for ``order=2`` the tuple ``(u, du)``. For ``covariance='isotropic'`` all leaves have one
-        unit, as they share one variance. A `Prior` instead fixes the process and all initial coefficients (to
-        train them, or to make them uncertain).
+        Initial value, for ``order=2`` the tuple ``(u, du)``. For ``covariance='isotropic'`` all leaves have
+        one unit, as they share one variance. A `Prior` instead fixes the process and all initial
+        coefficients (to train them, or to make them uncertain).
     t0, t1 : float or quantity
         First and last time, ``t1`` after ``t0``.
     args : pytree, optional
@@ -73,8 +73,8 @@ def solve_filter(
     order : int, default 1
         Order of the equation.
     output_scale : float, default 1.0; for 'blockdiag' and 'dense' also a pytree like the state
-        Diffusion of the prior. Uncalibrated, a single one scales ``std`` and changes nothing else for an exact
-        start.
+        Diffusion of the prior. Uncalibrated, a single one scales ``std`` and changes nothing else for an
+        exact start.
     rtol, atol : float, default 1e-3
         Relative and absolute tolerance of the error of one step; ``atol`` may have the unit of the state.
     dt0 : float, quantity or {'ratio', 'hairer'}, default 0.1
@@ -106,16 +106,17 @@ def solve_filter(
         Standard deviation of noise added to the observation "the residual is zero".
     linearization : {'ts0', 'ts1'}, default 'ts0'
         Order of the Taylor series of ``f`` in a step. ``'ts0'`` ("EK0"): no Jacobian, explicit, cheap.
-        ``'ts1'`` ("EK1"): with its Jacobian, by forward mode; A-stable with ``covariance='dense'``, where ``std``
-        also grows and shrinks as errors do. 'blockdiag' uses its diagonal, 'isotropic' the mean of that.
+        ``'ts1'`` ("EK1"): with its Jacobian, by forward mode; A-stable with ``covariance='dense'``, where
+        ``std`` also grows and shrinks as errors do. 'blockdiag' uses its diagonal, 'isotropic' the mean of
+        that.
     covariance : {'isotropic', 'blockdiag', 'dense'}, default 'isotropic'
         What a filter of ``d`` entries keeps: one covariance that all share (cost ``d``), one for each (cost
         ``d``), or that of all of them jointly (cost ``d**3``).
     u0_std : float, quantity or pytree like ``u0``, optional
         Standard deviation of the initial value, whose entries are independent; its derivatives are uncertain
-        with it. Choose ``linearization='ts1'`` to carry it through the equation, an ``output_scale`` not below
-        ``u0_std`` times the size of the next derivative (else the prior rules out what the start allows), and
-        ``calibration='none'``, as 'mle' multiplies the initial covariance with everything else.
+        with it. Choose ``linearization='ts1'`` to carry it through the equation, an ``output_scale`` not
+        below ``u0_std`` times the size of the next derivative (else the prior rules out what the start
+        allows), and ``calibration='none'``, as 'mle' multiplies the initial covariance with everything else.
     error_norm : {'scale_then_rms', 'rms_then_scale'}, default 'scale_then_rms'
         Compare the error with the tolerance entry by entry, or on average.
     error_per_unit_step : bool, default False
@@ -144,9 +145,9 @@ def solve_filter(
 
     Notes
     -----
-    Cost per attempt: one evaluation of ``f``, for 'ts1' also of its Jacobian, and one QR decomposition of shape
-    (2 n, n) (twice that size for smoothers). With q = ``num + order``, n is q for 'isotropic' whatever the size
-    of the state, q for each of ``d`` blocks, or q d.
+    Cost per attempt: one evaluation of ``f``, for 'ts1' also of its Jacobian, and one QR decomposition of
+    shape (2 n, n) (twice that size for smoothers). With q = ``num + order``, n is q for 'isotropic' whatever
+    the size of the state, q for each of ``d`` blocks, or q d.
 
     The gradient is the exact derivative of the discrete recursion with the accepted steps held constant: in
     ``u0``, ``args``, ``t0``, ``t1``, the prior, ``output_scale`` and ``damp``, of means, standard deviations

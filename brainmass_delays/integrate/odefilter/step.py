@@ -116,9 +116,7 @@ class Filter:
         order, layout = self.equation.order, self.layout
         rows = layout.rows(mean)
         residual = rows[order] - self.equation.field(t, rows[:order])
-        linear = jnp.broadcast_to(
-            layout.coefficient(order, mean.dtype), (*layout.entries[:2], mean.shape[1])
-        )
+        linear = jnp.broadcast_to(layout.coefficient(order, mean.dtype), (*layout.entries[:2], mean.shape[1]))
         if self.linearization == "ts1":
             jacobian = jax.jacfwd(self.equation.field, argnums=1)(t, rows[:order])
             for k in range(order):
@@ -129,7 +127,9 @@ class Filter:
         """Return the root of the noise on "the residual is zero", (block, c, c)."""
         blocks, components, _ = self.layout.entries
         damp = jnp.asarray(self.damp, self.equation.state.dtype)
-        return jnp.broadcast_to(damp * jnp.eye(components, dtype=damp.dtype), (blocks, components, components))
+        return jnp.broadcast_to(
+            damp * jnp.eye(components, dtype=damp.dtype), (blocks, components, components)
+        )
 
 
 def rms(white: jax.Array) -> jax.Array:

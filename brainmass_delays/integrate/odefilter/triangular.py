@@ -45,7 +45,9 @@ def _triangularize_jvp(primals, tangents):
     pivots = jnp.diagonal(factor, axis1=-2, axis2=-1)
     # Columns of a covariance root differ by powers of the step size: a pivot is compared with its own column.
     regular = jnp.abs(pivots) > jnp.sqrt(jnp.finfo(factor.dtype).eps) * jnp.max(jnp.abs(factor), axis=-2)
-    solvable = factor + jnp.where(regular, 0.0, 1.0 - pivots)[..., None] * jnp.eye(factor.shape[-1], dtype=factor.dtype)
+    solvable = factor + jnp.where(regular, 0.0, 1.0 - pivots)[..., None] * jnp.eye(
+        factor.shape[-1], dtype=factor.dtype
+    )
     whitened = solve_triangular(solvable, change.mT, trans="T").mT
     lower = jnp.tril(jnp.where(regular[..., None, :], whitened, 0.0), -1)
     return factor, change - (lower - lower.mT) @ factor
