@@ -46,7 +46,10 @@ class March:
         dtype = window.times.dtype
         memory = jnp.zeros(()) if self.controller is None else self.controller.start(dtype)
         surprise = jnp.zeros(self.filter.memory.layout.n_blocks, dtype)
-        state = State(window, first_step, memory, surprise, none, none, none, jnp.int32(OK))
+        delays = self.filter.equation.delays
+        usable = jnp.all((delays >= 0) & jnp.isfinite(delays))  # known to be so unless they are traced
+        status = flag(~usable, DELAY_ABOVE_BOUND)
+        state = State(window, first_step, memory, surprise, none, none, none, status)
 
         # Reverse mode keeps one state per kink, and runs the attempts up to the next one again.
         @jax.checkpoint

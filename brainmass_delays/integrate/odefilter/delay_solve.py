@@ -93,7 +93,7 @@ def solve_filter_dde(
         Increasing times in ``[t0, t1]`` whose values are reported together with their joint distribution.
         Default: the state at ``t1``, with its derivatives.
     window : int, default 48
-        Number of states kept; the longest delay must be shorter than that many steps.
+        Number of states kept, one per step and one per kink; the longest delay must be shorter than that.
     kinks : int, optional
         Generations of kinks where a step ends and the derivatives are taken from the equation anew: sums of
         up to that many delays after ``t0``. Default ``num - 1``, as jumps in higher derivatives than ``num``

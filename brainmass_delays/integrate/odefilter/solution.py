@@ -106,7 +106,7 @@ class FilterSolution:
         where = "FilterSolution.at"
         if self.track is None:
             raise ArgumentError(where, "needs the steps of the solution", "a solution without them",
-                                "Solve with strategy='fixed-interval' or on a grid")  # fmt: skip
+                                "Use strategy='fixed-interval', a grid, or longer save_at")  # fmt: skip
         inner = self.coordinates.time(f"{where}.times", times)
         start, end = self.track.times[0], self.track.times[-1]
         if inner.ndim != 1 or not len(inner):
