@@ -58,17 +58,19 @@ class DelayedField:
         """Return the derivatives of the solution to the right of ``t``, (q, d), given those of the delayed
         states there, (J, q, d), by forward mode along the flow."""
 
+        now = (self.delays == 0)[:, None]  # the past that is the present has the present's derivatives
+
+        def slope(t, value, delayed):
+            return self.field(t, value, jnp.where(now, value, delayed[:, 0]))
+
         def flow(t, value, delayed):
             ahead = jnp.concatenate([delayed[:, 1:], jnp.zeros_like(delayed[:, :1])], axis=1)
-            return jnp.ones_like(t), self.field(t, value, delayed[:, 0]), ahead
+            return jnp.ones_like(t), slope(t, value, delayed), ahead
 
         def derivative(function, _):
             return lambda *point: jax.jvp(function, point, flow(*point))[1]
 
-        def first(t, value, delayed):
-            return self.field(t, value, delayed[:, 0])
-
-        functions = accumulate(range(delayed.shape[1] - 2), derivative, initial=first)
+        functions = accumulate(range(delayed.shape[1] - 2), derivative, initial=slope)
         return jnp.stack([value, *(function(t, value, delayed) for function in functions)])
 
 
