@@ -140,13 +140,13 @@ def test_an_uncertain_start_is_carried_through_a_linear_equation(order):
         flow = scipy.linalg.expm(np.array([[0.0, 1.0], [-1.04, -0.4]]))
     solution = jax.jit(lambda: solve_filter(
         field, start, 0.0, 1.0, u0_std=spread, linearization="ts1", covariance="dense", num=3, rtol=1e-6,
-        atol=1e-6, order=order,
+        atol=1e-6, order=order, output_scale=5.0,
     ))()  # fmt: skip
     expected = flow @ np.diag(SPREAD**2) @ flow.T
     std = np.concatenate([np.ravel(solution.std[k]) for k in range(order)])
-    np.testing.assert_allclose(std, np.sqrt(np.diag(expected)), rtol=1e-4)
+    np.testing.assert_allclose(std, np.sqrt(np.diag(expected)), rtol=1e-3)
     factor = solution.marginal.factor[0]
-    np.testing.assert_allclose((factor.T @ factor)[:2, :2], expected, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose((factor.T @ factor)[:2, :2], expected, rtol=2e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("covariance", ["isotropic", "blockdiag"])

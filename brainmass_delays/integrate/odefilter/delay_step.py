@@ -112,8 +112,8 @@ class DelayFilter:
     def restart(self, window: Window) -> Window:
         """Append a node at the same time with the derivatives to the right of a kink.
 
-        They follow from the value and the delayed states by the equation, linearized at the means; the noise of
-        a delayed state between two nodes is left out.
+        They follow from the value and the delayed states by the equation, linearized at the means; the noise
+        of a delayed state between two nodes is left out.
         """
         memory, layout, t = self.memory, self.memory.layout, window.times[0]
         read, recorded, delayed = self.read(window, t)

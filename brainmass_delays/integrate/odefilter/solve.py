@@ -114,9 +114,9 @@ def solve_filter(
         ``d``), or that of all of them jointly (cost ``d**3``).
     u0_std : float, quantity or pytree like ``u0``, optional
         Standard deviation of the initial value, whose entries are independent; its derivatives are uncertain
-        with it. Choose ``linearization='ts1'`` to carry it through the equation, an ``output_scale`` not
-        below ``u0_std`` times the size of the next derivative (else the prior rules out what the start
-        allows), and ``calibration='none'``, as 'mle' multiplies the initial covariance with everything else.
+        with it. Choose ``linearization='ts1'`` to carry it through the equation, an ``output_scale`` well
+        above ``u0_std`` times the size of the next derivative (else the prior rules out part of what the
+        start allows), and ``calibration='none'``, as 'mle' rescales the initial covariance too.
     error_norm : {'scale_then_rms', 'rms_then_scale'}, default 'scale_then_rms'
         Compare the error with the tolerance entry by entry, or on average.
     error_per_unit_step : bool, default False
