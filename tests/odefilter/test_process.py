@@ -153,7 +153,7 @@ def test_an_uncertain_start_is_carried_through_a_linear_equation(order):
 def test_an_uncertain_start_in_independent_blocks(covariance):
     solution = jax.jit(lambda: solve_filter(
         decay, np.array([1.0, 2.0]), 0.0, 1.0, u0_std=0.1, linearization="ts1", covariance=covariance, num=2,
-        rtol=1e-5, atol=1e-5,
+        rtol=1e-5, atol=1e-5, output_scale=5.0,
     ))()  # fmt: skip
     np.testing.assert_allclose(solution.std[0], 0.1 * np.exp(-1.0), rtol=1e-3)
     assert np.shape(solution.std[0]) == (() if covariance == "isotropic" else (2,))
