@@ -3,7 +3,8 @@
 Part 1 is a known test of reverse mode: a logistic equation, adaptive steps, the gradient of a loss in the
 initial coefficients of the prior. Part 2 fits the frequency of a pendulum to noisy data. The misfit of many
 oscillations has many local minima; a likelihood whose prior diffuses fast sees them blurred, so the fit
-starts with a large output scale and lowers it ("diffusion tempering").
+starts with a large output scale and lowers it ("diffusion tempering"). Part 3 infers the delay of
+Hutchinson's equation, a population that feels its own density one delay later, from thirty noisy counts.
 
 Run: python examples/06_ode_filter.py --out figures   (under a minute on two cores)
 """
@@ -19,7 +20,9 @@ import optax
 
 from brainmass_delays.integrate import (
     log_likelihood_series,
+    solve_dde,
     solve_filter,
+    solve_filter_dde,
     solve_filter_on_grid,
     taylor_coefficients,
     wiener_prior,
@@ -90,9 +93,40 @@ def fit(data, scales, n_steps):
     return frequency, jnp.concatenate(traces)
 
 
-def plot(data, landscape, tempered, plain, out):
-    """Draw the data, the likelihood at three scales, and both fits."""
-    figure, axes = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
+def hutchinson(t, density, delayed, rate):
+    return rate * density * (1.0 - delayed)
+
+
+CENSUS = np.linspace(0.3, 9.0, 30)
+DELAY, COUNT_NOISE = 1.0, 0.1
+DELAYS = np.linspace(0.85, 1.15, 31)
+
+
+def delay_densities(counts):
+    """Return the log-density of the counts for every delay, less its maximum, and the best solution."""
+
+    def solve(delay):
+        solution = solve_filter_dde(
+            hutchinson, 0.5, 0.0, CENSUS[-1], delay, args=1.5, num=2, rtol=None, dt0=0.1, window=14,
+            covariance="isotropic", save_at=CENSUS,
+        )  # fmt: skip
+        return log_likelihood_series(solution, counts, obs_std=COUNT_NOISE, average=False), solution
+
+    densities, solutions = jax.jit(lambda delays: jax.lax.map(solve, delays))(jnp.asarray(DELAYS))
+    best = jax.tree.map(lambda rows: rows[jnp.argmax(densities)], solutions)
+    return densities - densities.max(), best
+
+
+def interval(log_densities, share=0.9):
+    """Return the central interval of a delay, under a flat prior."""
+    fine = np.linspace(DELAYS[0], DELAYS[-1], 3001)
+    total = np.cumsum(np.exp(np.interp(fine, DELAYS, log_densities)))
+    return np.interp([(1 - share) / 2, (1 + share) / 2], total / total[-1], fine)
+
+
+def plot(data, landscape, tempered, plain, counts, densities, best, out):
+    """Draw the data, the likelihood at three scales, both fits, and the delay."""
+    figure, axes = plt.subplots(1, 5, figsize=(19, 3.4), layout="constrained")
     solution = path(tempered[-1], SCALES[-1])
     axes[0].plot(GRID, data, ".", color="0.5", label="data")
     axes[0].plot(GRID, solution.u, label="tempered fit")
@@ -105,6 +139,12 @@ def plot(data, landscape, tempered, plain, out):
     axes[2].plot(plain, "--", label="plain")
     axes[2].axhline(TRUTH, color="0.5", lw=1)
     axes[2].set(xlabel="iteration", ylabel="frequency (Hz)")
+    axes[3].errorbar(CENSUS, best.u, 2 * best.std[0], label="best delay, two std")
+    axes[3].plot(CENSUS, counts, ".", color="0.5", label="data")
+    axes[3].set(xlabel="time (generations)", ylabel="density")
+    axes[4].plot(DELAYS, np.exp(densities), label="likelihood, relative")
+    axes[4].axvline(DELAY, color="0.5", lw=1)
+    axes[4].set(xlabel="delay (generations)")
     for axis in axes:
         axis.legend(fontsize=8)
     out.mkdir(parents=True, exist_ok=True)
@@ -134,7 +174,15 @@ def main():
         return jax.vmap(lambda f: log_likelihood_series(path(f, scale), data, obs_std=NOISE))(frequencies)
 
     landscape = frequencies, {scale: likelihoods(scale) for scale in SCALES[[0, 2, -1]]}
-    plot(data, landscape, trace, plain_trace, out)
+
+    exact = solve_dde(
+        hutchinson, 0.5, 0.0, CENSUS[-1], DELAY, args=1.5, save_at=CENSUS, rtol=1e-9, atol=1e-9
+    )
+    counts = exact.ys + COUNT_NOISE * np.random.default_rng(0).standard_normal(len(CENSUS))
+    densities, best = delay_densities(counts)
+    low, high = interval(densities)
+    print(f"true delay {DELAY}, best {DELAYS[np.argmax(densities)]:.2f}, 90 % in [{low:.3f}, {high:.3f}]")
+    plot(data, landscape, trace, plain_trace, counts, densities, best, out)
 
 
 if __name__ == "__main__":

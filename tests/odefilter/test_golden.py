@@ -205,10 +205,11 @@ def test_likelihoods_and_their_gradients(initial_std):
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_prior_is_the_preconditioned_one_in_plain_coordinates(order):
-    from brainmass_delays.integrate.odefilter.prior import transition
+    from brainmass_delays.integrate.odefilter.process import wiener
 
     step, golden = 0.3, GOLDEN["iwp_preconditioned"][str(order)]
-    matrix, noise = transition(order, jnp.asarray(step), 1.0)
+    matrix, noise = wiener(order, jnp.asarray(step))
+    noise = jnp.sqrt(step) * noise
     i = np.arange(order + 1)
     scale = step ** (order - i + 0.5) / np.cumprod([1.0, *range(1, order + 1)])[::-1]
     np.testing.assert_allclose(matrix * scale / scale[:, None], golden["A"], atol=1e-12)

@@ -110,7 +110,8 @@ def test_likelihood_of_checkpoints_is_that_of_a_dense_gaussian():
         lambda: solve_filter(field, START, 0.0, 1.0, save_at=times, num=2, output_scale=30.0)
     )()
     data = np.asarray(solution.u) + np.array([[0.1, -0.2], [0.3, 0.1], [-0.2, 0.2]])
-    (mean, factor), (gains, shifts, factors) = solution.posterior
+    factor = solution.posterior.terminal.factor[0]
+    gains, _, factors = (part[:, 0] for part in solution.posterior.kernels)
     # The joint covariance of the three values, from the backward kernels.
     last = factor.T @ factor
     middle = gains[1] @ last @ gains[1].T + factors[1].T @ factors[1]

@@ -1,10 +1,12 @@
-"""Probabilistic solvers of ordinary differential equations by Bayesian filtering and smoothing."""
+"""Probabilistic solvers of ordinary and delay equations by Bayesian filtering and smoothing."""
 
+from .delay_solve import solve_filter_dde
 from .gaussian import Gaussian, Kernel
 from .grid import solve_filter_on_grid
 from .likelihood import log_likelihood_series, log_likelihood_terminal
-from .prior import WienerPrior, wiener_prior
-from .solution import FilterSolution, Posterior
+from .posterior import Posterior, Track
+from .prior import Prior, matern_prior, ornstein_uhlenbeck_prior, wiener_prior
+from .solution import FilterSolution
 from .solve import solve_filter
 from .taylor import taylor_coefficients
 from .triangular import triangularize
@@ -14,10 +16,14 @@ __all__ = [
     "Gaussian",
     "Kernel",
     "Posterior",
-    "WienerPrior",
+    "Prior",
+    "Track",
     "log_likelihood_series",
     "log_likelihood_terminal",
+    "matern_prior",
+    "ornstein_uhlenbeck_prior",
     "solve_filter",
+    "solve_filter_dde",
     "solve_filter_on_grid",
     "taylor_coefficients",
     "triangularize",

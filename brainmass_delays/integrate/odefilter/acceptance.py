@@ -22,24 +22,23 @@ def _rms(values):
 
 def _rms_then_scale(error, before, after, rtol, atol):
     """Compare the error with the tolerance of the average entry."""
-    return error / (atol + rtol * _rms(jnp.maximum(jnp.abs(before), jnp.abs(after))))
+    return _rms(error) / (atol + rtol * _rms(jnp.maximum(jnp.abs(before), jnp.abs(after))))
 
 
 ERROR_NORMS = {"scale_then_rms": scaled_norm, "rms_then_scale": _rms_then_scale}
 
 
 def error_power(
-    residual, before, after, step, *, order, n_coefficients, tolerance_norm, rtol, atol, per_unit_step
+    error, before, after, step, *, order, n_coefficients, tolerance_norm, rtol, atol, per_unit_step
 ):
     """Return the power of a step; 0 if the error is not finite.
 
-    The estimate is the root mean square of the residual of the extrapolated mean, carried to the state by
-    ``h**order / order!`` (Schober et al. 2019); no covariance enters. It steers only, so nothing is
-    differentiated.
+    ``error`` (d,) is that of the observed derivative after a step from an exact state; ``h**order / order!``
+    carries it to the state (Schober et al. 2019). It steers only, so nothing is differentiated.
     """
-    residual, before, after, step = jax.lax.stop_gradient((residual, before, after, step))
+    error, before, after, step = jax.lax.stop_gradient((error, before, after, step))
     exponent = order + per_unit_step
-    error = _rms(residual) * step**exponent / math.factorial(exponent)
+    error = error * step**exponent / math.factorial(exponent)
     norm = tolerance_norm(error, before, after, rtol, atol)
     usable = jnp.isfinite(norm)
     safe = jnp.where(usable, jnp.maximum(norm, jnp.finfo(norm.dtype).tiny), 1.0)

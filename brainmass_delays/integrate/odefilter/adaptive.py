@@ -60,9 +60,9 @@ class AdaptiveFilter:
         """Return the state at the initial time."""
         gaussian, t0 = self.filter.initial, self.filter.equation.t0
         node = Node(t0, gaussian, identity_kernel(gaussian) if self.smoothing else None)
-        one, zero, none = jnp.ones_like(t0), jnp.zeros_like(t0), jnp.int32(0)
+        one, none = self.filter.no_scale, jnp.int32(0)
         memory = self.controller.start(t0.dtype)
-        return State(node, node, first_step, one, memory, zero, none, none, none, jnp.int32(OK))
+        return State(node, node, first_step, one, memory, 0.0 * one, none, none, none, jnp.int32(OK))
 
     def unfinished(self, state: State, target: jax.Array) -> jax.Array:
         """Tell whether ``target`` is still ahead."""
@@ -81,13 +81,15 @@ class AdaptiveFilter:
     def attempt(self, state: State, target: jax.Array) -> State:
         """Try one step, keep it if it is accurate enough, and propose the length of the next one."""
         t, gaussian, kernel = state.now
-        step = jax.lax.stop_gradient(state.step)
+        step = jnp.minimum(jax.lax.stop_gradient(state.step), self.filter.dynamics.longest)
         last = self.clip & (step >= target - t)
         step = jnp.where(last, target - t, step)
         tried = self.filter.step(gaussian, t, step, smoothing=self.smoothing)
+        layout = self.filter.layout
+        before, after = (layout.rows(g.mean)[0] for g in (gaussian, tried.gaussian))
         power = error_power(
-            tried.residual, gaussian.mean[0], tried.gaussian.mean[0], step, order=self.filter.equation.order,
-            n_coefficients=self.filter.n_coefficients, tolerance_norm=self.tolerance_norm, rtol=self.rtol,
+            tried.error, before, after, step, order=self.filter.equation.order,
+            n_coefficients=layout.n_coefficients, tolerance_norm=self.tolerance_norm, rtol=self.rtol,
             atol=self.atol, per_unit_step=self.per_unit_step,
         )  # fmt: skip
         factor, memory = self.controller(power, state.memory)

@@ -21,46 +21,110 @@ def unit_of(*values) -> u.Unit | None:
 
 
 class Coordinates:
-    """Turn states and their derivatives into vectors of ``d`` numbers and back."""
+    """Turn states and their derivatives into vectors of ``d`` numbers and back; each leaf has a unit."""
 
     def __init__(self, where: str, example, time_unit: u.Unit | None):
         plain = jax.tree.map(u.get_magnitude, example, is_leaf=_is_quantity)
         self._border, _ = Border.of(where, plain, 0.0)
-        units = {u.get_unit(leaf) for leaf in jax.tree.leaves(example, is_leaf=_is_quantity)}
-        if len(units) > 1:
-            raise ArgumentError(f"{where}.u0", "must have one unit, as its entries share one variance",
-                                ", ".join(map(str, units)), "Divide each entry by its scale")  # fmt: skip
-        self.unit, self.time_unit = units.pop(), time_unit
-        self.dtype, self._shapes = self._border.dtype, jax.tree.map(jnp.shape, plain)
+        self.time_unit = time_unit
+        leaves, self._structure = jax.tree.flatten(example, is_leaf=_is_quantity)
+        self._units = [u.get_unit(leaf) for leaf in leaves]
+        self.dtype, self._shapes = self._border.dtype, [jnp.shape(leaf) for leaf in leaves]
 
-    def _unit(self, derivative: int) -> u.Unit:
-        """Return the unit of a derivative of the state."""
-        return self.unit if self.time_unit is None else self.unit / self.time_unit**derivative
+    def _key(self):
+        return (
+            self._structure,
+            tuple(self._shapes),
+            tuple(map(str, self._units)),
+            str(self.time_unit),
+            self.dtype,
+        )
+
+    def __eq__(self, other):
+        return isinstance(other, Coordinates) and self._key() == other._key()
+
+    def __hash__(self):
+        return hash(self._key())
+
+    @property
+    def size(self) -> int:
+        """Number of entries of the state."""
+        return self._border.size
+
+    @property
+    def unit(self) -> u.Unit | None:
+        """The unit all leaves have, or None."""
+        return self._units[0] if len(set(self._units)) == 1 else None
+
+    def check_one_unit(self, where: str) -> None:
+        """Refuse leaves of several units, which cannot share one variance."""
+        if self.unit is None:
+            raise ArgumentError(where, "must have one unit, as its entries share one variance",
+                                ", ".join(map(str, set(self._units))),
+                                "Divide each entry by its scale, or choose covariance='dense'")  # fmt: skip
+
+    def _derivative_units(self, derivative: int) -> list[u.Unit]:
+        """Return the units of the leaves of a derivative of the state."""
+        per = None if self.time_unit is None else self.time_unit**derivative
+        return [unit if per is None else unit / per for unit in self._units]
 
     def to_vector(self, where: str, tree, derivative: int) -> jax.Array:
         """Ravel a state or one of its derivatives, shape (d,)."""
-        unit = self._unit(derivative)
-        plain = jax.tree.map(
-            lambda leaf: jnp.asarray(magnitude(where, leaf, unit)), tree, is_leaf=_is_quantity
-        )
-        got, size = jax.tree.map(jnp.shape, plain), sum(jnp.size(leaf) for leaf in jax.tree.leaves(plain))
-        if self._shapes != got and not size == self._border.size == 1:  # one number is one number
-            rule = f"must have the structure and shapes of the state, {self._shapes}"
-            raise ArgumentError(where, rule, got)
-        return self._border.ravel(plain)
+        leaves, structure = jax.tree.flatten(tree, is_leaf=_is_quantity)
+        if structure == self._structure:
+            units = self._derivative_units(derivative)
+            leaves = [
+                jnp.asarray(magnitude(where, leaf, unit)) for leaf, unit in zip(leaves, units, strict=True)
+            ]
+        shapes, size = [jnp.shape(leaf) for leaf in leaves], sum(jnp.size(leaf) for leaf in leaves)
+        one_number = size == self.size == 1
+        if structure != self._structure or (shapes != self._shapes and not one_number):
+            rule = f"must have the structure and shapes of the state, {self._structure} {self._shapes}"
+            raise ArgumentError(where, rule, f"{structure} {shapes}")
+        return self._border.ravel(leaves)
 
     def to_tree(self, vectors: jax.Array, derivative: int):
-        """Give vectors, shape (..., d), the structure and unit of the state; leading axes lead each leaf."""
-        return jax.tree.map(lambda leaf: self.with_unit(leaf, derivative), self._border.unravel(vectors))
+        """Give vectors, shape (..., d), the structure and units of the state; leading axes lead each leaf."""
+        leaves = jax.tree.leaves(self._border.unravel(vectors))
+        units = self._derivative_units(derivative)
+        return jax.tree.unflatten(
+            self._structure, [_with_unit(leaf, unit) for leaf, unit in zip(leaves, units, strict=True)]
+        )
+
+    def filled(self, value):
+        """Return a tree like the state filled with ``value`` if that is one number, else ``value``."""
+        leaves = jax.tree.leaves(value, is_leaf=_is_quantity)
+        if len(leaves) != 1 or jnp.size(u.get_magnitude(leaves[0])) != 1:
+            return value
+        number = leaves[0].reshape(()) if jnp.ndim(leaves[0]) else leaves[0]
+        return jax.tree.unflatten(
+            self._structure, [jnp.ones(shape, self.dtype) * number for shape in self._shapes]
+        )
+
+    def time(self, where: str, value) -> jax.Array:
+        """Return a time as a plain number of the filter's precision."""
+        return jnp.asarray(self.plain_time(where, value), self.dtype)
+
+    def plain_time(self, where: str, value):
+        """Return a time without its unit; a concrete one stays concrete in a trace, so it can be checked."""
+        return magnitude(where, value, self.time_unit or u.UNITLESS)
+
+    def with_time_unit(self, value: jax.Array):
+        """Attach the unit of time, if there is one."""
+        return value if self.time_unit is None else value * self.time_unit
 
     def magnitude(self, where: str, value) -> jax.Array:
         """Return a number in the unit of the state."""
-        return jnp.asarray(magnitude(where, value, self.unit), self.dtype)
+        unit = u.UNITLESS if self.unit is None else self.unit
+        return jnp.asarray(magnitude(where, value, unit), self.dtype)
 
     def with_unit(self, value: jax.Array, derivative: int):
-        """Attach the unit of a derivative, if it has one."""
-        unit = self._unit(derivative)
-        return value if unit.is_unitless else value * unit
+        """Attach the one unit of a derivative, if it has one."""
+        return _with_unit(value, self._derivative_units(derivative)[0])
+
+
+def _with_unit(value, unit: u.Unit):
+    return value if unit.is_unitless else value * unit
 
 
 class Equation:
@@ -72,26 +136,13 @@ class Equation:
         if len(initial) != self.order:
             rule = f"must be a tuple of {self.order} states for order={self.order}"
             raise ArgumentError(f"{where}.u0", rule, len(initial))
-        self.time_unit = unit_of(t0, *others)
-        self.state = Coordinates(where, initial[0], self.time_unit)
+        self.state = Coordinates(where, initial[0], unit_of(t0, *others))
         self.where, self._f, self._args = where, f, args
-        self.t0 = self.time(f"{where}.t0", t0)
+        self.t0 = self.state.time(f"{where}.t0", t0)
         self.initial = jnp.stack([self.state.to_vector(f"{where}.u0", c, k) for k, c in enumerate(initial)])
-
-    def time(self, where: str, value) -> jax.Array:
-        """Return a time as a plain number of the filter's precision."""
-        return jnp.asarray(self.plain_time(where, value), self.state.dtype)
-
-    def plain_time(self, where: str, value):
-        """Return a time without its unit; a concrete one stays concrete in a trace, so it can be checked."""
-        return magnitude(where, value, self.time_unit or u.UNITLESS)
-
-    def with_time_unit(self, value: jax.Array):
-        """Attach the unit of time, if there is one."""
-        return value if self.time_unit is None else value * self.time_unit
 
     def field(self, t: jax.Array, coefficients: jax.Array) -> jax.Array:
         """Evaluate the user's function."""
         arguments = [self.state.to_tree(row, k) for k, row in enumerate(coefficients)]
-        value = self._f(self.with_time_unit(t), *arguments, self._args)
+        value = self._f(self.state.with_time_unit(t), *arguments, self._args)
         return self.state.to_vector(f"{self.where}.f", value, self.order)

@@ -29,12 +29,17 @@ def solve_filter_on_grid(
     calibration: str = "none",
     correct_underconfidence: bool = True,
     damp=0.0,
+    linearization: str = "ts0",
+    covariance: str = "isotropic",
+    u0_std=None,
 ) -> FilterSolution:
     """Solve an initial value problem by Bayesian filtering with one step per interval of a grid.
 
     Parameters
     ----------
-    f, u0, args, num, order, output_scale, calibration, correct_underconfidence, damp
+    f, u0, args, num, order, output_scale, calibration, correct_underconfidence, damp, linearization
+        As in `solve_filter`.
+    covariance, u0_std
         As in `solve_filter`.
     grid : array or quantity, shape (K,)
         Increasing times; the first is the initial time.
@@ -75,32 +80,50 @@ def solve_filter_on_grid(
         )
     filter = Filter(
         where, f, u0, grid[0], num=num, order=order, args=args, output_scale=output_scale,
-        calibration=calibration, damp=damp,
+        calibration=calibration, damp=damp, linearization=linearization, covariance=covariance, u0_std=u0_std,
     )  # fmt: skip
-    times = filter.equation.plain_time(f"{where}.grid", grid)
+    times = filter.equation.state.plain_time(f"{where}.grid", grid)
     if not is_traced(times) and np.any(np.diff(np.asarray(times)) <= 0):
         raise ArgumentError(f"{where}.grid", "must increase", times)
-    times = filter.equation.time(f"{where}.grid", grid)
+    _check_steps(f"{where}.grid", times, filter.dynamics.longest)
+    times = filter.equation.state.time(f"{where}.grid", grid)
     run = march(filter, times, smoothing=strategy == "fixed-interval")
     return finish(where, filter, run, correct_underconfidence)
+
+
+def _check_steps(where: str, times, longest: jax.Array) -> None:
+    """Refuse steps too long for the prior where numbers can be looked at."""
+    if is_traced((times, longest)):
+        return
+    step = np.max(np.diff(np.asarray(times)))
+    if step > longest:
+        raise ArgumentError(where, f"must have steps below {longest}, 1024 / rate of the prior", step)
 
 
 def march(filter: Filter, times: jax.Array, *, smoothing: bool) -> Run:
     """Take one step per interval; an interval of length zero repeats the state."""
 
+    nothing = (jnp.zeros_like(filter.no_scale), filter.no_scale)
+
     def body(gaussian, interval):
         t, step = interval
         real = step > 0
         new = filter.step(gaussian, t, jnp.where(real, step, 1.0), smoothing=smoothing)
-        new_gaussian, kernel, surprise = jax.tree.map(
+        rows = jax.tree.map(
             lambda a, b: jnp.where(real, a, b),
-            (new.gaussian, new.kernel, new.surprise),
-            (gaussian, identity_kernel(gaussian) if smoothing else None, jnp.zeros_like(new.surprise)),
+            (new.gaussian, new.kernel, new.surprise, new.scale),
+            (gaussian, identity_kernel(gaussian) if smoothing else None, *nothing),
         )
-        return new_gaussian, (new_gaussian, kernel, surprise)
+        return rows[0], rows
 
     steps = jnp.diff(times)
-    _, (later, kernels, surprises) = jax.lax.scan(body, filter.initial, (times[:-1], steps))
-    gaussian = jax.tree.map(lambda first, rows: jnp.concatenate([first[None], rows]), filter.initial, later)
+    _, (later, kernels, surprises, scales) = jax.lax.scan(body, filter.initial, (times[:-1], steps))
+    gaussian, scales = jax.tree.map(
+        lambda first, rows: jnp.concatenate([first[None], rows]),
+        (filter.initial, filter.no_scale),
+        (later, scales),
+    )
     accepted = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(steps > 0).astype(jnp.int32)])
-    return Run(times, gaussian, kernels, accepted, jnp.int32(0), jnp.sum(surprises), jnp.int32(OK))
+    return Run(
+        times, gaussian, kernels, scales, accepted, jnp.int32(0), jnp.sum(surprises, axis=0), jnp.int32(OK)
+    )

@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from ..._core.checks import ArgumentError
-from .coordinates import Coordinates
-from .gaussian import Gaussian, observe, push, residual_std
+from .gaussian import Gaussian, log_density, stack, upper_root
+from .prior import check_unless_traced
 from .solution import FilterSolution
-from .step import checked_positive
 
 
 def log_likelihood_terminal(solution: FilterSolution, data, *, obs_std) -> jax.Array:
@@ -19,13 +18,14 @@ def log_likelihood_terminal(solution: FilterSolution, data, *, obs_std) -> jax.A
         From any strategy; the last reported time counts.
     data : pytree like the state
         Observed value at the last time, of every entry of the state.
-    obs_std : float or quantity
-        Standard deviation of the observation noise, positive.
+    obs_std : float, quantity, or pytree like the state
+        Standard deviation of the observation noise, positive; one per entry of the state for 'blockdiag' and
+        'dense' only.
 
     Returns
     -------
     array, scalar
-        ``log N(data; mean, (std**2 + obs_std**2) I)`` with the density in the unit of the state.
+        ``log N(data; mean, covariance + obs_std**2 I)`` with the density in the unit of the state.
 
     Raises
     ------
@@ -51,11 +51,14 @@ def log_likelihood_terminal(solution: FilterSolution, data, *, obs_std) -> jax.A
     >>> print(round(float(log_likelihood_terminal(solution, jnp.array([0.4]), obs_std=0.1)), 3))
     1.332
     """
-    coordinates, noise = _border("log_likelihood_terminal", solution, obs_std)
+    where = "log_likelihood_terminal"
     mean, factor = solution.marginal
-    last = Gaussian(mean.reshape(-1, *mean.shape[-2:])[-1], factor.reshape(-1, *factor.shape[-2:])[-1])
-    vector = coordinates.to_vector("log_likelihood_terminal.data", data, 0)
-    return _log_density(last.mean[0] - vector, residual_std(last.factor, 0, noise))
+    last = Gaussian(mean.reshape(-1, *mean.shape[-3:])[-1], factor.reshape(-1, *factor.shape[-3:])[-1])
+    layout, state = solution.dynamics.layout, solution.coordinates
+    value = layout.coefficient(0, state.dtype)
+    vector = layout.mean(state.to_vector(f"{where}.data", data, 0)[None])
+    upper = upper_root(stack(last.factor @ value.T, _noise_roots(where, solution, obs_std, 1)[0]))
+    return log_density(upper, value @ last.mean - vector)
 
 
 def log_likelihood_series(solution: FilterSolution, data, *, obs_std, average: bool = True) -> jax.Array:
@@ -65,11 +68,13 @@ def log_likelihood_series(solution: FilterSolution, data, *, obs_std, average: b
     ----------
     solution : FilterSolution
         From a smoother, reported at the K times of the data: `solve_filter` with ``save_at`` and
-        'fixed-point', or `solve_filter_on_grid` with 'fixed-interval'.
+        'fixed-point', `solve_filter_on_grid` with 'fixed-interval', either of them followed by
+        `FilterSolution.at`, or `solve_filter_dde` with ``save_at``.
     data : pytree like the state, leaves of shape (K, ...)
         Observed values, of every entry of the state.
-    obs_std : float, quantity, or array of shape (K,)
-        Standard deviation of the observation noise, positive.
+    obs_std : float, quantity, array of shape (K,), or pytree like the state
+        Standard deviation of the observation noise, positive; one per entry of the state for 'blockdiag' and
+        'dense' only.
     average : bool, default True
         Divide by K, which keeps losses of series of different lengths comparable. False: the log-likelihood
         itself.
@@ -101,41 +106,30 @@ def log_likelihood_series(solution: FilterSolution, data, *, obs_std, average: b
     if solution.posterior is None:
         raise ArgumentError(f"{where}.solution", "must come from a smoother", "a filter",
                             "Use save_at and strategy='fixed-point', or solve_filter_on_grid")  # fmt: skip
-    coordinates, noise = _border(where, solution, obs_std)
+    layout, state = solution.dynamics.layout, solution.coordinates
     n_times = len(solution.accepted)
     rows = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(data)}
     if rows != {(n_times,)}:
         raise ArgumentError(f"{where}.data", f"must have {n_times} rows, one per reported time", rows)
-    vectors = jax.vmap(lambda row: coordinates.to_vector(f"{where}.data", row, 0))(data)
-    noises = jnp.broadcast_to(noise, (n_times,))
-
-    def observed(gaussian, vector, noise):
-        residual = gaussian.mean[0] - vector
-        gaussian, std = observe(gaussian, 0, residual, noise)
-        return gaussian, _log_density(residual, std)
-
-    def body(gaussian, row):
-        kernel, vector, noise = row
-        return observed(push(kernel, gaussian), vector, noise)
-
-    terminal, kernels = solution.posterior
-    last, density = observed(terminal, vectors[-1], noises[-1])
-    _, densities = jax.lax.scan(body, last, (kernels, vectors[:-1], noises[:-1]), reverse=True)
-    total = density + jnp.sum(densities)
+    vectors = jax.vmap(lambda row: layout.mean(state.to_vector(f"{where}.data", row, 0)[None]))(data)
+    noises = _noise_roots(where, solution, obs_std, n_times)
+    total = solution.posterior.log_density(layout.coefficient(0, state.dtype), vectors, noises)
     return total / n_times if average else total
 
 
-def _border(where: str, solution: FilterSolution, obs_std) -> tuple[Coordinates, jax.Array]:
-    """Return the coordinates of one state, and the noise in its unit."""
-    example = solution.u
-    if jnp.ndim(solution.accepted):
-        example = jax.tree.map(lambda rows: rows[0], example)
-    coordinates = Coordinates(where, example, None)
+def _noise_roots(where: str, solution: FilterSolution, obs_std, n_times: int) -> jax.Array:
+    """Return the root of the observation noise at each time, shape (K, block, c, c)."""
     where = f"{where}.obs_std"
-    return coordinates, coordinates.magnitude(where, checked_positive(where, obs_std))
-
-
-def _log_density(residual: jax.Array, std: jax.Array) -> jax.Array:
-    """Evaluate the normal log-density of independent entries with one standard deviation."""
-    normalization = residual.size * (jnp.log(std) + 0.5 * jnp.log(2.0 * jnp.pi))
-    return -0.5 * jnp.sum((residual / std) ** 2) - normalization
+    layout, state = solution.dynamics.layout, solution.coordinates
+    for leaf in jax.tree.leaves(obs_std):
+        check_unless_traced(where, leaf)
+    per_time = len(jax.tree.leaves(obs_std)) == 1 and jnp.ndim(obs_std) == 1 and len(obs_std) == n_times
+    if jnp.size(jax.tree.leaves(obs_std)[0]) == 1 or per_time:
+        stds = jnp.broadcast_to(state.magnitude(where, obs_std), (n_times,))[:, None, None]
+    elif layout.shared:
+        raise ArgumentError(where, f"must be one number or one per time, {n_times}", "one per entry",
+                            "Choose covariance='blockdiag' or 'dense'")  # fmt: skip
+    else:
+        stds = layout.spread(state.to_vector(where, obs_std, 0))[None]
+    stds = jnp.broadcast_to(stds, (n_times, *layout.entries[:2]))
+    return stds[..., None] * jnp.eye(layout.n_components, dtype=state.dtype)

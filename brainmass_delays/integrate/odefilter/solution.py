@@ -5,25 +5,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from ..._core.checks import ArgumentError, check_count
 from ..._core.status import NOT_FINITE, flag, is_traced, raise_if_failed
-from .gaussian import Gaussian, Kernel, backward_marginals, rescale
+from .coordinates import Coordinates
+from .gaussian import Gaussian, column_norms, rescale
+from .posterior import Posterior, Track, insert
+from .prior import Dynamics
 from .step import Filter
-
-
-class Posterior(NamedTuple):
-    """Hold a smoothed path: its last state, and the kernels from each reported time to the one before.
-
-    Attributes
-    ----------
-    terminal : Gaussian
-        The state at the last time: mean (q, d), root of the covariance (q, q), shared by the d entries.
-    kernels : Kernel
-        K - 1 stacked kernels for K reported times.
-    """
-
-    terminal: Gaussian
-    kernels: Kernel
 
 
 @jax.tree_util.register_dataclass
@@ -39,12 +29,13 @@ class FilterSolution:
         Reported times. The time *reached* where ``status`` is not zero.
     mean : tuple of q pytrees
         The solution and its derivatives, each like the state.
-    std : tuple of q arrays or quantities
-        Standard deviation of each derivative, **one number for all entries of the state**. It measures what
-        the model of the solver has not resolved, in units of its diffusion: without calibration it says
-        nothing about the size of the error (400 times too large and 35 times too small both occur), with
-        ``calibration='mle'`` or ``'dynamic'`` it has the order of magnitude of the local error, averaged over
-        the entries. It is never a bound, and it does not contain the uncertainty of parameters or data.
+    std : tuple of q pytrees
+        Standard deviation of each derivative: like the state for ``covariance='blockdiag'`` and 'dense',
+        **one number for all entries** for 'isotropic'. It measures what the model of the solver has not
+        resolved, in units of its diffusion: without calibration it says nothing about the size of the error
+        (400 times too large and 35 times too small both occur), with ``calibration='mle'`` or ``'dynamic'``
+        it has the order of magnitude of the error. It is never a bound, and it does not contain the
+        uncertainty of parameters or data.
     output_scale : array
         The diffusion behind ``std``: the prior's, times the calibrated factor for ``calibration='mle'``.
     accepted : array of int
@@ -54,9 +45,11 @@ class FilterSolution:
     status : array of int
         0, or the flags spelled out by ``brainmass_delays._core.status.describe``.
     marginal : Gaussian
-        Mean (q, d) and root of the covariance (q, q) behind ``mean`` and ``std``, raveled and without units.
+        Mean and root of the covariance behind ``mean`` and ``std``, in blocks and without units.
     posterior : Posterior or None
         The joint distribution over the reported times; only smoothers have one.
+    track : Track or None
+        What the filter knew at every step, where the steps are reported; `at` needs it.
     """
 
     t: Any
@@ -67,20 +60,124 @@ class FilterSolution:
     rejected: jax.Array
     status: jax.Array
     marginal: Gaussian
-    posterior: Posterior | None
+    posterior: Any
+    track: Track | None
+    dynamics: Dynamics
+    coordinates: Coordinates = dataclasses.field(metadata={"static": True})
 
     @property
     def u(self):
         """The solution itself: ``mean[0]``."""
         return self.mean[0]
 
+    def at(self, times) -> "FilterSolution":
+        """Return the solution at any times, whether or not steps ended there.
+
+        Parameters
+        ----------
+        times : array or quantity, shape (K,)
+            Increasing, within the interval of the solution.
+
+        Returns
+        -------
+        FilterSolution
+            Smoothed states where the solution is smoothed, with a joint distribution (so that it can be
+            sampled, and compared with data at ``times``); else states extrapolated from the step before.
+
+        Raises
+        ------
+        ArgumentError
+            If the steps were not kept (choose ``strategy='fixed-interval'`` or `solve_filter_on_grid`), or
+            for times that do not increase or lie outside.
+
+        Notes
+        -----
+        Cost: one QR decomposition per step and time. Gradients are exact, also in ``times``. Under a
+        transformation a time before the first one gives NaN and sets ``status``.
+
+        Examples
+        --------
+        >>> import jax.numpy as jnp
+        >>> from brainmass_delays.integrate import solve_filter_on_grid
+        >>> solution = solve_filter_on_grid(lambda t, y, args: -y, jnp.array([1.0]), jnp.linspace(0, 1, 11))
+        >>> print(jnp.round(solution.at(jnp.array([0.123, 0.777])).u[:, 0], 4))    # exp(-t)
+        [0.8843 0.4598]
+        """
+        where = "FilterSolution.at"
+        if self.track is None:
+            raise ArgumentError(where, "needs the steps of the solution", "a solution without them",
+                                "Use strategy='fixed-interval', a grid, or longer save_at")  # fmt: skip
+        inner = self.coordinates.time(f"{where}.times", times)
+        start, end = self.track.times[0], self.track.times[-1]
+        if inner.ndim != 1 or not len(inner):
+            raise ArgumentError(f"{where}.times", "must have shape (K,) with K > 0", inner.shape)
+        if not is_traced((inner, start)):
+            plain = np.asarray(inner)
+            if np.any(np.diff(plain) <= 0) or plain[0] < start or plain[-1] > end:
+                raise ArgumentError(f"{where}.times", f"must increase within [{start}, {end}]", plain)
+        filtered, posterior = insert(self.track, self.dynamics, jnp.where(inner < start, jnp.nan, inner))
+        smooth = self.posterior is not None
+        passed = jnp.sum(self.track.times[1:] <= inner[:, None], axis=1)
+        return _report(
+            self,
+            t=self.coordinates.with_time_unit(inner),
+            gaussian=posterior.marginals() if smooth else filtered,
+            posterior=posterior if smooth else None,
+            accepted=jnp.minimum(passed, self.accepted[-1]),
+        )
+
+    def sample(self, key, n_samples: int):
+        """Draw paths of the solution over the reported times.
+
+        Parameters
+        ----------
+        key : jax.random.key
+            Random key.
+        n_samples : int
+            Number of paths.
+
+        Returns
+        -------
+        pytree like the state, leaves of shape (n_samples, K, ...)
+
+        Raises
+        ------
+        ArgumentError
+            For a solution without a joint distribution.
+
+        Notes
+        -----
+        Exact samples of the Gaussian posterior; entries are independent for 'isotropic' and 'blockdiag'.
+        Differentiable in everything but ``key``.
+
+        Examples
+        --------
+        >>> import jax, jax.numpy as jnp
+        >>> from brainmass_delays.integrate import solve_filter_on_grid
+        >>> solution = solve_filter_on_grid(lambda t, y, args: -y, jnp.array([1.0]), jnp.linspace(0, 1, 11))
+        >>> solution.sample(jax.random.key(0), 5).shape
+        (5, 11, 1)
+        """
+        if self.posterior is None:
+            raise ArgumentError("FilterSolution.sample", "needs the solution of a smoother", "a filter",
+                                "Use save_at and strategy='fixed-point', or a grid")  # fmt: skip
+        keys = jax.random.split(key, check_count("FilterSolution.sample.n_samples", n_samples))
+        layout = self.dynamics.layout
+        return self.coordinates.to_tree(
+            jax.vmap(lambda key: layout.rows(self.posterior.sample(key))[:, 0])(keys), 0
+        )
+
 
 class Run(NamedTuple):
-    """Hold the filtering states at the reported times, the kernels between them, and the counts of a run."""
+    """Hold the filtering states at the reported times, the kernels between them, and the counts of a run.
+
+    ``scales`` are those of the steps that end at the reported times, if every step is reported.
+    """
 
     t: jax.Array
     gaussian: Gaussian
-    kernels: Kernel | None
+    kernels: Any
+    scales: jax.Array | None
     accepted: jax.Array
     rejected: jax.Array
     surprise: jax.Array
@@ -88,36 +185,65 @@ class Run(NamedTuple):
 
 
 def finish(where: str, filter: Filter, run: Run, correct_underconfidence: bool) -> FilterSolution:
-    """Calibrate, smooth, restore structure and units, and raise what went wrong if it can be seen."""
-    gaussian, kernels, output_scale = run.gaussian, run.kernels, filter.output_scale
+    """Calibrate and smooth what a filter found."""
+    scale = filter.no_scale
     if filter.calibration == "mle":
         scale = calibrated_scale(run.surprise, jnp.max(run.accepted), correct_underconfidence)
-        gaussian, output_scale = rescale(gaussian, scale), scale * output_scale
-        kernels = None if kernels is None else rescale(kernels, scale)
+    gaussian = run.gaussian._replace(factor=scale[:, None, None] * run.gaussian.factor)
+    scales = None if run.scales is None else scale * run.scales
     posterior = None
-    if kernels is not None:
-        posterior = Posterior(jax.tree.map(lambda rows: rows[-1], gaussian), kernels)
-        gaussian = backward_marginals(*posterior)
-    equation, state = filter.equation, filter.equation.state
-    status = run.status | flag(~jnp.all(jnp.isfinite(gaussian.mean)), NOT_FINITE)
+    if run.kernels is not None:
+        last = jax.tree.map(lambda rows: rows[-1], gaussian)
+        posterior = Posterior(last, rescale(run.kernels, scale))
+    run = run._replace(gaussian=gaussian, scales=scales)
+    return finish_with(where, run, posterior, scale, filter.dynamics, filter.equation.state)
+
+
+def finish_with(where: str, run: Run, posterior, scale, dynamics, coordinates) -> FilterSolution:
+    """Restore structure and units, and raise what went wrong if it can be seen."""
     solution = FilterSolution(
-        t=equation.with_time_unit(run.t),
-        mean=tuple(state.to_tree(gaussian.mean[..., k, :], k) for k in range(filter.n_coefficients)),
-        std=tuple(state.with_unit(gaussian.std[..., k], k) for k in range(filter.n_coefficients)),
-        output_scale=output_scale,
-        accepted=run.accepted,
+        t=None,
+        mean=None,
+        std=None,
+        output_scale=dynamics.output_scale * (scale[0] if len(scale) == 1 else scale),
+        accepted=None,
         rejected=run.rejected,
-        status=status,
-        marginal=gaussian,
-        posterior=posterior,
+        status=run.status,
+        marginal=None,
+        posterior=None,
+        track=None if run.scales is None else Track(run.t, run.gaussian, run.scales),
+        dynamics=dynamics,
+        coordinates=coordinates,
     )
-    if not is_traced((status, run.t)):
-        raise_if_failed(where, status, _story(run))
+    gaussian = run.gaussian if posterior is None else posterior.marginals()
+    solution = _report(solution, coordinates.with_time_unit(run.t), gaussian, posterior, run.accepted)
+    if not is_traced((solution.status, run.t)):
+        raise_if_failed(where, solution.status, _story(run))
     return solution
 
 
+def _report(solution: FilterSolution, t, gaussian: Gaussian, posterior, accepted) -> FilterSolution:
+    """Return a solution that reports other times."""
+    layout, state = solution.dynamics.layout, solution.coordinates
+    rows, stds = layout.rows(gaussian.mean), layout.std_rows(column_norms(gaussian.factor))
+    tree_of = state.with_unit if layout.shared else state.to_tree
+    return dataclasses.replace(
+        solution,
+        t=t,
+        mean=tuple(state.to_tree(rows[..., k, :], k) for k in range(layout.n_coefficients)),
+        std=tuple(
+            tree_of(stds[..., k] if layout.shared else stds[..., k, :], k)
+            for k in range(layout.n_coefficients)
+        ),
+        accepted=accepted,
+        marginal=gaussian,
+        posterior=posterior,
+        status=solution.status | flag(~jnp.all(jnp.isfinite(gaussian.mean)), NOT_FINITE),
+    )
+
+
 def calibrated_scale(surprise: jax.Array, accepted: jax.Array, correct_underconfidence: bool) -> jax.Array:
-    """Return the factor of the diffusion under which the residuals are most likely."""
+    """Return the factor of the diffusion of each block under which its residuals are most likely."""
     count = jnp.maximum(accepted, 1).astype(surprise.dtype)
     seen = surprise > 0
     root = jnp.where(seen, jnp.sqrt(jnp.where(seen, surprise, 1.0)), 0.0)
@@ -129,5 +255,5 @@ def _story(run: Run) -> str:
     reached, accepted, rejected = float(jnp.max(run.t)), int(jnp.max(run.accepted)), int(run.rejected)
     return (
         f"Reached t = {reached:.6g} with {accepted} steps accepted and {rejected} rejected. "
-        "Raise max_steps or loosen rtol and atol; if values explode, look at f near that time"
+        "Raise max_steps (for delays: window) or loosen rtol and atol; if values explode, look at f near it"
     )

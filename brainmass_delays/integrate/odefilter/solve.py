@@ -14,8 +14,9 @@ from .acceptance import ERROR_NORMS, INITIAL_STEPS, SAFETY
 from .adaptive import AdaptiveFilter, Node, State
 from .coordinates import Equation
 from .grid import march
+from .prior import check_unless_traced
 from .solution import FilterSolution, Run, finish
-from .step import Filter, checked_positive
+from .step import Filter
 
 STRATEGIES = ("filter", "fixed-point", "fixed-interval")
 
@@ -40,6 +41,9 @@ def solve_filter(
     save_at=None,
     clip: bool | None = None,
     damp=0.0,
+    linearization: str = "ts0",
+    covariance: str = "isotropic",
+    u0_std=None,
     error_norm: str = "scale_then_rms",
     error_per_unit_step: bool = False,
     eps: float = 1e-8,
@@ -48,19 +52,18 @@ def solve_filter(
 ) -> FilterSolution:
     """Solve an initial value problem to tolerance by Bayesian filtering, with an uncertainty and derivatives.
 
-    The prior is an integrated Wiener process; each step conditions it on the equation, linearized to order
-    zero ("EK0"), with one covariance for all entries of the state. No Jacobian is needed; the method is
-    explicit.
+    The prior is an integrated Wiener process, or what a `Prior` says; each step conditions it on the
+    equation, linearized at the extrapolated mean.
 
     Parameters
     ----------
     f : callable
         ``f(t, u, args)``, the derivative of ``u``; for ``order=2`` ``f(t, u, du, args)``, its second
         derivative.
-    u0 : pytree of arrays or quantities, or WienerPrior
-        Initial value, for ``order=2`` the tuple ``(u, du)``. All leaves have one unit, as they share one
-        variance. A `WienerPrior` instead fixes all initial coefficients (to train them, or to make them
-        uncertain).
+    u0 : pytree of arrays or quantities, or Prior
+        Initial value, for ``order=2`` the tuple ``(u, du)``. For ``covariance='isotropic'`` all leaves have
+        one unit, as they share one variance. A `Prior` instead fixes the process and all initial
+        coefficients (to train them, or to make them uncertain).
     t0, t1 : float or quantity
         First and last time, ``t1`` after ``t0``.
     args : pytree, optional
@@ -69,9 +72,9 @@ def solve_filter(
         Number of derivatives taken from the equation. The method has order ``num``, for ``order=2`` one more.
     order : int, default 1
         Order of the equation.
-    output_scale : float, default 1.0
-        Diffusion of the prior. Uncalibrated, it scales ``std`` and changes nothing else, as the start is
-        exact.
+    output_scale : float, default 1.0; for 'blockdiag' and 'dense' also a pytree like the state
+        Diffusion of the prior. Uncalibrated, a single one scales ``std`` and changes nothing else for an
+        exact start.
     rtol, atol : float, default 1e-3
         Relative and absolute tolerance of the error of one step; ``atol`` may have the unit of the state.
     dt0 : float, quantity or {'ratio', 'hairer'}, default 0.1
@@ -101,6 +104,19 @@ def solve_filter(
         always clips.
     damp : float, default 0.0
         Standard deviation of noise added to the observation "the residual is zero".
+    linearization : {'ts0', 'ts1'}, default 'ts0'
+        Order of the Taylor series of ``f`` in a step. ``'ts0'`` ("EK0"): no Jacobian, explicit, cheap.
+        ``'ts1'`` ("EK1"): with its Jacobian, by forward mode; A-stable with ``covariance='dense'``, where
+        ``std`` also grows and shrinks as errors do. 'blockdiag' uses its diagonal, 'isotropic' the mean of
+        that.
+    covariance : {'isotropic', 'blockdiag', 'dense'}, default 'isotropic'
+        What a filter of ``d`` entries keeps: one covariance that all share (cost ``d``), one for each (cost
+        ``d``), or that of all of them jointly (cost ``d**3``).
+    u0_std : float, quantity or pytree like ``u0``, optional
+        Standard deviation of the initial value, whose entries are independent; its derivatives are uncertain
+        with it. Choose ``linearization='ts1'`` to carry it through the equation, an ``output_scale`` well
+        above ``u0_std`` times the size of the next derivative (else the prior rules out part of what the
+        start allows), and ``calibration='none'``, as 'mle' rescales the initial covariance too.
     error_norm : {'scale_then_rms', 'rms_then_scale'}, default 'scale_then_rms'
         Compare the error with the tolerance entry by entry, or on average.
     error_per_unit_step : bool, default False
@@ -129,8 +145,9 @@ def solve_filter(
 
     Notes
     -----
-    Cost: one evaluation of ``f`` and one QR decomposition of shape (2 q, q), q = ``num + order``, per attempt
-    (twice that size for smoothers), whatever the size of the state.
+    Cost per attempt: one evaluation of ``f``, for 'ts1' also of its Jacobian, and one QR decomposition of
+    shape (2 n, n) (twice that size for smoothers). With q = ``num + order``, n is q for 'isotropic' whatever
+    the size of the state, q for each of ``d`` blocks, or q d.
 
     The gradient is the exact derivative of the discrete recursion with the accepted steps held constant: in
     ``u0``, ``args``, ``t0``, ``t1``, the prior, ``output_scale`` and ``damp``, of means, standard deviations
@@ -163,14 +180,14 @@ def solve_filter(
     check_choice(f"{where}.error_norm", error_norm, ERROR_NORMS)
     filter = Filter(
         where, f, u0, t0, t1, save_at, dt0, num=num, order=order, args=args, output_scale=output_scale,
-        calibration=calibration, damp=damp,
+        calibration=calibration, damp=damp, linearization=linearization, covariance=covariance, u0_std=u0_std,
     )  # fmt: skip
     equation = filter.equation
     strategy = _check_strategy(strategy, save_at)
     clip = strategy == "fixed-interval" or (save_at is None if clip is None else clip)
     targets = _check_times(where, equation, t0, t1, save_at)
-    rtol = checked_positive(f"{where}.rtol", rtol)
-    atol = equation.state.magnitude(f"{where}.atol", checked_positive(f"{where}.atol", atol))
+    rtol = check_unless_traced(f"{where}.rtol", rtol)
+    atol = equation.state.magnitude(f"{where}.atol", check_unless_traced(f"{where}.atol", atol))
     max_steps = check_count(f"{where}.max_steps", max_steps)
     adaptive = AdaptiveFilter(
         filter,
@@ -201,7 +218,7 @@ def solve_filter(
 def _run(nodes: Node, state: State, accepted) -> Run:
     """Collect what a finished loop knows."""
     rejected = state.attempts - state.accepted
-    return Run(nodes.t, nodes.gaussian, nodes.kernel, accepted, rejected, state.surprise, state.status)
+    return Run(nodes.t, nodes.gaussian, nodes.kernel, None, accepted, rejected, state.surprise, state.status)
 
 
 def _stop_at(adaptive: AdaptiveFilter, state: State, targets: jax.Array, *, only_last: bool) -> Run:
@@ -254,7 +271,7 @@ def _check_times(where: str, equation: Equation, t0, t1, save_at) -> jax.Array:
     """Return the times to stop at, in order."""
     targets = t1 if save_at is None else save_at
     start, end, times = (
-        equation.plain_time(f"{where}.{name}", value)
+        equation.state.plain_time(f"{where}.{name}", value)
         for name, value in (("t0", t0), ("t1", t1), ("save_at", targets))
     )
     if not is_traced((start, end)) and not np.asarray(end) > np.asarray(start):
@@ -265,12 +282,12 @@ def _check_times(where: str, equation: Equation, t0, t1, save_at) -> jax.Array:
         times = np.asarray(times)
         if np.any(np.diff(times) <= 0) or times[0] < start or times[-1] > end:
             raise ArgumentError(f"{where}.save_at", f"must increase within [{start}, {end}]", times)
-    return jnp.atleast_1d(equation.time(f"{where}.t1", targets))
+    return jnp.atleast_1d(equation.state.time(f"{where}.t1", targets))
 
 
 def _first_step(where: str, filter: Filter, dt0, rtol, atol) -> jax.Array:
     """Return the first step, or apply the rule that finds it."""
     if isinstance(dt0, str):
         rule = INITIAL_STEPS[check_choice(where, dt0, INITIAL_STEPS)]
-        return rule(filter.equation, rtol, atol, filter.n_coefficients - 1)
-    return filter.equation.time(where, checked_positive(where, dt0))
+        return rule(filter.equation, rtol, atol, filter.layout.n_coefficients - 1)
+    return filter.equation.state.time(where, check_unless_traced(where, dt0))

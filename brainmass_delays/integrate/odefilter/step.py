@@ -3,91 +3,168 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import brainunit as u
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..._core.checks import ArgumentError, check_choice, check_count, check_positive
+from ..._core.checks import ArgumentError, check_choice, check_count
 from ..._core.status import is_traced
-from .coordinates import Equation
-from .gaussian import Gaussian, Kernel, Transition, observe, predict, predict_and_reverse, residual_std
-from .prior import WienerPrior, transition, wiener_prior
+from .coordinates import Coordinates, Equation
+from .gaussian import (
+    Gaussian,
+    Kernel,
+    Transition,
+    column_norms,
+    observe,
+    predict,
+    predict_and_reverse,
+    stack,
+    upper_root,
+    whiten,
+)
+from .layout import COVARIANCES, Layout
+from .prior import Dynamics, Prior, covariance_root, initial_root, wiener_prior
 from .taylor import coefficient_rows
 
 CALIBRATIONS = ("none", "mle", "dynamic")
+LINEARIZATIONS = ("ts0", "ts1")
 DEFAULT_NUM = 3
 
 
 class Step(NamedTuple):
-    """Hold the state at the end of a step, the way back, and what calibration and control need."""
+    """Hold the state at the end of a step, the way back, and what calibration and control need.
+
+    ``error`` (d,) is the local error of the observed derivative, ``surprise`` (block,) the mean square of the
+    whitened residuals, ``scale`` (block,) the local diffusion.
+    """
 
     gaussian: Gaussian
     kernel: Kernel | None
-    residual: jax.Array
+    error: jax.Array
     surprise: jax.Array
     scale: jax.Array
 
 
 class Filter:
-    """Hold an initial value problem and its prior in vector form, and take steps."""
+    """Hold an initial value problem and its prior in blocks, and take steps."""
 
     def __init__(
-        self, where: str, f: Callable, u0, t0, *others, num, order, args, output_scale, calibration, damp
-    ):
+        self, where: str, f: Callable, u0, t0, *others, num, order, args, output_scale, calibration, damp,
+        linearization, covariance, u0_std,
+    ):  # fmt: skip
         check_choice(f"{where}.calibration", calibration, CALIBRATIONS)
+        check_choice(f"{where}.linearization", linearization, LINEARIZATIONS)
         if not is_traced(damp) and not np.all(np.asarray(damp) >= 0):
             raise ArgumentError(f"{where}.damp", "must not be negative", damp)
-        self.calibration, self.damp = calibration, damp
-        prior = u0 if isinstance(u0, WienerPrior) else None
+        self.calibration, self.damp, self.linearization = calibration, damp, linearization
+        prior = u0 if isinstance(u0, Prior) else None
         if prior is not None:
             order = check_count(f"{where}.order", order)
-            _check_prior(where, prior, num, order, output_scale)
+            _check_prior(where, prior, order, num=num, output_scale=output_scale, u0_std=u0_std)
             u0 = prior.mean[0] if order == 1 else prior.mean[:order]
         self.equation = Equation(where, f, u0, t0, *others, order=order, args=args)
-        state = self.equation.state
+        state, spread = self.equation.state, None
+        if check_choice(f"{where}.covariance", covariance, COVARIANCES) == "isotropic":
+            state.check_one_unit(f"{where}.u0")
         if prior is None:
             num = check_count(f"{where}.num", DEFAULT_NUM if num is None else num)
-            mean = coefficient_rows(self.equation, num)
-            prior = wiener_prior(mean, output_scale=1.0 if output_scale is None else output_scale)
+            rows, spread = _initial_rows(where, self.equation, num, u0_std)
+            prior = wiener_prior(rows, output_scale=1.0 if output_scale is None else output_scale)
         else:
-            mean = jnp.stack([state.to_vector(f"{where}.u0", row, k) for k, row in enumerate(prior.mean)])
-        self.initial = Gaussian(mean.astype(state.dtype), jnp.asarray(prior.cholesky, state.dtype).T)
-        self.output_scale = jnp.asarray(prior.output_scale, state.dtype)
-
-    @property
-    def n_coefficients(self) -> int:
-        """Number of coefficients, the value included."""
-        return len(self.initial.mean)
+            rows = jnp.stack([state.to_vector(f"{where}.u0", row, k) for k, row in enumerate(prior.mean)])
+        self.layout = Layout.of(covariance, len(rows), state.size)
+        self.dynamics = Dynamics.of(where, prior, self.layout, state, state.time_unit)
+        root = (
+            initial_root(where, prior, self.layout, state.dtype)
+            if spread is None
+            else covariance_root(self.layout, spread)
+        )
+        self.initial = Gaussian(self.layout.mean(rows.astype(state.dtype)), root)
 
     def transition(self, step: jax.Array, scale: jax.Array) -> Transition:
-        """Discretize the prior, with its diffusion multiplied by ``scale``."""
-        return transition(self.n_coefficients - 1, step, scale * self.output_scale)
+        """Discretize the prior, the diffusion of each block multiplied by ``scale`` (block,)."""
+        return self.dynamics.transition(step, scale)
+
+    @property
+    def no_scale(self) -> jax.Array:
+        """The scale that leaves the diffusion of every block as it is."""
+        return jnp.ones(self.layout.n_blocks, self.equation.state.dtype)
 
     def step(self, gaussian: Gaussian, t: jax.Array, step: jax.Array, *, smoothing: bool) -> Step:
-        """Step from ``t`` to ``t + step``, the equation linearized to order zero at the extrapolated mean."""
-        order, damp = self.equation.order, jnp.asarray(self.damp, gaussian.mean.dtype)
-        extrapolation = self.transition(step, 1.0)
-        mean = extrapolation.matrix @ gaussian.mean
-        residual = mean[order] - self.equation.field(t + step, mean[:order])
-        scale = jnp.ones_like(step)
+        """Step from ``t`` to ``t + step``, the equation linearized at the extrapolated mean."""
+        extrapolation = self.transition(step, self.no_scale)
+        residual, rows = self.linearize(t + step, extrapolation.matrix @ gaussian.mean)
+        damp = self.observation_noise()
+        root = upper_root(stack(extrapolation.noise @ rows.mT, damp))
+        local = rms(whiten(root, residual))
+        error = (local[:, None] * column_norms(root))[..., None]
+        scale = self.no_scale
         if self.calibration == "dynamic":
-            rms = jnp.sqrt(jnp.mean(jax.lax.stop_gradient(residual) ** 2))
-            scale = jax.lax.stop_gradient(rms / residual_std(extrapolation.noise, order, damp))
+            scale = jax.lax.stop_gradient(local)
             extrapolation = self.transition(step, scale)
-        predicted, kernel = (
-            predict_and_reverse(gaussian, extrapolation)
-            if smoothing
-            else (predict(gaussian, extrapolation), None)
+        if smoothing:
+            predicted, kernel = predict_and_reverse(gaussian, extrapolation)
+        else:
+            predicted, kernel = predict(gaussian, extrapolation), None
+        corrected, root = observe(predicted, rows, residual, damp)
+        surprise = rms(whiten(root, residual)) ** 2
+        error = jnp.broadcast_to(error, residual.shape).reshape(-1)
+        return Step(corrected, kernel, error, surprise, scale)
+
+    def linearize(self, t: jax.Array, mean: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return "derivative less field" (block, c, column) and its linear part (block, c, n) at a mean."""
+        order, layout = self.equation.order, self.layout
+        rows = layout.rows(mean)
+        residual = rows[order] - self.equation.field(t, rows[:order])
+        linear = jnp.broadcast_to(layout.coefficient(order, mean.dtype), (*layout.entries[:2], mean.shape[1]))
+        if self.linearization == "ts1":
+            jacobian = jax.jacfwd(self.equation.field, argnums=1)(t, rows[:order])
+            for k in range(order):
+                linear -= layout.coupling(jacobian[:, k]) @ layout.coefficient(k, mean.dtype)
+        return layout.mean(residual[None]), linear
+
+    def observation_noise(self) -> jax.Array:
+        """Return the root of the noise on "the residual is zero", (block, c, c)."""
+        blocks, components, _ = self.layout.entries
+        damp = jnp.asarray(self.damp, self.equation.state.dtype)
+        return jnp.broadcast_to(
+            damp * jnp.eye(components, dtype=damp.dtype), (blocks, components, components)
         )
-        corrected, std = observe(predicted, order, residual, damp)
-        surprise = jnp.mean((residual / jnp.where(std > 0, std, 1.0)) ** 2)
-        return Step(corrected, kernel, residual, surprise, scale)
 
 
-def _check_prior(where: str, prior: WienerPrior, num, order: int, output_scale) -> None:
+def rms(white: jax.Array) -> jax.Array:
+    """Return the root mean square of each block; zero has gradient zero."""
+    square = jnp.mean(white**2, axis=(-2, -1))
+    positive = square > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)
+
+
+def _initial_rows(where: str, equation: Equation, num: int, u0_std) -> tuple[jax.Array, jax.Array | None]:
+    """Return the initial coefficients, and how they depend on each uncertain initial number times its std."""
+    rows = coefficient_rows(equation, num)
+    if u0_std is None:
+        return rows, None
+    std = _initial_std(where, equation.state, equation.order, u0_std)
+    jacobian = jax.jacfwd(lambda initial: coefficient_rows(equation, num, initial=initial))(equation.initial)
+    factors = jnp.moveaxis(jacobian * std, (2, 3), (0, 1))  # [order, entry, coefficient, entry]
+    return rows, factors.reshape(-1, *rows.shape)
+
+
+def _initial_std(where: str, state: Coordinates, order: int, u0_std) -> jax.Array:
+    """Return the standard deviation of every initial number, shape (order, d)."""
+    parts = (u0_std,) if order == 1 else u0_std
+    if not isinstance(parts, tuple) or len(parts) != order:
+        raise ArgumentError(f"{where}.u0_std", f"must be a tuple of {order} for order={order}", u0_std)
+    name = f"{where}.u0_std"
+    std = jnp.stack([state.to_vector(name, state.filled(part), k) for k, part in enumerate(parts)])
+    if not is_traced(std) and not np.all(np.asarray(std) >= 0):
+        raise ArgumentError(name, "must not be negative", u0_std)
+    return std
+
+
+def _check_prior(where: str, prior: Prior, order: int, **options) -> None:
     """Refuse options that a ready-made prior already fixes, and priors too short for the equation."""
-    for name, value in (("num", num), ("output_scale", output_scale)):
+    for name, value in options.items():
         if value is not None:
             raise ArgumentError(
                 f"{where}.{name}", "must be left out if u0 is a prior", value, "Put it into the prior"
@@ -95,11 +172,3 @@ def _check_prior(where: str, prior: WienerPrior, num, order: int, output_scale) 
     if len(prior.mean) <= order:
         raise ArgumentError(f"{where}.u0", f"must have at least {order + 1} coefficients for order={order}",
                             len(prior.mean))  # fmt: skip
-
-
-def checked_positive(where: str, value):
-    """Return ``value`` unless it is concrete and not positive."""
-    plain = u.get_magnitude(value)
-    if not is_traced(plain):
-        check_positive(where, plain)
-    return value

@@ -67,9 +67,10 @@ def taylor_coefficients(
     return tuple(equation.state.to_tree(row, k) for k, row in enumerate(rows))
 
 
-def coefficient_rows(equation: Equation, num: int, method: str = "auto") -> jax.Array:
+def coefficient_rows(equation: Equation, num: int, method: str = "auto", initial=None) -> jax.Array:
     """Return the initial coefficients of an equation in vector form, shape (order + num, d)."""
-    field, initial, t0 = equation.field, equation.initial, equation.t0
+    field, t0 = equation.field, equation.t0
+    initial = equation.initial if initial is None else initial
     if method == "auto":
         try:
             jax.eval_shape(lambda: _by_taylor_mode(field, initial, t0, num))

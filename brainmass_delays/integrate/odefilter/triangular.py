@@ -11,12 +11,12 @@ def triangularize(matrix: jax.Array) -> jax.Array:
 
     Parameters
     ----------
-    matrix : array, shape (rows, columns)
+    matrix : array, shape (..., rows, columns)
         ``M``, with at least as many rows as columns.
 
     Returns
     -------
-    array, shape (columns, columns)
+    array, shape (..., columns, columns)
         ``R``, the square root of a covariance when ``M`` stacks the roots of its terms.
 
     Notes
@@ -42,10 +42,12 @@ def _triangularize_jvp(primals, tangents):
     """Differentiate the factor without holding the orthogonal part constant."""
     orthogonal, factor = jnp.linalg.qr(primals[0])
     change = orthogonal.mT @ tangents[0]
-    pivots = jnp.diagonal(factor)
+    pivots = jnp.diagonal(factor, axis1=-2, axis2=-1)
     # Columns of a covariance root differ by powers of the step size: a pivot is compared with its own column.
-    regular = jnp.abs(pivots) > jnp.sqrt(jnp.finfo(factor.dtype).eps) * jnp.max(jnp.abs(factor), axis=0)
-    solvable = factor + jnp.diag(jnp.where(regular, 0.0, 1.0 - pivots))
+    regular = jnp.abs(pivots) > jnp.sqrt(jnp.finfo(factor.dtype).eps) * jnp.max(jnp.abs(factor), axis=-2)
+    solvable = factor + jnp.where(regular, 0.0, 1.0 - pivots)[..., None] * jnp.eye(
+        factor.shape[-1], dtype=factor.dtype
+    )
     whitened = solve_triangular(solvable, change.mT, trans="T").mT
-    lower = jnp.tril(jnp.where(regular, whitened, 0.0), -1)
+    lower = jnp.tril(jnp.where(regular[..., None, :], whitened, 0.0), -1)
     return factor, change - (lower - lower.mT) @ factor
