@@ -193,6 +193,7 @@ def _solve(params, activities, y, x, loss_id, options, numbers, energy_options):
 def _relax(energy, options, numbers, z, y, x):
     """Follow the flow of one sample until it rests or time is up."""
     border, start = Border.of("solve_inference", z, 0.0)
+    numbers = jax.tree.map(lambda number: number.astype(border.time_dtype), numbers)
     end = border.time("max_t1", numbers["max_t1"])
     times = None if numbers["record_at"] is None else jnp.minimum(numbers["record_at"], end)
     stepper = _stepper(border.slopes(_flow_of_sample(energy)), (y, x), times, end, options, numbers)

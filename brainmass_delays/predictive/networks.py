@@ -10,15 +10,16 @@ import jax.numpy as jnp
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
 from ..delays.source import step_size
+from ..integrate.steps import STEPS
 from .delayed_layer import PCLayer
 from .energies import LOSSES
 from .initialization import init_activities_with_ffwd
 from .layers import as_params
+from .populations import ValueUnits
 from .prediction import layer_scalings
-from .units import ValueUnits
 from .validation import check_labels, check_network, inputs_and_targets
 
-METHODS = ("euler", "heun")
+METHODS = tuple(name for name, step in STEPS.items() if set(step.offsets) <= {0.0, 1.0})
 
 
 class PCNetwork(brainstate.nn.Module):
@@ -50,8 +51,9 @@ class PCNetwork(brainstate.nn.Module):
         Static bound of delays that can change.
     interpolation : {'linear', 'cubic', 'nearest'}, default 'linear'
         How delayed values are read.
-    method : {'heun', 'euler'}, default 'heun'
-        Order 2 or 1 in the step, for smooth histories. Linear reads add an error of order 2 that depends on
+    method : {'heun', 'euler', 'exp_euler'}, default 'heun'
+        Order 2, 1 or 1 in the step, for smooth histories (`brainmass_delays.integrate.steps`, those methods
+        whose stages lie at the ends of a step); 'exp_euler' treats the leak exactly. Linear reads add an error of order 2 that depends on
         where a delay falls between two steps, so that halving the step need not quarter it; cubic
         ones show the order of the method alone.
     loss_id, param_type, gamma
@@ -177,14 +179,20 @@ class PCNetwork(brainstate.nn.Module):
         list of arrays
             `activities`, after the step.
         """
-        rates = self._rates()
-        if self.method == "heun":
-            before = {path: state.value for path, state in self._dynamic_states().items()}
-            self._advance(rates, y, x)
-            rates = [(first + second) / 2 for first, second in zip(rates, self._rates(), strict=True)]
+        step = STEPS[self.method]
+        before = {path: state.value for path, state in self._dynamic_states().items()}
+
+        def drive(c, values):
+            if c > 0:
+                self._arrive(values, y, x)
+            return self._inputs()
+
+        values = tuple(units.z.value for units in self.values)
+        new = step.advance(self._rates, drive, values, step_size("PCNetwork.update"))
+        if len(step.offsets) > 1:
             for path, state in self._dynamic_states().items():
                 state.value = before[path]
-        self._advance(rates, y, x)
+        self._arrive(new, y, x)
         return self.activities
 
     @property
@@ -241,22 +249,24 @@ class PCNetwork(brainstate.nn.Module):
         for layer, target in self._pairs():
             layer.compare(target.z.value)
 
-    def _rates(self) -> list[jax.Array]:
+    def _inputs(self):
+        """Return the predictions of levels 1 to L - 1 and the feedback to levels 0 to L - 1."""
+        predictions = [layer.errors.prediction.value for layer in self.layers[:-1]]
+        return predictions, [layer.feedback() for layer in self.layers]
+
+    def _rates(self, _, values, inputs):
         """Return the rates of all value units per ms; zero for a clamped input."""
         tau = magnitude("PCNetwork.tau", self.tau, u.ms, plain=False)
-        rates = [layer.feedback() / tau for layer in self.layers]
-        for l, layer in enumerate(self.layers[:-1], 1):
-            rates[l] -= layer.errors.e.value / tau
-        return rates if self.is_free else [jnp.zeros_like(rates[0]), *rates[1:]]
+        predictions, feedback = inputs
+        first = feedback[0] / tau if self.is_free else jnp.zeros_like(values[0])
+        triples = zip(values[1:], predictions, feedback[1:], strict=True)
+        return (first, *((f - (z - p)) / tau for z, p, f in triples))
 
-    def _advance(self, rates, y, x):
-        """Move the values along ``rates``, take new data, and compare."""
-        dt = step_size("PCNetwork.update").to_decimal(u.ms)
-        new = [units.z.value + dt * rate for units, rate in zip(self.values, rates, strict=True)]
-        if x is not None:
-            new[0] = jnp.asarray(x, new[0].dtype)
-        for units, value in zip(self.values, new, strict=True):
-            units(value)
+    def _arrive(self, values, y, x):
+        """Set the values at the end of a step, take new data, and compare."""
+        data = [x, *[None] * (len(values) - 1)]
+        for units, value, given in zip(self.values, values, data, strict=True):
+            units(value if given is None else jnp.asarray(given, value.dtype))
         if y is not None:
             self.observation(jnp.asarray(y, self.observation.z.value.dtype))
         self._compare()

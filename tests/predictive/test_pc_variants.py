@@ -165,9 +165,10 @@ def small(variant, loss_id):
     return params, y, z
 
 
-@pytest.mark.parametrize("loss_id", ["MSE", "CE"])
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize(
+    ("loss_id", "free"), [("MSE", True), ("CE", False), pytest.param("CE", True, marks=pytest.mark.slow)]
+)
 def test_gradients_of_variants_are_derivatives(variant, loss_id, free):
     params, y, z = small(variant, loss_id)
     x, z = (None, z) if free else (z[0], z[1:])
@@ -205,8 +206,8 @@ def test_gradients_of_variants_are_derivatives(variant, loss_id, free):
 
 
 def test_error_energy_is_the_activity_energy_in_other_coordinates():
-    params, y, errors = small("epc", "CE")
-    for x, errors in ((None, errors), (errors[0], errors[1:])):
+    params, y, variables = small("epc", "CE")
+    for x, errors in ((None, variables), (variables[0], variables[1:])):
         options = {"param_type": "ntp", "gamma": 0.7}
         z = activities_of_errors(params, errors, x, **options)
         np.testing.assert_allclose(
