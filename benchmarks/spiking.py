@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from brainmass_delays.spiking.localization import CONDITIONS, LocalizationTask, Trials
-from brainmass_delays.spiking.localization.training import _compile_epoch
+from brainmass_delays.spiking.training import _compile_epoch
 
 BATCH, N_STEPS, N_IN, N_HIDDEN, N_CLASSES, MAX_DELAY, BETA = 64, 150, 200, 30, 12, 50, 5.0
 DECAY = float(np.exp(-1 / 5))

@@ -86,7 +86,8 @@ def split(lag: jax.Array, newest: int) -> tuple[jax.Array, jax.Array]:
 
     ``newest`` is the smallest ``k`` whose stencil holds only known samples. A shorter lag leaves a negative
     fraction: the polynomial of the newest known interval is continued, which keeps its order. The gradient
-    goes through the fraction."""
+    goes through the fraction; at a whole lag, where a linear read has two slopes, it is that of the interval
+    towards the past."""
     whole = jnp.floor(jax.lax.stop_gradient(lag))
     k = jnp.where(whole >= newest, whole, newest)  # a NaN lag takes a valid index and keeps a NaN fraction
     return k.astype(jnp.int32), lag - k

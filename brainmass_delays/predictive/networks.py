@@ -52,10 +52,10 @@ class PCNetwork(brainstate.nn.Module):
     interpolation : {'linear', 'cubic', 'nearest'}, default 'linear'
         How delayed values are read.
     method : {'heun', 'euler', 'exp_euler'}, default 'heun'
-        Order 2, 1 or 1 in the step, for smooth histories (`brainmass_delays.integrate.steps`, those methods
-        whose stages lie at the ends of a step); 'exp_euler' treats the leak exactly. Linear reads add an error of order 2 that depends on
-        where a delay falls between two steps, so that halving the step need not quarter it; cubic
-        ones show the order of the method alone.
+        Order 2, 1 or 1 in the step, for smooth histories: the methods of `brainmass_delays.integrate.steps`
+        whose stages lie at the ends of a step. 'exp_euler' treats the leak exactly. Linear reads add an
+        error of order 2 that depends on where a delay falls between two steps, so that halving the step need
+        not quarter it; cubic ones show the order of the method alone.
     loss_id, param_type, gamma
         As for `pc_energy`.
 

@@ -1,24 +1,39 @@
 """Spiking networks with trainable conduction delays."""
 
-from . import localization
+from . import localization, tasks
+from .classifier import Activity, SpikingClassifier
+from .conv_layer import ConvDelayLayer
 from .delay_layer import DelayLayer
 from .freezing import FrozenDelays, Saturation, freeze_delays, saturation
-from .lif import LIF, LeakyIntegrator
+from .lif import LIF, AdaptiveLIF, LeakyIntegrator
 from .optimizers import anneal_width, parameter_groups, project_delays, project_to_grid
 from .recurrent import RecurrentLIF
+from .sparse_layer import SparseDelayLayer, random_connections
+from .training import TrainingRecord, default_optimizer, predict, train
 
 __all__ = [
     "LIF",
+    "Activity",
+    "AdaptiveLIF",
+    "ConvDelayLayer",
     "DelayLayer",
     "FrozenDelays",
     "LeakyIntegrator",
     "RecurrentLIF",
     "Saturation",
+    "SparseDelayLayer",
+    "SpikingClassifier",
+    "TrainingRecord",
     "anneal_width",
+    "default_optimizer",
     "freeze_delays",
     "localization",
     "parameter_groups",
+    "predict",
     "project_delays",
     "project_to_grid",
+    "random_connections",
     "saturation",
+    "tasks",
+    "train",
 ]

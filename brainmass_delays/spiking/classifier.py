@@ -1,4 +1,4 @@
-"""The localization network: delays, a hidden spiking layer, a leaky readout."""
+"""A spiking classifier: delays, a hidden layer with or without delayed feedback, a leaky readout."""
 
 from typing import NamedTuple
 
@@ -8,8 +8,10 @@ import brainunit as u
 import jax
 import jax.numpy as jnp
 
-from ..delay_layer import DelayLayer
-from ..lif import LIF, LeakyIntegrator
+from .delay_layer import DelayLayer
+from .lif import LIF, LeakyIntegrator
+from .recurrent import RecurrentLIF
+from .sparse_layer import SparseDelayLayer
 
 
 class Activity(NamedTuple):
@@ -19,18 +21,20 @@ class Activity(NamedTuple):
     potential: jax.Array
 
 
-class LocalizationNetwork(brainstate.nn.Module):
+class SpikingClassifier(brainstate.nn.Module):
     """Classify delayed spike trains by the mean potential of leaky integrators.
 
     Parameters
     ----------
-    delays : DelayLayer
+    delays : DelayLayer or SparseDelayLayer
         Per input (weights to the hidden layer are added here) or, with ``n_out``, per synapse (it holds the
         weights).
     n_hidden : int, default 30
     n_classes : int, default 12
     tau : Quantity[time], default 5 ms
         Time constant of hidden and readout neurons.
+    feedback : DelayLayer or SparseDelayLayer, optional
+        From the hidden neurons to themselves, see `RecurrentLIF`.
 
     Attributes
     ----------
@@ -47,23 +51,29 @@ class LocalizationNetwork(brainstate.nn.Module):
     Examples
     --------
     >>> import brainstate, brainunit as u
-    >>> from brainmass_delays.spiking import DelayLayer
-    >>> from brainmass_delays.spiking.localization import LocalizationNetwork, LocalizationTask
+    >>> from brainmass_delays.spiking import DelayLayer, SpikingClassifier
+    >>> from brainmass_delays.spiking.localization import LocalizationTask
     >>> trials = LocalizationTask().generate(2, seed=0)
-    >>> network = LocalizationNetwork(DelayLayer(200, max_delay=50 * u.ms, mode='valid'))
+    >>> network = SpikingClassifier(DelayLayer(200, max_delay=50 * u.ms, mode='valid'))
     >>> with brainstate.environ.context(dt=1 * u.ms):
     ...     print(network(trials.spikes).shape)
     (2, 12)
     """
 
     def __init__(
-        self, delays: DelayLayer, n_hidden: int = 30, n_classes: int = 12, tau: u.Quantity = 5 * u.ms
+        self,
+        delays: DelayLayer | SparseDelayLayer,
+        n_hidden: int = 30,
+        n_classes: int = 12,
+        tau: u.Quantity = 5 * u.ms,
+        feedback: DelayLayer | SparseDelayLayer | None = None,
     ):
         super().__init__()
         self.delays = delays
         self.input = None if delays.n_out else _linear(delays.n_in, n_hidden)
-        self.hidden = LIF(delays.n_out or n_hidden, tau)
-        self.readout = _linear(self.hidden.n, n_classes)
+        neurons = LIF(delays.n_out or n_hidden, tau)
+        self.hidden = neurons if feedback is None else RecurrentLIF(neurons, feedback)
+        self.readout = _linear(neurons.n, n_classes)
         self.integrators = LeakyIntegrator(n_classes, tau)
 
     def activity(self, spikes: jax.Array) -> Activity:
