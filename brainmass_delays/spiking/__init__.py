@@ -6,6 +6,7 @@ from .conv_layer import ConvDelayLayer
 from .delay_layer import DelayLayer
 from .freezing import FrozenDelays, Saturation, freeze_delays, saturation
 from .lif import LIF, AdaptiveLIF, LeakyIntegrator
+from .nir_format import from_nir, run_layers, to_nir
 from .optimizers import anneal_width, parameter_groups, project_delays, project_to_grid
 from .recurrent import RecurrentLIF
 from .sparse_layer import SparseDelayLayer, random_connections
@@ -27,13 +28,16 @@ __all__ = [
     "anneal_width",
     "default_optimizer",
     "freeze_delays",
+    "from_nir",
     "localization",
     "parameter_groups",
     "predict",
     "project_delays",
     "project_to_grid",
     "random_connections",
+    "run_layers",
     "saturation",
     "tasks",
+    "to_nir",
     "train",
 ]

@@ -90,7 +90,7 @@ def make_network(task: Any, row: Row, n_hidden: int, seed: int) -> SpikingClassi
 
 
 def run_row(
-    task: Any, name: str, seed: int, *, n_hidden: int = 32, n_epochs: int = 40, datasets=None, progress=True
+    task: Any, name: str, seed: int, *, n_hidden: int = 32, n_epochs: int = 20, datasets=None, progress=True
 ) -> Score:
     """Train and test one of `ROWS`.
 
@@ -102,7 +102,7 @@ def run_row(
         Key of `ROWS`.
     seed : int
         Of the network, the shuffling and the trials.
-    n_hidden, n_epochs : int, default 32 and 40
+    n_hidden, n_epochs : int, default 32 and 20
     datasets : pair of Trials, optional
         To train and to test on; ``task.datasets(seed)`` by default.
     progress : bool, default True
