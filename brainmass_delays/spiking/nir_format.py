@@ -78,8 +78,7 @@ def to_nir(network: brainstate.nn.Module | list):
         edges.append((after, key))
         return key
 
-    layers = _layers(network)
-    for layer in layers:
+    for layer in _layers(network):
         neurons = layer.neurons if isinstance(layer, RecurrentLIF) else layer
         for node in _nodes_of(nir, neurons):
             last = add(node, after=last)
@@ -161,6 +160,8 @@ def run_layers(layers: list, spikes) -> jnp.ndarray:
 def _layers(network):
     """Return the layers of a network in order."""
     if isinstance(network, list | tuple):
+        if not network:
+            raise ArgumentError("to_nir.network", "must hold at least one layer", "none")
         return list(network)
     if isinstance(network, SpikingClassifier):
         parts = (network.delays, network.input, network.hidden, network.readout, network.integrators)
