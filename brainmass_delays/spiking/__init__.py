@@ -10,6 +10,7 @@ from .nir_format import from_nir, run_layers, to_nir
 from .optimizers import anneal_width, parameter_groups, project_delays, project_to_grid
 from .recurrent import RecurrentLIF
 from .sparse_layer import SparseDelayLayer, random_connections
+from .summary import summarize
 from .training import TrainingRecord, default_optimizer, predict, train
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "random_connections",
     "run_layers",
     "saturation",
+    "summarize",
     "tasks",
     "to_nir",
     "train",

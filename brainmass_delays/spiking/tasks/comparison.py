@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import brainstate
 import brainunit as u
-import jax
 import numpy as np
 from brainstate.nn import Param
 
@@ -13,6 +12,7 @@ from ..._core.checks import check_choice
 from ..classifier import SpikingClassifier
 from ..delay_layer import DelayLayer
 from ..freezing import saturation
+from ..summary import count_parameters
 from ..training import default_optimizer, predict, train
 
 
@@ -124,8 +124,7 @@ def run_row(
     accuracy = float(np.mean(predict(network, test.spikes, task.dt) == test.label))
     with brainstate.environ.context(dt=task.dt):
         at_bound = saturation(network).total if "learned" in row[:2] else np.nan
-    trained = [state.value for state in network.states(brainstate.ParamState).values()]
-    n_parameters = sum(np.size(x) for x in jax.tree.leaves(trained))
+    n_parameters = count_parameters(network)
     return Score(accuracy, n_parameters, at_bound, record.loss)
 
 
