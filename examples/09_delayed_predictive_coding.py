@@ -152,7 +152,7 @@ def measured(times, z):
 
 
 def moving_texture(n_steps, seed, n_textures=32, grid=0.25):
-    """Return what sensors and targets see of textures that move past, (time, texture, place), unit variance."""
+    """Return what sensors and targets see of moving textures, (time, texture, place), of unit variance."""
     rng = np.random.default_rng(seed)
     length = int((n_steps * SPEED + 30) / grid)
     frequency = np.fft.rfftfreq(length, grid)

@@ -28,11 +28,11 @@ def summarize(network: brainstate.nn.Module) -> str:
     >>> from brainmass_delays.spiking import DelayLayer, SpikingClassifier, summarize
     >>> with brainstate.environ.context(dt=1 * u.ms):
     ...     print(summarize(SpikingClassifier(DelayLayer(5, max_delay=9 * u.ms, delay=4 * u.ms), 3, 2)))
-    delays       DelayLayer         5 -> 5       1 delay, 4 to 4 ms, 0 % at a bound     1 parameters
-    input        Linear             5 -> 3                                             15 parameters
-    hidden       LIF                3                                                   0 parameters
-    readout      Linear             3 -> 2                                              6 parameters
-    integrators  LeakyIntegrator    2                                                   0 parameters
+    delays      DelayLayer       5 -> 5     1 delay, 4 to 4 ms, 0 % at a bound     1 parameters
+    hidden      LIF              3                                                  0 parameters
+    input       Linear           5 -> 3                                            15 parameters
+    integrators LeakyIntegrator  2                                                  0 parameters
+    readout     Linear           3 -> 2                                             6 parameters
     5 layers, 22 parameters
     """
     kinds = (DelayedSpikes, LIF, LeakyIntegrator, brainstate.nn.Linear)
@@ -42,11 +42,12 @@ def summarize(network: brainstate.nn.Module) -> str:
         if isinstance(node, kinds)
     }
     lines = [
-        f"{name:<12s} {type(layer).__name__:<18s} {_size(layer):<12s} {_delays(layer):<38s} "
+        f"{name:<15s} {type(layer).__name__:<16s} {_size(layer):<10s} {_delays(layer):<44s} "
         f"{count_parameters(layer):>6d} parameters"
         for name, layer in layers.items()
     ]
-    return "\n".join([*lines, f"{len(layers)} layers, {count_parameters(network)} parameters"])
+    count = "1 layer" if len(layers) == 1 else f"{len(layers)} layers"
+    return "\n".join([*lines, f"{count}, {count_parameters(network)} parameters"])
 
 
 def _size(layer):
@@ -71,7 +72,7 @@ def _delays(layer):
     return f"{number}, {delay.min():.3g} to {delay.max():.3g} ms, {100 * share:.0f} % at a bound"
 
 
-def count_parameters(module):
-    """Return the number of trained numbers."""
+def count_parameters(module: brainstate.nn.Module) -> int:
+    """Return the number of trained numbers in ``module``."""
     values = [state.value for state in module.states(brainstate.ParamState).values()]
     return sum(np.size(x) for x in jax.tree.leaves(values))
