@@ -198,10 +198,7 @@ def _relax(energy, options, numbers, z, y, x):
     times = None if numbers["record_at"] is None else jnp.minimum(numbers["record_at"], end)
     stepper = _stepper(border.slopes(_flow_of_sample(energy)), (y, x), times, end, options, numbers)
     loop = resolve(options.while_loop, options.max_steps, "solve_inference.while_loop")
-    size = sum(entry.size for entry in z[:-1])
-
-    def rms(vector):
-        return jnp.sqrt(jnp.sum(vector[:size] ** 2) / max(size, 1))
+    rms = partial(_rms, sum(entry.size for entry in z[:-1]))
 
     def rests(state):
         return rms(state.slope) <= numbers["stop_atol"] + numbers["stop_rtol"] * rms(state.y)
@@ -242,6 +239,11 @@ def _relax(energy, options, numbers, z, y, x):
         state.status,
         *recorded,
     )
+
+
+def _rms(size, vector):
+    """Return the root mean square of the first ``size`` entries, all but the inert ones."""
+    return jnp.sqrt(jnp.sum(vector[:size] ** 2) / max(size, 1))
 
 
 def _flow_of_sample(energy):

@@ -12,7 +12,7 @@ from .._core.units import magnitude
 from ..delays.source import step_size
 from ..integrate.steps import STEPS
 from .delayed_layer import PCLayer
-from .energies import LOSSES
+from .energies import check_loss
 from .initialization import init_activities_with_ffwd
 from .layers import as_params
 from .populations import ValueUnits
@@ -113,39 +113,28 @@ class PCNetwork(brainstate.nn.Module):
         self.is_free, self.tau = x is None, tau
         self.method = check_choice("PCNetwork.method", method, METHODS)
         magnitude("PCNetwork.tau", tau, u.ms, plain=False)
-        check_labels("PCNetwork", y, check_choice("PCNetwork.loss_id", loss_id, LOSSES))
+        check_labels("PCNetwork", y, check_loss("PCNetwork", loss_id))
         activities = self._initial_activities(params, y, x, activities, param_type, gamma)
-        inputs, targets = inputs_and_targets(activities, y, x, len(model))
+        n_layers = len(model)
+        inputs, targets = inputs_and_targets(activities, y, x, n_layers)
         check_network(
-            params,
-            *jax.tree.map(lambda z: z.reshape(-1, z.shape[-1]), (activities, y)),
-            None if x is None else x.reshape(-1, x.shape[-1]),
+            params, [_as_batch(z) for z in activities], _as_batch(y), x if x is None else _as_batch(x)
         )
-        scalings = layer_scalings(params, inputs[0].shape[-1], targets[0].shape[-1], param_type, gamma)
-        delays = zip(
-            _per_layer("forward_delay", forward_delay, len(model)),
-            _per_layer("backward_delay", backward_delay, len(model)),
+        self.values, self.observation = [ValueUnits(z) for z in inputs], ValueUnits(y)
+        reads = {"max_delay": max_delay, "interpolation": interpolation}
+        rows = zip(
+            self.values,
+            [target.shape for target in targets],
+            model,
+            skips or [None] * n_layers,
+            layer_scalings(params, inputs[0].shape[-1], targets[0].shape[-1], param_type, gamma),
+            _per_layer("forward_delay", forward_delay, n_layers),
+            _per_layer("backward_delay", backward_delay, n_layers),
+            ["MSE"] * (n_layers - 1) + [loss_id],
             strict=True,
         )
-        self.values = [ValueUnits(z) for z in inputs]
-        self.observation = ValueUnits(y)
-        self.layers = [
-            PCLayer(
-                below,
-                target.shape,
-                model[l],
-                skip=skips[l] if skips else None,
-                scaling=scalings[l],
-                forward_delay=forward,
-                backward_delay=backward,
-                max_delay=max_delay,
-                interpolation=interpolation,
-                loss_id=loss_id if l == len(model) - 1 else "MSE",
-            )
-            for l, (below, target, (forward, backward)) in enumerate(
-                zip(self.values, targets, delays, strict=True)
-            )
-        ]
+        names = ("skip", "scaling", "forward_delay", "backward_delay", "loss_id")
+        self.layers = [PCLayer(*row[:3], **dict(zip(names, row[3:], strict=True)), **reads) for row in rows]
 
     def _initial_activities(self, params, y, x, activities, param_type, gamma):
         """Return the given activities, or those of a feedforward pass."""
@@ -153,9 +142,7 @@ class PCNetwork(brainstate.nn.Module):
             return [jnp.asarray(z) for z in activities]
         if x is None:
             raise ArgumentError("PCNetwork.activities", "must be given for a free input", "None")
-        flat = init_activities_with_ffwd(
-            params, x.reshape(-1, x.shape[-1]), param_type=param_type, gamma=gamma
-        )
+        flat = init_activities_with_ffwd(params, _as_batch(x), param_type=param_type, gamma=gamma)
         return [z.reshape(*y.shape[:-1], z.shape[-1]) for z in flat]
 
     @brainstate.nn.call_order(2)
@@ -278,6 +265,11 @@ class PCNetwork(brainstate.nn.Module):
             for path, state in self.states().items()
             if not isinstance(state, brainstate.ParamState)
         }
+
+
+def _as_batch(z):
+    """Return ``z`` (..., n) with one leading axis."""
+    return z.reshape(-1, z.shape[-1])
 
 
 def _per_layer(name, delay, n_layers):

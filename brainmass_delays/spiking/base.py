@@ -15,8 +15,8 @@ from .._core.status import DELAY_ABOVE_BOUND, OK, flag, raise_if_failed
 from .._core.units import magnitude
 from ..delays.buffer import fill, push, sample, unroll
 from ..delays.rounding import STENCIL_AGES, STENCILS
+from .filters import INTERPOLATIONS, METHODS, WIDE_KERNELS, combine, lag_weights
 from .grid import time_step, whole_steps
-from .kernels import INTERPOLATIONS, METHODS, WIDE_KERNELS, combine, lag_weights
 
 MODES = ("same", "valid")
 # Rounding of a time divided by dt moves a lag by less than this many steps.

@@ -10,7 +10,7 @@ from brainstate.nn import Param
 
 from .._core.checks import ArgumentError, check_count
 from .base import DelayedSpikes
-from .kernels import convolve, shift
+from .filters import convolve, shift
 
 
 class DelayLayer(DelayedSpikes):
@@ -42,7 +42,7 @@ class DelayLayer(DelayedSpikes):
         ``same`` keeps the length and starts from a history. ``valid`` drops the first ``max_delay`` of the
         output, so that every channel holds real input only.
     method : {'auto', 'fft', 'direct'}, default 'auto'
-        How full kernels are applied, see `brainmass_delays.spiking.kernels.convolve`.
+        How full kernels are applied, see `brainmass_delays.spiking.filters.convolve`.
 
     Attributes
     ----------

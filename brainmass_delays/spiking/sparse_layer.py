@@ -10,7 +10,7 @@ from brainstate.nn import Param
 
 from .._core.checks import ArgumentError, check_count
 from .base import DelayedSpikes
-from .kernels import convolve, shift
+from .filters import convolve, shift
 
 
 class SparseDelayLayer(DelayedSpikes):

@@ -123,7 +123,7 @@ def train(
             lengths,
         )
     with brainstate.environ.context(dt=task.dt):
-        run_epoch = _compile_epoch(network, optimizer)
+        run_epoch = compile_epoch(network, optimizer)
         data = tuple(map(jnp.asarray, (trials.spikes, trials.label, lengths)))
         rng, records = np.random.default_rng(seed), []
         with trange(n_epochs, desc="training", unit="epoch", disable=not progress) as epochs:
@@ -146,7 +146,7 @@ def predict(
         return np.concatenate([np.asarray(classify(spikes[i : i + batch_size])) for i in starts])
 
 
-def _compile_epoch(network, optimizer):
+def compile_epoch(network, optimizer):
     """Return a function that trains on all batches of one epoch inside one compiled program."""
     weights = network.states(brainstate.ParamState)
     stepper = braintools.optim.OptaxOptimizer(tx=optimizer).register_trainable_weights(weights)
