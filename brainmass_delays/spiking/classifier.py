@@ -8,7 +8,10 @@ import brainunit as u
 import jax
 import jax.numpy as jnp
 
+from .._core.checks import ArgumentError
+from .._core.status import is_traced
 from .delay_layer import DelayLayer
+from .grid import time_step, whole_steps
 from .lif import LIF, LeakyIntegrator
 from .recurrent import RecurrentLIF
 from .sparse_layer import SparseDelayLayer
@@ -36,17 +39,22 @@ class SpikingClassifier(brainstate.nn.Module):
     feedback : DelayLayer or SparseDelayLayer, optional
         From the hidden neurons to themselves, see `RecurrentLIF`.
 
+    settle : Quantity[time], optional
+        Start of each trial that the readout leaves out. By default ``max_delay`` of ``delays``: until then
+        channels of different delay have seen different amounts of input. Give 0 ms for trials that begin in
+        silence.
+
+    Raises
+    ------
+    ArgumentError
+        When a trial is not longer than ``settle``.
+
     Attributes
     ----------
     input : brainstate.nn.Linear or None
         Weights of the hidden layer, uniform within ``1 / sqrt(n_hidden)``; None with delays per synapse.
     readout : brainstate.nn.Linear
         Uniform within ``1 / sqrt(n_classes)``.
-
-    Notes
-    -----
-    In mode ``same`` the first ``max_delay`` of the readout is left out of the mean: there, channels of
-    different delay have seen different amounts of input.
 
     Examples
     --------
@@ -67,9 +75,10 @@ class SpikingClassifier(brainstate.nn.Module):
         n_classes: int = 12,
         tau: u.Quantity = 5 * u.ms,
         feedback: DelayLayer | SparseDelayLayer | None = None,
+        settle: u.Quantity | None = None,
     ):
         super().__init__()
-        self.delays = delays
+        self.delays, self.settle = delays, settle
         self.input = None if delays.n_out else _linear(delays.n_in, n_hidden)
         neurons = LIF(delays.n_out or n_hidden, tau)
         self.hidden = neurons if feedback is None else RecurrentLIF(neurons, feedback)
@@ -88,16 +97,31 @@ class SpikingClassifier(brainstate.nn.Module):
         ``lengths`` ``(batch,)`` counts the steps of each trial before its padding; the mean then covers
         those steps only, so that a trial scores the same in any batch. All of the time axis by default.
         """
+        start = self.first_step()
         potential = self.activity(spikes).potential
-        dropped = self.delays.bounds_in_steps()[1]
-        first = dropped if self.delays.mode == "same" else 0
-        n_steps = potential.shape[1]
-        lengths = (
-            jnp.full(len(potential), n_steps + dropped - first) if lengths is None else jnp.asarray(lengths)
-        )
-        step = jnp.arange(n_steps) - first
-        weight = (step >= 0) & (step < (lengths - dropped)[:, None])
+        n_steps = spikes.shape[1]
+        lengths = jnp.full(len(potential), n_steps) if lengths is None else jnp.asarray(lengths)
+        self.check_length(n_steps if is_traced(lengths) else int(lengths.min()))
+        step = jnp.arange(n_steps - potential.shape[1], n_steps)
+        weight = (step >= start) & (step < lengths[:, None])
         return (potential * weight[..., None]).sum(1) / jnp.maximum(weight.sum(1), 1)[:, None]
+
+    def first_step(self) -> int:
+        """Return the first step of a trial that counts for the readout."""
+        if self.settle is None:
+            return self.delays.bounds_in_steps()[1]
+        return whole_steps("SpikingClassifier.settle", self.settle, time_step("SpikingClassifier"), 0)
+
+    def check_length(self, shortest: int) -> None:
+        """Refuse trials of so many steps if nothing of them is left to read."""
+        start = self.first_step()
+        if shortest <= start:
+            raise ArgumentError(
+                "SpikingClassifier.spikes",
+                f"must hold trials longer than the {start} steps that the readout leaves out",
+                f"{shortest} steps",
+                "Use longer trials, or settle=0 * u.ms if trials begin in silence",
+            )
 
 
 def _in_every_step(linear, x):

@@ -211,7 +211,7 @@ class AdaptiveLIF(LIF):
     >>> with brainstate.environ.context(dt=1 * u.ms):
     ...     spikes = AdaptiveLIF(1, strength=0.5)(jnp.full((1, 30, 1), 0.5))
     >>> ''.join(str(int(s)) for s in spikes[0, :, 0])
-    '001000100000010000000100000001'
+    '001000100000010000000001000000'
     """
 
     def __init__(

@@ -123,6 +123,7 @@ def train(
             lengths,
         )
     with brainstate.environ.context(dt=task.dt):
+        network.check_length(int(lengths.min()))
         run_epoch = compile_epoch(network, optimizer)
         data = tuple(map(jnp.asarray, (trials.spikes, trials.label, lengths)))
         rng, records = np.random.default_rng(seed), []
@@ -147,7 +148,10 @@ def predict(
 
 
 def compile_epoch(network, optimizer):
-    """Return a function that trains on all batches of one epoch inside one compiled program."""
+    """Return ``(data, rows) -> mean loss and accuracy``, which trains on all batches of an epoch at once.
+
+    ``data`` are spikes, labels and lengths; ``rows`` ``(batch, trial)`` index them, -1 for no trial.
+    """
     weights = network.states(brainstate.ParamState)
     stepper = braintools.optim.OptaxOptimizer(tx=optimizer).register_trainable_weights(weights)
 

@@ -86,7 +86,8 @@ def make_network(task: Any, row: Row, n_hidden: int, seed: int) -> SpikingClassi
             max_delay=longest,
             delay=Param(start((n_hidden,), task.dt), fit=row.feedback == "learned"),
         )
-    return SpikingClassifier(delays, n_hidden, n_classes, feedback=feedback)
+    # All of a trial is read: it begins in silence, so that no channel lacks a past.
+    return SpikingClassifier(delays, n_hidden, n_classes, feedback=feedback, settle=0 * u.ms)
 
 
 def run_row(
