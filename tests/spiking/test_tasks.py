@@ -126,7 +126,8 @@ def test_trials_shorter_than_what_the_readout_leaves_out_are_refused():
     "task, above_fixed", [(DelayedMatchTask(), 0.02), (LatencyDigitsTask(), 0.04)], ids=["match", "digits"]
 )
 def test_learned_delays_beat_no_delays_by_more_than_the_seeds_differ(single_precision, task, above_fixed):
-    scores = compare(task, progress=False)
+    """Where the answer is read after the longest delay. Read while the digits come, they do not: see the page."""
+    scores = compare(task, settle=task.max_delay, progress=False)
     print(table(scores))
     accuracy = {name: np.array([score.accuracy for score in found]) for name, found in scores.items()}
     learned = accuracy["learned delays"]

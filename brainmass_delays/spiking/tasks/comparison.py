@@ -55,7 +55,9 @@ class Score(NamedTuple):
     loss: np.ndarray
 
 
-def make_network(task: Any, row: Row, n_hidden: int, seed: int) -> SpikingClassifier:
+def make_network(
+    task: Any, row: Row, n_hidden: int, seed: int, settle: u.Quantity = 0 * u.ms
+) -> SpikingClassifier:
     """Build the network of a row with its random start."""
     brainstate.random.seed(seed)
     n_in, n_classes, longest = task.n_channels, task.n_classes, task.max_delay
@@ -86,12 +88,19 @@ def make_network(task: Any, row: Row, n_hidden: int, seed: int) -> SpikingClassi
             max_delay=longest,
             delay=Param(start((n_hidden,), task.dt), fit=row.feedback == "learned"),
         )
-    # All of a trial is read: it begins in silence, so that no channel lacks a past.
-    return SpikingClassifier(delays, n_hidden, n_classes, feedback=feedback, settle=0 * u.ms)
+    return SpikingClassifier(delays, n_hidden, n_classes, feedback=feedback, settle=settle)
 
 
 def run_row(
-    task: Any, name: str, seed: int, *, n_hidden: int = 32, n_epochs: int = 20, datasets=None, progress=True
+    task: Any,
+    name: str,
+    seed: int,
+    *,
+    n_hidden: int = 32,
+    n_epochs: int = 20,
+    settle: u.Quantity = 0 * u.ms,
+    datasets=None,
+    progress=True,
 ) -> Score:
     """Train and test one of `ROWS`.
 
@@ -104,6 +113,9 @@ def run_row(
     seed : int
         Of the network, the shuffling and the trials.
     n_hidden, n_epochs : int, default 32 and 20
+    settle : Quantity[time], default 0 ms
+        Start of each trial that the readout leaves out. By 0 ms all of a trial is read, in which networks
+        without delays may answer while the input comes; ``task.max_delay`` asks for the answer later.
     datasets : pair of Trials, optional
         To train and to test on; ``task.datasets(seed)`` by default.
     progress : bool, default True
@@ -114,7 +126,7 @@ def run_row(
     """
     row = ROWS[check_choice("run_row.name", name, ROWS)]
     trials, test = task.datasets(seed) if datasets is None else datasets
-    network = make_network(task, row, n_hidden, seed)
+    network = make_network(task, row, n_hidden, seed, settle)
     width = (task.max_delay / 5, task.dt / 2) if row.delays == "learned" else None
     optimizer = default_optimizer(
         network, n_epochs * -(-len(trials.label) // 64), delay_rate=0.5 * task.dt, width=width
