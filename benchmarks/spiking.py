@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from brainmass_delays.spiking.localization import CONDITIONS, LocalizationTask, Trials
-from brainmass_delays.spiking.localization.training import _compile_epoch
+from brainmass_delays.spiking.training import compile_epoch
 
 BATCH, N_STEPS, N_IN, N_HIDDEN, N_CLASSES, MAX_DELAY, BETA = 64, 150, 200, 30, 12, 50, 5.0
 DECAY = float(np.exp(-1 / 5))
@@ -37,7 +37,7 @@ def library_epoch(name, trials):
     condition = CONDITIONS[name]
     network = condition.network(LocalizationTask(), 0)
     n_trials = len(trials.label)
-    run = _compile_epoch(network, condition.optimizer(network, n_trials // BATCH))
+    run = compile_epoch(network, condition.optimizer(network, n_trials // BATCH))
     data = tuple(map(jnp.asarray, (trials.spikes, trials.label, np.full(n_trials, N_STEPS))))
     rows = jnp.arange(n_trials).reshape(-1, BATCH)
 

@@ -1,23 +1,34 @@
-"""Let predictions and errors travel with delays: stability, a rhythm, and a travelling wave.
+"""Let predictions and errors travel with delays: stability, a rhythm, a travelling wave, a moving stimulus.
 
 One hidden unit with delays d in both directions obeys ``tau z' = -z - w^2 z(t - 2 d)``. Beyond a critical
 delay it oscillates, with tau = 17 ms and d = 12 ms at about 14 Hz. Through a chain of levels, activity
-travels as a wave.
+travels as a wave. And where a stimulus moves, the delays themselves can be learned: sensors predict what
+others will see when it gets there.
 """
 
 import argparse
 from pathlib import Path
 
+import brainstate
+import braintools
 import brainunit as u
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+import optax
 
-from brainmass_delays import Simulator
+from brainmass_delays import Param, Simulator
 from brainmass_delays.predictive import Dense, PCNetwork, critical_delay, critical_frequency
+from brainmass_delays.spiking import project_delays
 
 TAU = 17.0 * u.ms
+
+SPEED = 0.5  # of the moving texture, mm per ms
+SENSORS, TARGETS = np.arange(6.0), 8.0 + np.arange(4.0)  # places in mm
+TRUE_DELAYS = (TARGETS[:, None] - SENSORS) / SPEED  # ms, [target, sensor]
+LONGEST = 30.0 * u.ms
+DELAYS = ("none", "frozen", "learned")
 
 
 def chain(weights, delay, *, tau=TAU, n=1, max_delay=None):
@@ -140,6 +151,101 @@ def measured(times, z):
     return 1e3 / (np.diff(crossings).mean() * (times[1] - times[0])) if len(up) > 1 else float("nan")
 
 
+def moving_texture(n_steps, seed, n_textures=32, grid=0.25):
+    """Return what sensors and targets see of moving textures, (time, texture, place), of unit variance."""
+    rng = np.random.default_rng(seed)
+    length = int((n_steps * SPEED + 30) / grid)
+    frequency = np.fft.rfftfreq(length, grid)
+    spectrum = sum(np.sqrt(s) * np.exp(-0.5 * (2 * np.pi * frequency * s) ** 2) for s in (1.0, 2.0, 4.0))
+    texture = np.fft.irfft(np.fft.rfft(rng.normal(size=(n_textures, length))) * spectrum, length)
+    texture /= texture.std()
+    place = np.concatenate([SENSORS, TARGETS])
+    position = ((n_steps - np.arange(n_steps))[:, None] * SPEED + place) / grid  # moves to higher places
+    left, rest = position.astype(int), position % 1
+    seen = np.moveaxis((1 - rest) * texture[:, left] + rest * texture[:, left + 1], 0, 1)
+    return jnp.asarray(seen[..., :6], jnp.float32), jnp.asarray(seen[..., 6:], jnp.float32)
+
+
+def motion_network(delays, seed, n_textures=32):
+    """Return a network whose sensors predict the targets, and the optimizer's groups of its parameters."""
+    rng = np.random.default_rng(seed)
+    start, weight = rng.uniform(2, 28, (4, 6)) * u.ms, rng.uniform(0, 0.3, (4, 6))
+    return PCNetwork(
+        ([Dense(jnp.asarray(weight, jnp.float32))], None),
+        jnp.zeros((n_textures, 4)),
+        jnp.zeros((n_textures, 6)),
+        forward_delay={"none": None, "frozen": start, "learned": Param(start)}[delays],
+        max_delay=LONGEST,
+        interpolation="cubic",
+        method="euler",
+    )
+
+
+def learn_motion(delays, seed, n_steps=4000):
+    """Learn by `local_grads` while textures stream past; return the share of new targets not predicted.
+
+    The network as it ends, and the energy at every step, come with it.
+    """
+    net = motion_network(delays, seed)
+    with brainstate.environ.context(dt=1.0 * u.ms):
+        brainstate.nn.init_all_states(net)
+        states = net.local_states()
+        adam = lambda rate: optax.adam(optax.cosine_decay_schedule(rate, n_steps))  # noqa: E731
+        rates = {
+            "delay": optax.chain(adam(0.05), project_delays(0 * u.ms, LONGEST)),  # ms per step
+            "weight": adam(0.005),
+        }
+        groups = {name: "delay" if "delay" in name else "weight" for name in states}
+        tx = optax.multi_transform(rates, groups)
+        optimizer = braintools.optim.OptaxOptimizer(tx=tx).register_trainable_weights(states)
+
+        def learn(data):
+            net.update(x=data[0], y=data[1])
+            optimizer.step(net.local_grads())
+            return net.energy()
+
+        def test(data):
+            net.update(x=data[0], y=data[1])
+            return net.energy()
+
+        run = brainstate.transform.jit(brainstate.transform.for_loop, static_argnums=0)
+        energy = run(learn, moving_texture(n_steps, [seed, 0]))
+        brainstate.nn.init_all_states(net)
+        x, y = moving_texture(1000, [seed, 1])
+        missed = run(test, (x, y))[60:].mean() / (0.5 * (y[60:] ** 2).sum(-1).mean())
+    return float(missed), net, np.asarray(energy)
+
+
+def learned_delays(net):
+    """Return the delays (ms) and the weights of a motion network, both (target, sensor)."""
+    delay = net.layers[0].forward_delay.value().to_decimal(u.ms)
+    return np.asarray(delay), np.asarray(net.layers[0].layer.weight)
+
+
+def plot_motion(found, path):
+    """Draw the course of learning, and learned against true delays, large where the weight is."""
+    fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    for (name, (missed, _, energy)), color in zip(found.items(), ("0.6", "tab:blue", "tab:red"), strict=True):
+        smooth = np.convolve(energy, np.ones(100) / 100, "valid")
+        axes[0].semilogy(smooth, color=color, label=f"{name}: {100 * missed:.2g} % missed")
+    axes[0].set(xlabel="step of learning (ms)", ylabel="energy", title="Moving texture")
+    axes[0].legend(title="delays, and new textures", fontsize="small")
+    delay, weight = learned_delays(found["learned"][1])
+    axes[1].plot([0, 30], [0, 30], color="0.7", lw=1)
+    axes[1].scatter(
+        TRUE_DELAYS, delay, s=200 * np.abs(weight) / np.abs(weight).max(), color="tab:red", alpha=0.6
+    )
+    axes[1].set(
+        xlabel="distance / speed (ms)",
+        ylabel="learned delay (ms)",
+        title="Area: weight",
+        xlim=(0, 30),
+        ylim=(0, 30),
+    )
+    fig.savefig(path, dpi=150)
+    plt.close(fig)
+
+
 def main(out: Path, quick: bool):
     out.mkdir(parents=True, exist_ok=True)
     weights = np.linspace(0.5, 2.5, 5 if quick else 41)
@@ -154,6 +260,10 @@ def main(out: Path, quick: bool):
     plot_rhythm(
         times, z, frequency, *wave(100 * u.ms if quick else 400 * u.ms), out / "09_rhythm_and_wave.png"
     )
+    found = {delays: learn_motion(delays, 0, 200 if quick else 4000) for delays in DELAYS}
+    for delays, (missed, _, _) in found.items():
+        print(f"moving texture, delays {delays}: {100 * missed:.3g} % of the variance not predicted")
+    plot_motion(found, out / "09_moving_texture.png")
 
 
 if __name__ == "__main__":

@@ -44,8 +44,9 @@ def check_choice(where: str, value: Any, choices: Iterable[str]) -> str:
     choices = list(choices)
     if isinstance(value, str) and value in choices:  # an array would be compared entry by entry
         return value
-    near = difflib.get_close_matches(str(value), choices, n=1)
-    cure = f"Did you mean {near[0]!r}?" if near else ""
+    by_letters = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(str(value).lower(), by_letters, n=1)
+    cure = f"Did you mean {by_letters[near[0]]!r}?" if near else ""
     raise ArgumentError(where, f"must be one of {', '.join(map(repr, choices))}", repr(value), cure)
 
 

@@ -86,7 +86,8 @@ def split(lag: jax.Array, newest: int) -> tuple[jax.Array, jax.Array]:
 
     ``newest`` is the smallest ``k`` whose stencil holds only known samples. A shorter lag leaves a negative
     fraction: the polynomial of the newest known interval is continued, which keeps its order. The gradient
-    goes through the fraction."""
+    goes through the fraction; at a whole lag, where a linear read has two slopes, it is that of the interval
+    towards the past."""
     fixed = jax.lax.stop_gradient(lag)
     # A lag within rounding of a whole number is that number: XLA may compute it twice, with other roundings,
     # and would take the sample of one step and the fraction of the next.

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from .interpolation import INTERPOLATIONS
+
 
 class Stencil(NamedTuple):
     """Read three samples, ``nearest + 1``, ``nearest`` and ``nearest - 1`` steps ago.
@@ -97,17 +99,17 @@ def round_stencil(lag: jax.Array, lower: int, upper: int) -> Stencil:
 
 
 def linear_stencil(lag: jax.Array, lower: int, upper: int) -> Stencil:
-    """Read between the two samples around ``lag``; differentiate exactly.
+    """Read between the two samples around ``lag`` by the weights of `interpolation`; differentiate exactly.
 
-    At a whole lag, where the slope jumps, it is the mean of both sides; at a bound it is the side that
-    points inward. Arguments are those of `round_stencil`.
+    At a whole lag, where the slope jumps, it is that of the older interval, as `interpolation.split` takes
+    it, so that both parts of the library agree; at the upper bound, where there is none, it is that of the
+    newer one. Arguments are those of `round_stencil`.
     """
     inside = jnp.clip(jax.lax.stop_gradient(lag), lower, upper)
     nearest = jnp.floor(inside)
-    fraction = inside - nearest
-    values = jnp.stack([fraction, 1 - fraction, jnp.zeros_like(fraction)], -1)
-    between = jnp.asarray(_OLDER, lag.dtype)
-    slopes = jnp.where((fraction > 0)[..., None], between, _difference(nearest, lower, upper, lag.dtype))
+    at_nearest, older = jnp.split(INTERPOLATIONS["linear"].value_weights(inside - nearest), 2, axis=-1)
+    values = jnp.concatenate([older, at_nearest, jnp.zeros_like(older)], -1)
+    slopes = jnp.where((nearest >= upper)[..., None], *(jnp.asarray(w, lag.dtype) for w in (_NEWER, _OLDER)))
     return Stencil(nearest.astype(jnp.int32), values, slopes)
 
 

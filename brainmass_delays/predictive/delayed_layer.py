@@ -12,8 +12,8 @@ from ..delays.read import prefetch, prefetch_delay
 from .energies import LOSSES
 from .layers import Dense, as_params
 from .partition import join, split
+from .populations import ErrorUnits, ValueUnits
 from .prediction import predict
-from .units import ErrorUnits, ValueUnits
 
 
 class PCLayer(brainstate.nn.Module):
@@ -61,7 +61,7 @@ class PCLayer(brainstate.nn.Module):
     --------
     >>> import brainstate, jax.numpy as jnp
     >>> from brainmass_delays.predictive import Dense, PCLayer
-    >>> from brainmass_delays.predictive.units import ValueUnits
+    >>> from brainmass_delays.predictive.populations import ValueUnits
     >>> below = ValueUnits(jnp.ones(2))
     >>> layer = PCLayer(below, (3,), Dense(jnp.ones((3, 2))))
     >>> _ = brainstate.nn.init_all_states([below, layer])

@@ -26,6 +26,11 @@ def cross_entropy(y, prediction):
 LOSSES: dict[str, Callable] = {"MSE": half_squared_error, "CE": cross_entropy}
 
 
+def check_loss(where: str, loss_id: str) -> str:
+    """Return ``loss_id`` if it names a loss; else raise with the nearest one."""
+    return check_choice(f"{where}.loss_id", loss_id, LOSSES)
+
+
 def pc_energy(
     params,
     activities,
@@ -201,7 +206,7 @@ def energy_of_batch(
     record_layers=False,
 ):
     """Return the energy of `pc_energy` without compiling it."""
-    check_choice("pc_energy.loss_id", loss_id, LOSSES)
+    check_loss("pc_energy", loss_id)
     inputs, targets = inputs_and_targets(activities, y, x, len(params[0]))
     check_network(params, activities, y, x)
     scalings = layer_scalings(params, sample_size(inputs[0]), sample_size(targets[0]), param_type, gamma)
@@ -213,7 +218,7 @@ def energy_of_batch(
 
     energies = [jnp.mean(energy) for energy in jax.vmap(of_sample)(inputs, targets)]
     if record_layers:
-        return _output_first(energies)
+        return output_first(energies)
     penalty = 0.0
     if weight_decay:
         penalty += weight_decay / 2 * sum(jnp.sum(w**2) for w in _weights(params))
@@ -232,14 +237,14 @@ def hybrid_energy_of_batch(model, equilib_activities, amort_activities, x, y, re
         return [2 * half_squared_error(z, g(h)) for g, h, z in zip(model, inputs, targets, strict=True)]
 
     energies = [jnp.mean(energy) for energy in jax.vmap(of_sample)(inputs, targets)]
-    return _output_first(energies) if record_layers else sum(energies)
+    return output_first(energies) if record_layers else sum(energies)
 
 
 _energy = compile_over_arrays(energy_of_batch)
 _hybrid_energy = compile_over_arrays(hybrid_energy_of_batch)
 
 
-def _output_first(energies):
+def output_first(energies):
     """Return the layer energies in the order in which they are reported: output, hidden ones, first."""
     first, *hidden = energies
     return jnp.stack([*hidden[-1:], *hidden[:-1], first])

@@ -1,13 +1,14 @@
-"""The four gradients of predictive coding: in activities, and in parameters."""
+"""The gradients of predictive coding: in activities (or errors), and in parameters."""
 
 import jax
 
 from brainmass_delays._core.checks import ArgumentError
 
-from .energies import energy_of_batch, hybrid_energy_of_batch
+from .energies import hybrid_energy_of_batch
 from .layers import as_params
 from .partition import compile_over_arrays, join, split
 from .validation import check_labels
+from .variants import energy_of
 
 
 def neg_activity_grad(t, activities, args, **energy_options):
@@ -22,7 +23,7 @@ def neg_activity_grad(t, activities, args, **energy_options):
     args : (params, y, x, loss_id, controller)
         ``x`` may be None; ``controller`` is unused.
     **energy_options
-        ``param_type``, ``gamma``, ``output_energy_scaling`` and the regularizers of `pc_energy`.
+        ``variant`` ('pc', 'epc' or 'bpc') and the options of `pc_energy`, `epc_energy` or `bpc_energy`.
 
     Returns
     -------
@@ -64,9 +65,9 @@ def compute_activity_grad(params, activities, y, x, loss_id="MSE", **energy_opti
     Parameters
     ----------
     params, activities, y, x, loss_id
-        As for `pc_energy`; pass ``x=None`` for a free input.
+        As for `pc_energy`, or what takes its place in another variant; pass ``x=None`` for a free input.
     **energy_options
-        ``param_type``, ``gamma``, ``output_energy_scaling`` and the regularizers of `pc_energy`.
+        ``variant`` ('pc', 'epc' or 'bpc') and the options of `pc_energy`, `epc_energy` or `bpc_energy`.
 
     Returns
     -------
@@ -107,7 +108,7 @@ def compute_pc_param_grads(params, activities, y, x=None, loss_id="MSE", **energ
     params, activities, y, x, loss_id
         As for `pc_energy`.
     **energy_options
-        ``param_type``, ``gamma``, ``output_energy_scaling`` and the regularizers of `pc_energy`.
+        ``variant`` ('pc', 'epc' or 'bpc') and the options of `pc_energy`, `epc_energy` or `bpc_energy`.
 
     Returns
     -------
@@ -179,20 +180,20 @@ def compute_hpc_param_grads(model, equilib_activities, amort_activities, x, y=No
 @compile_over_arrays
 def _activity_grad(params, activities, y, x, loss_id, **options):
     """Return energy and ``dF/dz``."""
-    return jax.value_and_grad(lambda z: energy_of_batch(params, z, y, x, loss_id, **options))(activities)
+    return jax.value_and_grad(lambda z: energy_of(params, z, y, x, loss_id, **options))(activities)
 
 
 @compile_over_arrays
 def _flow(params, activities, y, x, loss_id, **options):
     """Return ``-dF/dz``."""
-    return jax.grad(lambda z: -energy_of_batch(params, z, y, x, loss_id, **options))(activities)
+    return jax.grad(lambda z: -energy_of(params, z, y, x, loss_id, **options))(activities)
 
 
 @compile_over_arrays
 def _param_grads(params, activities, y, x, loss_id, **options):
     """Return ``dF/dtheta``."""
     trainable, rest = _split_to_train("compute_pc_param_grads.params", params)
-    return jax.grad(lambda t: energy_of_batch(join(t, rest), activities, y, x, loss_id, **options))(trainable)
+    return jax.grad(lambda t: energy_of(join(t, rest), activities, y, x, loss_id, **options))(trainable)
 
 
 @compile_over_arrays

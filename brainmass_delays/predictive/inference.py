@@ -1,5 +1,6 @@
 """Inference: relax the activities down the energy by an adaptive solver, every sample in its own time."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,11 +13,11 @@ from ..integrate.border import Border
 from ..integrate.control import Controller, resolve_controller
 from ..integrate.loops import resolve
 from ..integrate.stepping import Stepper
-from ..integrate.tableaus import METHODS
-from .energies import energy_of_batch
+from ..integrate.tableaus import METHODS, Tableau
 from .layers import as_params
 from .partition import compile_over_arrays
-from .validation import check_labels, check_network, inputs_and_targets
+from .validation import check_labels
+from .variants import energy_of
 
 
 class Inference(NamedTuple):
@@ -36,8 +37,8 @@ class Inference(NamedTuple):
         Attempts of the solver, accepted and rejected.
     status : int32 array, (batch,)
         0, or flags of a failed solve; set only inside ``jit``, elsewhere it raises.
-    ts : array, (time,) or None
-        Recorded times.
+    ts : array, (time,) or (time, batch), or None
+        Recorded times; with ``record_steps`` those of each sample's steps.
     trajectory : list of arrays, each (time, batch, ...), or None
         Activities at those times. A sample that has stopped rests.
     """
@@ -69,6 +70,7 @@ def solve_inference(
     stop_rtol: float = 1e-3,
     stop_atol: float = 1e-6,
     record_at: Any = None,
+    record_steps: int | None = None,
     while_loop: Any = "lax",
     **energy_options,
 ) -> Inference:
@@ -77,13 +79,15 @@ def solve_inference(
     Parameters
     ----------
     params, activities, y, x, loss_id
-        As for `pc_energy`; ``activities`` is the start.
+        As for `pc_energy`; ``activities`` is the start. With ``variant='epc'`` they are errors.
     max_t1 : float, default 20.0
         Longest time of a sample, dimensionless: the flow is ``dz/dt = -dE/dz`` with the energy E of one
         sample, so that time means the same in every batch. Times of a flow down the batch mean are N times
         longer.
-    method : {'dopri5', 'tsit5', 'bosh3', 'heun21'}, default 'dopri5'
-        Embedded Runge-Kutta pair.
+    method : {'dopri5', 'tsit5', 'bosh3', 'heun21'} or Tableau, default 'dopri5'
+        Embedded Runge-Kutta pair, by name or by its coefficients
+        (`brainmass_delays.integrate.tableaus.Tableau`). For steps of an optimizer instead of a solver see
+        `descend_inference`.
     rtol, atol : float, default 1e-5
         Tolerances of the solver. They also limit how small the vector field can become: an explicit solver at
         rest works at its limit of stability, where the field hovers at the tolerances times the largest
@@ -100,10 +104,12 @@ def solve_inference(
         one. Zeros never stop it early.
     record_at : array, (time,), optional
         Times to record, ascending, between 0 and ``max_t1``; steps land on them.
+    record_steps : int, optional
+        Record the first so many accepted steps of every sample, at times of its own.
     while_loop : {'lax', 'bounded', 'checkpointed'} or callable, default 'lax'
         Loop over the steps; 'lax' has no reverse mode. See `brainmass_delays.integrate.while_loop`.
     **energy_options
-        ``param_type``, ``gamma``, ``output_energy_scaling`` and ``activity_decay`` of `pc_energy`.
+        ``variant``, and the options of `pc_energy`, `epc_energy` or `bpc_energy` that concern activities.
 
     Returns
     -------
@@ -134,8 +140,13 @@ def solve_inference(
     """
     where = "solve_inference"
     check_labels(where, y, loss_id)
-    check_choice(f"{where}.method", method, METHODS)
+    if not isinstance(method, Tableau):
+        check_choice(f"{where}.method", method, METHODS)
     check_count(f"{where}.max_steps", max_steps)
+    if record_steps is not None:
+        check_count(f"{where}.record_steps", record_steps)
+        if record_at is not None:
+            raise ArgumentError(f"{where}.record_steps", "must be None if record_at is given", record_steps)
     times = {"max_t1": max_t1, "dt0": dt0, "record_at": record_at}
     numbers = {"rtol": rtol, "atol": atol, "stop_rtol": stop_rtol, "stop_atol": stop_atol}
     _check_numbers(where, times, numbers)
@@ -143,19 +154,8 @@ def solve_inference(
         name: None if value is None else jnp.asarray(value, float)
         for name, value in {**times, **numbers}.items()
     }
-    result = _solve(
-        as_params(params),
-        list(activities),
-        y,
-        x,
-        loss_id,
-        method,
-        controller,
-        max_steps,
-        while_loop,
-        numbers,
-        energy_options,
-    )
+    options = _Options(method, controller, max_steps, while_loop, record_steps)
+    result = _solve(as_params(params), list(activities), y, x, loss_id, options, numbers, energy_options)
     raise_if_failed(
         where,
         result.status,
@@ -165,77 +165,112 @@ def solve_inference(
     return result
 
 
+class _Options(NamedTuple):
+    """Hold what a solve is compiled for."""
+
+    method: str | Tableau
+    controller: str | Controller
+    max_steps: int
+    while_loop: Any
+    record_steps: int | None
+
+
 @compile_over_arrays
-def _solve(
-    params, activities, y, x, loss_id, method, controller, max_steps, while_loop, numbers, energy_options
-):
+def _solve(params, activities, y, x, loss_id, options, numbers, energy_options):
     """Solve for all samples at once, each with steps of its own."""
-    inputs_and_targets(activities, y, x, len(params[0]))
-    check_network(params, activities, y, x)
-    times = numbers["record_at"]
-    times = None if times is None else jnp.minimum(times, numbers["max_t1"])
-    loop = resolve(while_loop, max_steps, "solve_inference.while_loop")
+
+    def energy(z, y, x):
+        return energy_of(params, z, y, x, loss_id, **energy_options)
+
+    jax.eval_shape(energy, activities, y, x)  # refuses what does not fit, before samples are taken apart
+    recorded = 1 if options.record_steps or numbers["record_at"] is not None else None
+    times = 1 if options.record_steps else None
+    out_axes = Inference([0] * len(activities), 0, 0, 0, 0, 0, times, recorded)
+    relax = partial(_relax, energy, options, numbers)
+    return jax.vmap(relax, out_axes=out_axes)(activities, y, x)
+
+
+def _relax(energy, options, numbers, z, y, x):
+    """Follow the flow of one sample until it rests or time is up."""
+    border, start = Border.of("solve_inference", z, 0.0)
+    numbers = jax.tree.map(lambda number: number.astype(border.time_dtype), numbers)
+    end = border.time("max_t1", numbers["max_t1"])
+    times = None if numbers["record_at"] is None else jnp.minimum(numbers["record_at"], end)
+    stepper = _stepper(border.slopes(_flow_of_sample(energy)), (y, x), times, end, options, numbers)
+    loop = resolve(options.while_loop, options.max_steps, "solve_inference.while_loop")
+    rms = partial(_rms, sum(entry.size for entry in z[:-1]))
+
+    def rests(state):
+        return rms(state.slope) <= numbers["stop_atol"] + numbers["stop_rtol"] * rms(state.y)
+
+    def run_while(going, state):
+        def unfinished(state):
+            return going(state) & (state.status == OK) & ~rests(state)
+
+        def cond(state):
+            return unfinished(state) & (state.accepted + state.rejected < options.max_steps)
+
+        state = loop(cond, lambda state: stepper.attempt(state, (None,) * len(stepper.nodes))[0], state)
+        return state._replace(status=state.status | flag(unfinished(state), MAX_STEPS_REACHED))
+
+    def record_at(state, time):
+        state = run_while(lambda state: state.t < time, state)
+        return state, (time, border.unravel(state.y))
+
+    def record_step(state, _):
+        before = state.accepted
+        state = run_while(lambda state: (state.t < end) & (state.accepted == before), state)
+        return state, (state.t, border.unravel(state.y))
+
+    state, _ = stepper.start(border.time("t0", 0.0), start, None, numbers["dt0"])
+    recorded = None, None
+    if times is not None:
+        state, (_, path) = jax.lax.scan(record_at, state, times)
+        recorded = times, path
+    elif options.record_steps:
+        state, recorded = jax.lax.scan(record_step, state, length=options.record_steps)
+    state = run_while(lambda state: state.t < end, state)
+    return Inference(
+        border.unravel(state.y),
+        state.t,
+        rests(state) & (state.status == OK),
+        rms(state.slope),
+        state.accepted + state.rejected,
+        state.status,
+        *recorded,
+    )
+
+
+def _rms(size, vector):
+    """Return the root mean square of the first ``size`` entries, all but the inert ones."""
+    return jnp.sqrt(jnp.sum(vector[:size] ** 2) / max(size, 1))
+
+
+def _flow_of_sample(energy):
+    """Return the gradient flow of one sample, whose data come without a batch axis."""
 
     def flow(_, z, data):
         y, x = data
         batch = [entry[None] for entry in z], y[None], None if x is None else x[None]
-        energy = lambda z, y, x: -energy_of_batch(params, z, y, x, loss_id, **energy_options)  # noqa: E731
-        return [slope[0] for slope in jax.grad(energy)(*batch)]
+        return [-slope[0] for slope in jax.grad(energy)(*batch)]
 
-    def of_sample(z, *data):
-        border, start = Border.of("solve_inference", z, 0.0)
-        slope, end = border.slopes(flow), border.time("max_t1", numbers["max_t1"])
-        stepper = Stepper(
-            rhs=lambda t, y, _: slope(t, y, data),
-            tableau=METHODS[method],
-            controller=resolve_controller(controller, "solve_inference.controller"),
-            rtol=numbers["rtol"],
-            atol=numbers["atol"],
-            targets=end[None] if times is None else jnp.append(times, end),
-            longest=jnp.inf,
-            restart=False,
-            span=end,
-        )
-        size = sum(entry.size for entry in z[:-1])
+    return flow
 
-        def rms(vector):
-            return jnp.sqrt(jnp.sum(vector[:size] ** 2) / max(size, 1))
 
-        def rests(state):
-            return rms(state.slope) <= numbers["stop_atol"] + numbers["stop_rtol"] * rms(state.y)
-
-        def run_until(state, time):
-            def unfinished(state):
-                return (state.t < time) & (state.status == OK) & ~rests(state)
-
-            def cond(state):
-                return unfinished(state) & (state.accepted + state.rejected < max_steps)
-
-            state = loop(cond, lambda state: stepper.attempt(state, (None,) * len(stepper.nodes))[0], state)
-            return state._replace(status=state.status | flag(unfinished(state), MAX_STEPS_REACHED))
-
-        def record(state, time):
-            state = run_until(state, time)
-            return state, border.unravel(state.y)
-
-        state, _ = stepper.start(border.time("t0", 0.0), start, None, numbers["dt0"])
-        path = None
-        if times is not None:
-            state, path = jax.lax.scan(record, state, times)
-        state = run_until(state, end)
-        return Inference(
-            border.unravel(state.y),
-            state.t,
-            rests(state) & (state.status == OK),
-            rms(state.slope),
-            state.accepted + state.rejected,
-            state.status,
-            times,
-            path,
-        )
-
-    out_axes = Inference([0] * len(activities), 0, 0, 0, 0, 0, None, None if times is None else 1)
-    return jax.vmap(of_sample, out_axes=out_axes)(activities, y, x)
+def _stepper(slope, data, times, end, options, numbers):
+    """Return the solver of one sample."""
+    method = options.method if isinstance(options.method, Tableau) else METHODS[options.method]
+    return Stepper(
+        rhs=lambda t, y, _: slope(t, y, data),
+        tableau=method,
+        controller=resolve_controller(options.controller, "solve_inference.controller"),
+        rtol=numbers["rtol"],
+        atol=numbers["atol"],
+        targets=end[None] if times is None else jnp.append(times, end),
+        longest=jnp.inf,
+        restart=False,
+        span=end,
+    )
 
 
 def _check_numbers(where, times, numbers):

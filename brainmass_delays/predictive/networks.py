@@ -11,15 +11,16 @@ from brainstate.nn import Param
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
 from ..delays.delay import step_size
+from ..integrate.steps import STEPS
 from .delayed_layer import PCLayer
-from .energies import LOSSES
+from .energies import check_loss
 from .initialization import init_activities_with_ffwd
 from .layers import as_params
+from .populations import ValueUnits
 from .prediction import layer_scalings
-from .units import ValueUnits
 from .validation import check_labels, check_network, inputs_and_targets
 
-METHODS = ("euler", "heun")
+METHODS = tuple(name for name, step in STEPS.items() if set(step.offsets) <= {0.0, 1.0})
 
 
 class PCNetwork(brainstate.nn.Module):
@@ -51,10 +52,11 @@ class PCNetwork(brainstate.nn.Module):
         Static bound of delays that can change.
     interpolation : {'linear', 'cubic', 'nearest'}, default 'linear'
         How delayed values are read.
-    method : {'heun', 'euler'}, default 'heun'
-        Order 2 or 1 in the step, for smooth histories. Linear reads add an error of order 2 that depends on
-        where a delay falls between two steps, so that halving the step need not quarter it; cubic
-        ones show the order of the method alone.
+    method : {'heun', 'euler', 'exp_euler'}, default 'heun'
+        Order 2, 1 or 1 in the step, for smooth histories: the methods of `brainmass_delays.integrate.steps`
+        whose stages lie at the ends of a step. 'exp_euler' treats the leak exactly. Linear reads add an
+        error of order 2 that depends on where a delay falls between two steps, so that halving the step need
+        not quarter it; cubic ones show the order of the method alone.
     loss_id, param_type, gamma
         As for `pc_energy`.
 
@@ -112,39 +114,28 @@ class PCNetwork(brainstate.nn.Module):
         self.is_free, self.tau = x is None, tau
         self.method = check_choice("PCNetwork.method", method, METHODS)
         magnitude("PCNetwork.tau", tau, u.ms, plain=False)
-        check_labels("PCNetwork", y, check_choice("PCNetwork.loss_id", loss_id, LOSSES))
+        check_labels("PCNetwork", y, check_loss("PCNetwork", loss_id))
         activities = self._initial_activities(params, y, x, activities, param_type, gamma)
-        inputs, targets = inputs_and_targets(activities, y, x, len(model))
+        n_layers = len(model)
+        inputs, targets = inputs_and_targets(activities, y, x, n_layers)
         check_network(
-            params,
-            *jax.tree.map(lambda z: z.reshape(-1, z.shape[-1]), (activities, y)),
-            None if x is None else x.reshape(-1, x.shape[-1]),
+            params, [_as_batch(z) for z in activities], _as_batch(y), x if x is None else _as_batch(x)
         )
-        scalings = layer_scalings(params, inputs[0].shape[-1], targets[0].shape[-1], param_type, gamma)
-        delays = zip(
-            _per_layer("forward_delay", forward_delay, len(model)),
-            _per_layer("backward_delay", backward_delay, len(model)),
+        self.values, self.observation = [ValueUnits(z) for z in inputs], ValueUnits(y)
+        reads = {"max_delay": max_delay, "interpolation": interpolation}
+        rows = zip(
+            self.values,
+            [target.shape for target in targets],
+            model,
+            skips or [None] * n_layers,
+            layer_scalings(params, inputs[0].shape[-1], targets[0].shape[-1], param_type, gamma),
+            _per_layer("forward_delay", forward_delay, n_layers),
+            _per_layer("backward_delay", backward_delay, n_layers),
+            ["MSE"] * (n_layers - 1) + [loss_id],
             strict=True,
         )
-        self.values = [ValueUnits(z) for z in inputs]
-        self.observation = ValueUnits(y)
-        self.layers = [
-            PCLayer(
-                below,
-                target.shape,
-                model[l],
-                skip=skips[l] if skips else None,
-                scaling=scalings[l],
-                forward_delay=forward,
-                backward_delay=backward,
-                max_delay=max_delay,
-                interpolation=interpolation,
-                loss_id=loss_id if l == len(model) - 1 else "MSE",
-            )
-            for l, (below, target, (forward, backward)) in enumerate(
-                zip(self.values, targets, delays, strict=True)
-            )
-        ]
+        names = ("skip", "scaling", "forward_delay", "backward_delay", "loss_id")
+        self.layers = [PCLayer(*row[:3], **dict(zip(names, row[3:], strict=True)), **reads) for row in rows]
 
     def _initial_activities(self, params, y, x, activities, param_type, gamma):
         """Return the given activities, or those of a feedforward pass."""
@@ -152,9 +143,7 @@ class PCNetwork(brainstate.nn.Module):
             return [jnp.asarray(z) for z in activities]
         if x is None:
             raise ArgumentError("PCNetwork.activities", "must be given for a free input", "None")
-        flat = init_activities_with_ffwd(
-            params, x.reshape(-1, x.shape[-1]), param_type=param_type, gamma=gamma
-        )
+        flat = init_activities_with_ffwd(params, _as_batch(x), param_type=param_type, gamma=gamma)
         return [z.reshape(*y.shape[:-1], z.shape[-1]) for z in flat]
 
     @brainstate.nn.call_order(2)
@@ -178,14 +167,20 @@ class PCNetwork(brainstate.nn.Module):
         list of arrays
             `activities`, after the step.
         """
-        rates = self._rates()
-        if self.method == "heun":
-            before = {path: state.value for path, state in self._dynamic_states().items()}
-            self._advance(rates, y, x)
-            rates = [(first + second) / 2 for first, second in zip(rates, self._rates(), strict=True)]
+        step = STEPS[self.method]
+        before = {path: state.value for path, state in self._dynamic_states().items()}
+
+        def drive(c, values):
+            if c > 0:
+                self._arrive(values, y, x)
+            return self._inputs()
+
+        values = tuple(units.z.value for units in self.values)
+        new = step.advance(self._rates, drive, values, step_size("PCNetwork.update"))
+        if len(step.offsets) > 1:
             for path, state in self._dynamic_states().items():
                 state.value = before[path]
-        self._advance(rates, y, x)
+        self._arrive(new, y, x)
         return self.activities
 
     @property
@@ -243,22 +238,24 @@ class PCNetwork(brainstate.nn.Module):
         for layer, target in self._pairs():
             layer.compare(target.z.value)
 
-    def _rates(self) -> list[jax.Array]:
+    def _inputs(self):
+        """Return the predictions of levels 1 to L - 1 and the feedback to levels 0 to L - 1."""
+        predictions = [layer.errors.prediction.value for layer in self.layers[:-1]]
+        return predictions, [layer.feedback() for layer in self.layers]
+
+    def _rates(self, _, values, inputs):
         """Return the rates of all value units per ms; zero for a clamped input."""
         tau = magnitude("PCNetwork.tau", self.tau, u.ms, plain=False)
-        rates = [layer.feedback() / tau for layer in self.layers]
-        for l, layer in enumerate(self.layers[:-1], 1):
-            rates[l] -= layer.errors.e.value / tau
-        return rates if self.is_free else [jnp.zeros_like(rates[0]), *rates[1:]]
+        predictions, feedback = inputs
+        first = feedback[0] / tau if self.is_free else jnp.zeros_like(values[0])
+        triples = zip(values[1:], predictions, feedback[1:], strict=True)
+        return (first, *((f - (z - p)) / tau for z, p, f in triples))
 
-    def _advance(self, rates, y, x):
-        """Move the values along ``rates``, take new data, and compare."""
-        dt = step_size("PCNetwork.update").to_decimal(u.ms)
-        new = [units.z.value + dt * rate for units, rate in zip(self.values, rates, strict=True)]
-        if x is not None:
-            new[0] = jnp.asarray(x, new[0].dtype)
-        for units, value in zip(self.values, new, strict=True):
-            units(value)
+    def _arrive(self, values, y, x):
+        """Set the values at the end of a step, take new data, and compare."""
+        data = [x, *[None] * (len(values) - 1)]
+        for units, value, given in zip(self.values, values, data, strict=True):
+            units(value if given is None else jnp.asarray(given, value.dtype))
         if y is not None:
             self.observation(jnp.asarray(y, self.observation.z.value.dtype))
         self._compare()
@@ -270,6 +267,11 @@ class PCNetwork(brainstate.nn.Module):
             for path, state in self.states().items()
             if not isinstance(state, brainstate.ParamState)
         }
+
+
+def _as_batch(z):
+    """Return ``z`` (..., n) with one leading axis."""
+    return z.reshape(-1, z.shape[-1])
 
 
 def _per_layer(name, delay, n_layers):

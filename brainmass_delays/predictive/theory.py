@@ -12,7 +12,7 @@ from .layers import as_params
 from .prediction import layer_scalings, predict
 
 
-def linear_equilibrium_activities(params, y, x, *, param_type="sp", gamma=None, output_energy_scaling=1.0):
+def linear_equilibrium_activities(params, *, y, x, param_type="sp", gamma=None, output_energy_scaling=1.0):
     r"""Solve for the activities at which the energy of a deep linear network is least.
 
     Parameters
@@ -47,7 +47,7 @@ def linear_equilibrium_activities(params, y, x, *, param_type="sp", gamma=None, 
     >>> from brainmass_delays.predictive import linear_equilibrium_activities, make_mlp
     >>> model = make_mlp(jax.random.key(0), [3, 5, 2], 'identity')
     >>> x, y = jax.numpy.ones((4, 3)), jax.numpy.zeros((4, 2))
-    >>> [z.shape for z in linear_equilibrium_activities((model, None), y, x)]
+    >>> [z.shape for z in linear_equilibrium_activities((model, None), y=y, x=x)]
     [(4, 5), (4, 2)]
     """
     weights, biases = _affine_layers(params, x, param_type, gamma)
@@ -64,7 +64,7 @@ def linear_equilibrium_activities(params, y, x, *, param_type="sp", gamma=None, 
     return [*hidden, hidden[-1] @ weights[-1].T + biases[-1]]
 
 
-def linear_equilibrium_energy(params, y, x, *, param_type="sp", gamma=None, output_energy_scaling=1.0):
+def linear_equilibrium_energy(params, *, y, x, param_type="sp", gamma=None, output_energy_scaling=1.0):
     r"""Compute the least energy of a deep linear network without solving for the activities.
 
     .. math::
@@ -97,7 +97,7 @@ def linear_equilibrium_energy(params, y, x, *, param_type="sp", gamma=None, outp
     >>> from brainmass_delays.predictive import linear_equilibrium_energy, make_mlp
     >>> model = make_mlp(jax.random.key(0), [3, 5, 2], 'identity')
     >>> x, y = jax.numpy.ones((4, 3)), jax.numpy.zeros((4, 2))
-    >>> bool(linear_equilibrium_energy((model, None), y, x) > 0)
+    >>> bool(linear_equilibrium_energy((model, None), y=y, x=x) > 0)
     True
     """
     weights, biases = _affine_layers(params, x, param_type, gamma)

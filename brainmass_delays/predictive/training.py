@@ -1,33 +1,16 @@
-"""Updates by optax and whole training steps, predictive and hybrid."""
+"""Learning: updates of parameters and whole training steps, predictive and hybrid."""
 
 from typing import Any, NamedTuple
 
 import jax
-import optax
 
-from .energies import pc_energy
-from .gradients import compute_activity_grad, compute_hpc_param_grads, compute_pc_param_grads
+from .descent import apply_updates
+from .gradients import compute_hpc_param_grads, compute_pc_param_grads
 from .inference import Inference, solve_inference
-from .initialization import init_activities_with_amort, init_activities_with_ffwd
+from .initialization import init_activities_with_amort
 from .layers import as_params, with_updates
-from .partition import compile_over_arrays, join, split
-
-
-class ActivityUpdate(NamedTuple):
-    """Hold one discrete step of inference.
-
-    Attributes
-    ----------
-    energy : array, ()
-        Before the step.
-    activities, grads : list of arrays, each (batch, ...)
-    opt_state : pytree
-    """
-
-    energy: jax.Array
-    activities: list[jax.Array]
-    grads: list[jax.Array]
-    opt_state: Any
+from .partition import join, split
+from .variants import layer_energies, start_of
 
 
 class ParamUpdate(NamedTuple):
@@ -56,7 +39,7 @@ class PCStep(NamedTuple):
     loss : array, ()
         Output loss at the initial activities: of the feedforward prediction, if they come from it.
     energies : array, (L,)
-        Terms of the energy after inference, as `pc_energy` records them.
+        Terms of the energy after inference, as `pc_energy` records them; 2 L for ``variant='bpc'``.
     inference : Inference
     grads : (model_grads, skip_grads)
     """
@@ -114,42 +97,6 @@ def trainable(params):
     return split(as_params(params))[0]
 
 
-def update_activities(
-    params, activities, optim, opt_state, y, x=None, loss_id="MSE", **energy_options
-) -> ActivityUpdate:
-    """Move the activities by one optax step down the energy.
-
-    Parameters
-    ----------
-    params, activities, y, x, loss_id
-        As for `pc_energy`.
-    optim : optax.GradientTransformation
-        E.g. ``optax.sgd(0.2)``; the gradient is that of a batch mean, so scale the rate with the batch size.
-    opt_state : pytree
-        ``optim.init(activities)``, then what the last step returned.
-    **energy_options
-        As for `compute_activity_grad`.
-
-    Returns
-    -------
-    ActivityUpdate
-
-    Examples
-    --------
-    >>> import jax, optax
-    >>> from brainmass_delays.predictive import init_activities_with_ffwd, make_mlp, update_activities
-    >>> params, optim = (make_mlp(jax.random.key(0), [3, 5, 2]), None), optax.sgd(0.2)
-    >>> x, y = jax.numpy.ones((4, 3)), jax.numpy.zeros((4, 2))
-    >>> activities = init_activities_with_ffwd(params, x)
-    >>> step = update_activities(params, activities, optim, optim.init(activities), y, x)
-    >>> step.energy.shape
-    ()
-    """
-    energy, grads = compute_activity_grad(params, activities, y, x, loss_id, **energy_options)
-    activities, opt_state = _apply(optim, grads, opt_state, list(activities))
-    return ActivityUpdate(energy, activities, grads, opt_state)
-
-
 def update_params(
     params, activities, optim, opt_state, y, x=None, loss_id="MSE", **energy_options
 ) -> ParamUpdate:
@@ -205,7 +152,8 @@ def make_pc_step(
     optim, opt_state
         As for `update_params`.
     activities : list of arrays, optional
-        Start of inference. Default: the feedforward pass; required without ``x``.
+        Start of inference (errors for ``variant='epc'``). Default: the feedforward pass; required without
+        ``x``.
     inference_options : dict, optional
         Keyword arguments of `solve_inference`, e.g. ``{'max_t1': 5.0}``.
     **energy_options
@@ -235,14 +183,15 @@ def make_pc_step(
     (2,)
     """
     if activities is None:
-        activities = init_activities_with_ffwd(params, x, **_scalings(energy_options))
-    start = pc_energy(params, activities, y, x, loss_id, **energy_options, record_layers=True)
+        activities = start_of(params, x, **energy_options)
+    start = layer_energies(params, activities, y, x, loss_id, **energy_options)
     inference = solve_inference(
         params, activities, y, x, loss_id, **(inference_options or {}), **energy_options
     )
-    energies = pc_energy(params, inference.activities, y, x, loss_id, **energy_options, record_layers=True)
+    energies = layer_energies(params, inference.activities, y, x, loss_id, **energy_options)
     update = update_params(params, inference.activities, optim, opt_state, y, x, loss_id, **energy_options)
-    loss = start[0] / energy_options.get("output_energy_scaling", 1.0)
+    precision = [energy_options.get(name, 1.0) for name in ("output_energy_scaling", "alpha_forward")]
+    loss = start[0] / (precision[0] * precision[1])
     return PCStep(update.params, update.opt_state, loss, energies, inference, update.grads)
 
 
@@ -303,7 +252,7 @@ def make_hpc_step(
     guesses = init_activities_with_amort(amortizer, params, y, **_scalings(energy_options))
     start = guesses if x is None else guesses[1:]
     inference = solve_inference(params, start, y, x, loss_id, **(inference_options or {}), **energy_options)
-    energies = pc_energy(params, inference.activities, y, x, loss_id, **energy_options, record_layers=True)
+    energies = layer_energies(params, inference.activities, y, x, loss_id, **energy_options)
     update = update_params(
         params, inference.activities, optims[0], opt_states[0], y, x, loss_id, **energy_options
     )
@@ -320,7 +269,7 @@ def _scalings(energy_options):
 def _learn(optim, grads, opt_state, params):
     """Return ``params`` one optax step further, and the new optimizer state."""
     arrays, rest = split(as_params(params))
-    arrays, opt_state = _apply(optim, grads, opt_state, arrays)
+    arrays, opt_state = apply_updates(optim, grads, opt_state, arrays)
     model, skips = join(arrays, rest)
     old_model, old_skips = params if isinstance(params, tuple) else (params, None)
     return (_written(old_model, model), old_skips and _written(old_skips, skips)), opt_state
@@ -329,10 +278,3 @@ def _learn(optim, grads, opt_state, params):
 def _written(layers, updated):
     """Return the updated layers, written into those that keep their own state."""
     return type(layers)(with_updates(layer, new) for layer, new in zip(layers, updated, strict=True))
-
-
-@compile_over_arrays
-def _apply(optim, grads, opt_state, values):
-    """Apply one optax step."""
-    updates, opt_state = optim.update(grads, opt_state, values)
-    return optax.apply_updates(values, updates), opt_state

@@ -80,6 +80,13 @@ def check_network(params, activities, y, x):
     _check_chain(where, params, {**below, **hidden}, {**above, "y": y})
 
 
+def check_backward(backward, below, above):
+    """Refuse backward layers that do not map each level to the one below it."""
+    levels = {f"level {l + 1}": z for l, z in enumerate(above)}
+    targets = {f"level {l}": z for l, z in enumerate(below)}
+    _check_chain("bpc_energy", (backward, None), levels, targets, part=1)
+
+
 def _check_length(where: str, entries, expected, cure: str) -> None:
     """Refuse a list whose length is not among ``expected``."""
     if len(entries) not in expected:
@@ -100,11 +107,11 @@ def _check_batch(where: str, entries: dict, reference: str) -> None:
             )
 
 
-def _check_chain(where: str, params, inputs: dict, targets: dict) -> None:
+def _check_chain(where: str, params, inputs: dict, targets: dict, part: int = 0) -> None:
     """Refuse layers that cannot read their input, or do not make the shape of their target."""
     pairs = zip(inputs.items(), targets.items(), strict=True)
     for l, ((source, h), (target, z)) in enumerate(pairs):
-        layer = f"{where}.params[0][{l}]"
+        layer = f"{where}.params[{part}][{l}]"
         sample = jax.ShapeDtypeStruct(h.shape[1:], h.dtype)
         try:
             out = jax.eval_shape(lambda h, l=l: predict(params, l, h), sample)
@@ -117,6 +124,6 @@ def _check_chain(where: str, params, inputs: dict, targets: dict) -> None:
         if out.shape != z.shape[1:]:
             raise ArgumentError(
                 f"{where}.{target}",
-                f"must have samples of shape {out.shape}, what params[0][{l}] makes of {source}",
+                f"must have samples of shape {out.shape}, what params[{part}][{l}] makes of {source}",
                 z.shape[1:],
             )

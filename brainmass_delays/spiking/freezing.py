@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.checks import ArgumentError
-from .delay_layer import DelayLayer
+from .base import DelayedSpikes
 from .grid import time_step
 
 
@@ -27,7 +27,7 @@ class FrozenDelays:
         Delays as whole steps by the path of the layer, for export.
     """
 
-    def __init__(self, layers: dict[str, DelayLayer], loss: Callable | None):
+    def __init__(self, layers: dict[str, DelayedSpikes], loss: Callable | None):
         self._layers = layers
         self._masters = {
             name: (layer.delay.value(), None if layer.width is None else layer.width.value)
@@ -76,7 +76,7 @@ def freeze_delays(module: brainstate.nn.Module, loss: Callable[[], float] | None
     Parameters
     ----------
     module : Module
-        A `DelayLayer` or anything that contains one.
+        A layer of delays or anything that contains one.
     loss : callable, optional
         Loss of the module as it stands; called before and after, so that the price of rounding is known.
 
@@ -88,7 +88,7 @@ def freeze_delays(module: brainstate.nn.Module, loss: Callable[[], float] | None
     Raises
     ------
     ArgumentError
-        When there is no `DelayLayer` in ``module``.
+        When there is no layer of delays in ``module``.
     RunError
         When a delay left its bounds during training.
 
@@ -142,15 +142,15 @@ def saturation(module: brainstate.nn.Module) -> Saturation:
     return Saturation(float(at_min / total), float(at_max / total), total)
 
 
-def delay_layers(module: brainstate.nn.Module) -> dict[str, DelayLayer]:
+def delay_layers(module: brainstate.nn.Module) -> dict[str, DelayedSpikes]:
     """Find the delay layers in ``module`` by their path; check that their delays are inside the bounds."""
     found = {}
-    if isinstance(module, DelayLayer):
+    if isinstance(module, DelayedSpikes):
         found["layer"] = module
     else:
-        found = {".".join(map(str, path)): node for path, node in module.nodes(DelayLayer).items()}
+        found = {".".join(map(str, path)): node for path, node in module.nodes(DelayedSpikes).items()}
     if not found:
-        raise ArgumentError("freeze_delays.module", "must contain a DelayLayer", type(module).__name__)
+        raise ArgumentError("freeze_delays.module", "must contain a layer of delays", type(module).__name__)
     for layer in found.values():
         layer.check()
     return found

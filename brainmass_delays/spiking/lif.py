@@ -1,4 +1,4 @@
-"""Leaky neurons with exponential decay: spiking with a hard reset, and without spikes for readout."""
+"""Leaky neurons with exponential decay: spiking, with adaptation, and without spikes for readout."""
 
 from collections.abc import Callable
 
@@ -6,10 +6,11 @@ import brainstate
 import brainunit as u
 import jax
 import jax.numpy as jnp
+import numpy as np
 from brainstate.nn import Param
 from braintools import surrogate
 
-from .._core.checks import ArgumentError, check_count, check_positive
+from .._core.checks import ArgumentError, check_choice, check_count, check_finite, check_positive
 from .._core.units import magnitude
 from .grid import time_step
 
@@ -19,10 +20,8 @@ class _Leaky(brainstate.nn.Module):
 
     def __init__(self, n: int, tau: u.Quantity | Param = 5 * u.ms):
         super().__init__()
-        name = type(self).__name__
-        self.n = check_count(f"{name}.n", n)
-        self.tau = tau if isinstance(tau, Param) else Param(tau, fit=False)
-        check_positive(f"{name}.tau", magnitude(f"{name}.tau", self.tau.value(), u.ms, plain=False))
+        self.n = check_count(f"{type(self).__name__}.n", n)
+        self.tau = self._make_tau("tau", tau)
         self.state = brainstate.ShortTermState(self._rest(()))
 
     def init_state(self, batch_size: int | None = None, **_) -> None:
@@ -34,10 +33,10 @@ class _Leaky(brainstate.nn.Module):
     def update(self, currents: jax.Array) -> jax.Array:
         """Run from rest over ``currents`` ``(batch, time, n)`` and return the outputs, same shape."""
         currents = self._check(currents, 3, "(batch, time, neuron)")
-        decay = self._decay()
+        decays = self._decays()
 
         def advance(state, current):
-            return self._advance(decay, state, current)
+            return self._advance(decays, state, current)
 
         _, outputs = jax.lax.scan(advance, self._rest(currents.shape[:1]), jnp.swapaxes(currents, 0, 1))
         return jnp.swapaxes(outputs, 0, 1)
@@ -46,17 +45,27 @@ class _Leaky(brainstate.nn.Module):
         """Advance one step with ``current`` ``(batch, n)`` or ``(n,)`` and return the output."""
         rank = jax.tree.leaves(self.state.value)[0].ndim
         current = self._check(current, rank, "(batch, neuron) as in init_state")
-        self.state.value, output = self._advance(self._decay(), self.state.value, current)
+        self.state.value, output = self._advance(self._decays(), self.state.value, current)
         return output
 
     def _rest(self, leading):
         raise NotImplementedError
 
-    def _advance(self, decay, state, current):
+    def _advance(self, decays, state, current):
         raise NotImplementedError
 
-    def _decay(self):
-        return jnp.exp(-magnitude("tau", time_step(type(self).__name__) / self.tau.value(), u.UNITLESS))
+    def _make_tau(self, name, tau):
+        """Return a time constant as Param."""
+        where = f"{type(self).__name__}.{name}"
+        tau = tau if isinstance(tau, Param) else Param(tau, fit=False)
+        check_positive(where, magnitude(where, tau.value(), u.ms, plain=False))
+        return tau
+
+    def _decays(self):
+        """Return the decay per step of every time constant, by name."""
+        dt = time_step(type(self).__name__)
+        taus = {name: getattr(self, name) for name in ("tau", "tau_adaptation") if hasattr(self, name)}
+        return {name: jnp.exp(-magnitude(name, dt / tau.value(), u.UNITLESS)) for name, tau in taus.items()}
 
     def _check(self, current, rank, axes):
         if current.ndim != rank or current.shape[-1] != self.n:
@@ -95,16 +104,20 @@ class LeakyIntegrator(_Leaky):
     def _rest(self, leading):
         return jnp.zeros((*leading, self.n), brainstate.environ.dftype())
 
-    def _advance(self, decay, state, current):
-        state = decay * state + current
+    def _advance(self, decays, state, current):
+        state = decays["tau"] * state + current
         return state, state
 
 
-class LIF(_Leaky):
-    """Spike where the leaky integral of the current reaches the threshold, then reset to zero.
+RESETS = ("zero", "subtract")
 
-    ``v[t] = exp(-dt / tau) v[t-1] (1 - s[t-1]) + current[t]`` and ``s[t] = H(v[t] - threshold)``: a step
-    uses the current of that step, tests the new potential and resets before the next one.
+
+class LIF(_Leaky):
+    """Spike where the leaky integral of the current reaches the threshold, then reset.
+
+    ``v[t] = exp(-dt / tau) r(v[t-1], s[t-1]) + current[t]`` and ``s[t] = H(v[t] - threshold)``: a step
+    uses the current of that step, tests the new potential and resets before the next one, to zero,
+    ``r = v (1 - s)``, or by the threshold, ``r = v - threshold * s``.
 
     Parameters
     ----------
@@ -114,6 +127,8 @@ class LIF(_Leaky):
         Membrane time constant, shared or ``(n,)``. A `Param` is trained.
     threshold : float, default 1
         In the units of the current; dimensionless.
+    reset : {'zero', 'subtract'}, default 'zero'
+        ``subtract`` keeps what went beyond the threshold, so that a strong current is not forgotten.
     spike : callable, default ``braintools.surrogate.Sigmoid(alpha=5)``
         Step function with a surrogate gradient.
 
@@ -141,18 +156,89 @@ class LIF(_Leaky):
         n: int,
         tau: u.Quantity | Param = 5 * u.ms,
         threshold: float = 1.0,
+        reset: str = "zero",
         spike: Callable = surrogate.Sigmoid(alpha=5.0),
     ):
         super().__init__(n, tau)
-        self.threshold = float(check_positive("LIF.threshold", threshold))
+        name = type(self).__name__
+        self.threshold = float(check_positive(f"{name}.threshold", threshold))
+        self.reset = check_choice(f"{name}.reset", reset, RESETS)
         self.spike = spike
 
     def _rest(self, leading):
         zero = jnp.zeros((*leading, self.n), brainstate.environ.dftype())
         return zero, zero
 
-    def _advance(self, decay, state, current):
+    def _advance(self, decays, state, current):
         v, spiked = state
-        v = decay * v * (1 - spiked) + current
+        v = decays["tau"] * self._after_reset(v, spiked, self.threshold) + current
         spiked = self.spike(v - self.threshold)
         return (v, spiked), spiked
+
+    def _after_reset(self, v, spiked, threshold):
+        """Return the potential with which the next step starts."""
+        return v * (1 - spiked) if self.reset == "zero" else v - threshold * spiked
+
+
+class AdaptiveLIF(LIF):
+    """Spike like a `LIF` whose threshold rises with every spike and decays.
+
+    ``a[t] = exp(-dt / tau_adaptation) a[t-1] + s[t-1]`` and ``s[t] = H(v[t] - threshold - strength a[t])``; a
+    spike subtracts the raised threshold, or resets to zero.
+
+    Parameters
+    ----------
+    n, tau, threshold, reset, spike
+        As for `LIF`.
+    tau_adaptation : Quantity[time] or Param, default 100 ms
+        Time constant of the threshold, shared or ``(n,)``. A `Param` is trained.
+    strength : float or Param, default 0.2
+        How far one spike raises the threshold, at least 0, shared or ``(n,)``; dimensionless.
+
+    Notes
+    -----
+    Gradients as for `LIF`, and through the threshold.
+
+    References
+    ----------
+    Bellec et al. (2018): Long short-term memory and learning-to-learn in networks of spiking neurons.
+    NeurIPS 31. Their trace is ``(1 - exp(-dt / tau_adaptation))`` times ours.
+
+    Examples
+    --------
+    >>> import brainstate, brainunit as u, jax.numpy as jnp
+    >>> from brainmass_delays.spiking import AdaptiveLIF
+    >>> with brainstate.environ.context(dt=1 * u.ms):
+    ...     spikes = AdaptiveLIF(1, strength=0.5)(jnp.full((1, 30, 1), 0.5))
+    >>> ''.join(str(int(s)) for s in spikes[0, :, 0])
+    '001000100000010000000001000000'
+    """
+
+    def __init__(
+        self,
+        n: int,
+        tau: u.Quantity | Param = 5 * u.ms,
+        threshold: float = 1.0,
+        reset: str = "zero",
+        spike: Callable = surrogate.Sigmoid(alpha=5.0),
+        *,
+        tau_adaptation: u.Quantity | Param = 100 * u.ms,
+        strength: float | Param = 0.2,
+    ):
+        super().__init__(n, tau, threshold, reset, spike)
+        self.tau_adaptation = self._make_tau("tau_adaptation", tau_adaptation)
+        self.strength = strength if isinstance(strength, Param) else Param(strength, fit=False)
+        if np.any(check_finite("AdaptiveLIF.strength", self.strength.value()) < 0):
+            raise ArgumentError("AdaptiveLIF.strength", "must not be negative", strength)
+
+    def _rest(self, leading):
+        v, spiked = super()._rest(leading)
+        return v, spiked, v
+
+    def _advance(self, decays, state, current):
+        v, spiked, trace = state
+        before = self.threshold + self.strength.value() * trace
+        trace = decays["tau_adaptation"] * trace + spiked
+        v = decays["tau"] * self._after_reset(v, spiked, before) + current
+        spiked = self.spike(v - self.threshold - self.strength.value() * trace)
+        return (v, spiked, trace), spiked

@@ -6,18 +6,21 @@ import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
 from .delay_layer import DelayLayer
-from .lif import LIF
+from .lif import LIF, AdaptiveLIF
+from .sparse_layer import SparseDelayLayer
 
 
 class RecurrentLIF(brainstate.nn.Module):
-    """Feed the spikes of a `LIF` back to itself through delayed, weighted synapses.
+    """Feed the spikes of neurons back to themselves through delayed, weighted synapses.
 
     Parameters
     ----------
-    neurons : LIF
+    neurons : LIF or AdaptiveLIF
         ``n`` neurons.
-    feedback : DelayLayer
-        ``n`` to ``n`` with ``n_out``, and ``min_delay`` of at least one step.
+    feedback : DelayLayer or SparseDelayLayer
+        ``n`` to ``n`` with ``n_out``, and ``min_delay`` of at least one step. With one delay per neuron,
+        ``delay`` of shape ``(n,)`` and ``interpolation='round'`` or 'linear', a step costs one gather and one
+        matrix product; with one per synapse, ``n * n * max_delay / dt``, or what a `SparseDelayLayer` costs.
 
     Raises
     ------
@@ -41,7 +44,7 @@ class RecurrentLIF(brainstate.nn.Module):
     [1, 0, 0, 1, 0, 0, 1, 0, 0, 1]
     """
 
-    def __init__(self, neurons: LIF, feedback: DelayLayer):
+    def __init__(self, neurons: LIF | AdaptiveLIF, feedback: DelayLayer | SparseDelayLayer):
         super().__init__()
         if (feedback.n_in, feedback.n_out) != (neurons.n, neurons.n):
             raise ArgumentError(
@@ -63,6 +66,14 @@ class RecurrentLIF(brainstate.nn.Module):
         return spikes
 
     def update(self, currents: jax.Array) -> jax.Array:
-        """Run from rest over external ``currents`` ``(batch, time, n)`` and return the spikes, same shape."""
+        """Run from rest over external ``currents`` ``(batch, time, n)`` and return the spikes, same shape.
+
+        The state of step mode stays as it was.
+        """
+        kept = self.neurons.state, self.feedback.past
+        before = [state.value for state in kept]
         self.init_state(currents.shape[0])
-        return jnp.swapaxes(brainstate.transform.for_loop(self.step, jnp.swapaxes(currents, 0, 1)), 0, 1)
+        spikes = brainstate.transform.for_loop(self.step, jnp.swapaxes(currents, 0, 1))
+        for state, value in zip(kept, before, strict=True):
+            state.value = value
+        return jnp.swapaxes(spikes, 0, 1)

@@ -73,17 +73,19 @@ def test_zero_delays_are_the_gradient_flow(prior):
 def test_cross_entropy_and_scalings_are_the_gradient_flow():
     _, x = data()
     y = jnp.eye(2)[jnp.array([0, 1, 1, 0])]
-    options = {"loss_id": "CE", "param_type": "mupc", "gamma": 0.5}
+    options = {"loss_id": "CE", "param_type": "mupc", "gamma": 0.5, "method": "euler"}
     net = PCNetwork((MODEL, [None, Dense(jnp.ones((2, 4)))]), y, x, **options)
     with brainstate.environ.context(dt=DT):
         brainstate.nn.init_all_states(net)
         net.update()
+        before = net.activities
         args = net.params, y, x, "CE", None
-        flow = neg_activity_grad(0.0, net.activities, args, param_type="mupc", gamma=0.5)
-        for rate, slope in zip(net._rates()[1:], flow[:-1], strict=True):
-            np.testing.assert_allclose(rate, 4 * slope, atol=1e-12)
-        energy = pc_energy(net.params, net.activities, y, x, "CE", param_type="mupc", gamma=0.5)
+        flow = neg_activity_grad(0.0, before, args, param_type="mupc", gamma=0.5)
+        energy = pc_energy(net.params, before, y, x, "CE", param_type="mupc", gamma=0.5)
         np.testing.assert_allclose(net.energy(), energy, rtol=1e-12)
+        net.update()
+        for z, new, slope in zip(before[:-1], net.activities[:-1], flow[:-1], strict=True):
+            np.testing.assert_allclose((new - z) / 0.05, 4 * slope, atol=1e-12)
 
 
 def test_one_delay_for_all_is_the_same_delay_for_each():
@@ -149,7 +151,9 @@ def test_weak_feedback_is_stable_at_any_delay():
         pytest.param(1 / 3, "linear", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("method, order", [("heun", 2), ("euler", 1)])
+@pytest.mark.parametrize(
+    "method, order", [("heun", 2), ("euler", 1), pytest.param("exp_euler", 1, marks=pytest.mark.slow)]
+)
 def test_order_of_the_step(method, order, delay, interpolation):
     """From rest under a smooth observation, errors fall like dt^2 for Heun and dt for Euler."""
 
@@ -176,6 +180,19 @@ def test_order_of_the_step(method, order, delay, interpolation):
     errors = [abs(at_3(method, n) - reference) for n in n_steps]
     slope = -np.polyfit(np.log(n_steps), np.log(errors), 1)[0]
     assert abs(slope - order) < 0.15, (slope, errors)
+
+
+def test_exponential_euler_takes_the_leak_exactly():
+    net = PCNetwork(
+        ([Dense(jnp.ones((1, 1))), Dense(jnp.zeros((1, 1)))], None),
+        jnp.zeros(1),
+        jnp.ones(1),
+        activities=[jnp.full(1, 3.0), jnp.zeros(1)],
+        tau=2.0 * u.ms,
+        method="exp_euler",
+    )
+    values = run(net, 3 * u.ms, dt=1.5 * u.ms)[0][:, 0]
+    np.testing.assert_allclose(values, 1 + 2 * np.exp(-1.5 / 2 * np.arange(1, 3)), rtol=1e-12)
 
 
 def test_gradient_of_a_run_reaches_both_delays_and_the_weights():
@@ -357,7 +374,7 @@ def test_bad_delays_are_refused():
         forward_delay=[np.ones((3, 4)) * u.ms, None],
     )
     refused("max_delay: is required for a delay that can change", forward_delay=Param(1.0 * u.ms, fit=True))
-    refused("PCNetwork.method: must be one of 'euler', 'heun'; got 'rk4'", method="rk4")
+    refused("PCNetwork.method: must be one of 'euler', 'heun', 'exp_euler'; got 'rk4'", method="rk4")
     refused("PCNetwork.tau: needs a unit", tau=1.0)
     refused("activities: must hold 2 entries", activities=[x])
     with pytest.raises(ArgumentError, match="PCLayer.layer: must be a Dense without skip"):

@@ -59,11 +59,11 @@ def test_equilibrium(name, skips, bias):
     """The closed form is a root of the gradient; energy and Hessian are those of `pc_energy`."""
     params, y, x = linear_network(skips=skips, bias=bias)
     options = OPTIONS[name]
-    activities = linear_equilibrium_activities(params, y, x, **options)
+    activities = linear_equilibrium_activities(params, y=y, x=x, **options)
     energy, grads = compute_activity_grad(params, activities, y, x, **options)
     for g in grads:
         np.testing.assert_allclose(g, 0, atol=1e-8)
-    np.testing.assert_allclose(linear_equilibrium_energy(params, y, x, **options), energy, rtol=1e-8)
+    np.testing.assert_allclose(linear_equilibrium_energy(params, y=y, x=x, **options), energy, rtol=1e-8)
     sizes = np.cumsum([5, 5])
     hidden = jnp.concatenate([z[:1] for z in activities[:-1]], axis=1)[0]
 
@@ -92,14 +92,14 @@ def test_inference_finds_the_equilibrium():
         stop_atol=1e-10,
     )
     assert found.converged.all()
-    for a, b in zip(found.activities[:-1], linear_equilibrium_activities(params, y, x), strict=False):
+    for a, b in zip(found.activities[:-1], linear_equilibrium_activities(params, y=y, x=x), strict=False):
         np.testing.assert_allclose(a, b, atol=1e-8)
 
 
 def test_nonlinear_layers_are_refused():
     model = make_mlp(jax.random.key(0), [3, 5, 2], "tanh")
     with pytest.raises(ArgumentError, match=r"linear theory.params\[0\]\[0\]: must be affine"):
-        linear_equilibrium_energy((model, None), jnp.ones((4, 2)), jnp.ones((4, 3)))
+        linear_equilibrium_energy((model, None), y=jnp.ones((4, 2)), x=jnp.ones((4, 3)))
     with pytest.raises(ArgumentError, match=r"linear theory.x: must hold the prior"):
         linear_activity_hessian((model, None), None)
 

@@ -125,8 +125,32 @@ def test_digits_generative_label_inference(single_precision):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["08_predictive_coding", "09_delayed_predictive_coding"])
-def test_examples_run(name, tmp_path, monkeypatch, single_precision):
+@pytest.mark.parametrize(
+    ("name", "n_figures"), [("08_predictive_coding", 2), ("09_delayed_predictive_coding", 3)]
+)
+def test_examples_run(name, n_figures, tmp_path, monkeypatch, single_precision):
     monkeypatch.setattr(sys, "argv", [name, "--quick", "--out", str(tmp_path)])
     runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
-    assert len(list(tmp_path.glob("*.png"))) == 2
+    assert len(list(tmp_path.glob("*.png"))) == n_figures
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_learned_delays_predict_a_moving_stimulus(single_precision, seed):
+    """Learned < frozen < none in what they miss, and the delays that carry weight are distance over speed."""
+    motion = example("09_delayed_predictive_coding")
+    missed = {}
+    for delays in motion.DELAYS:
+        missed[delays], net, _ = motion.learn_motion(delays, seed)
+    print(seed, missed)
+    assert missed["learned"] < 1e-3 < 5e-3 < missed["frozen"] < 0.5 * missed["none"]
+    delay, weight = motion.learned_delays(net)
+    error = (np.abs(weight) * np.abs(delay - motion.TRUE_DELAYS)).sum() / np.abs(weight).sum()
+    assert error < 2.0 and ((delay > 0.5) & (delay < 29.5)).all()
+
+
+def test_local_learning_finds_the_delay_of_a_moving_stimulus(single_precision):
+    """The quick representative: 600 steps from random delays leave less than delays that stay."""
+    motion = example("09_delayed_predictive_coding")
+    missed = {delays: motion.learn_motion(delays, 0, n_steps=600)[0] for delays in ("frozen", "learned")}
+    assert missed["learned"] < 0.8 * missed["frozen"]

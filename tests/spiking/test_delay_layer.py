@@ -126,13 +126,13 @@ def test_gradient_is_the_derivative(rng, rule, n_out, tolerance):
     assert np.linalg.norm(gradient - numeric) / np.linalg.norm(numeric) < tolerance
 
 
-@pytest.mark.parametrize("rule", SHORT)
-def test_gradient_at_whole_delays_is_the_central_difference(rng, rule):
+@pytest.mark.parametrize("rule, newest, weight", [("round", -1, 0.5), ("linear", 0, 1.0)])
+def test_gradient_at_whole_delays_is_central_or_that_of_the_past(rng, rule, newest, weight):
     steps, x, g = np.array([1, 2, 3, 4, 5]), rng.normal(size=(2, 20, 5)), rng.normal(size=(2, 20, 5))
     _, _, gradient = value_and_slope(make(rule, steps * 1.0), x, g)
     expected = [
         sum(
-            0.5 * g[:, t, c] @ (oracle.at_lag(x, t, d + 1, c) - oracle.at_lag(x, t, d - 1, c))
+            weight * g[:, t, c] @ (oracle.at_lag(x, t, d + 1, c) - oracle.at_lag(x, t, d + newest, c))
             for t in range(20)
         )
         for c, d in enumerate(steps)

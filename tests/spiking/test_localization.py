@@ -9,17 +9,14 @@ import pytest
 from brainstate.nn import Param
 
 from brainmass_delays import ArgumentError, RunError
-from brainmass_delays.spiking import DelayLayer
+from brainmass_delays.spiking import DelayLayer, SpikingClassifier, predict, train
 from brainmass_delays.spiking.localization import (
     CONDITIONS,
-    LocalizationNetwork,
     LocalizationTask,
     Trials,
-    evaluate,
     ideal_observer,
     run_condition,
     score,
-    train,
 )
 
 SMALL = {"n_fibers": 4, "duration": 60 * u.ms}
@@ -27,7 +24,7 @@ SMALL = {"n_fibers": 4, "duration": 60 * u.ms}
 
 def small_network(n_fibers=4, n_hidden=6, mode="valid", **options):
     brainstate.random.seed(0)
-    return LocalizationNetwork(
+    return SpikingClassifier(
         DelayLayer(2 * n_fibers, max_delay=10 * u.ms, mode=mode, **options), n_hidden=n_hidden
     )
 
@@ -113,7 +110,7 @@ def test_no_trial_is_left_out_of_an_odd_batch():
         )
         np.testing.assert_allclose(record.loss, expected, rtol=1e-9)
         np.testing.assert_allclose(record.accuracy, np.mean(logits.argmax(-1) == trials.label))
-    assert evaluate(network, trials, task, batch_size=5).confusion.sum() == 13
+    assert predict(network, trials.spikes, task.dt, batch_size=5).shape == (13,)
 
 
 def test_every_trial_of_an_odd_batch_trains():

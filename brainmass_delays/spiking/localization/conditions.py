@@ -8,12 +8,12 @@ import numpy as np
 from brainstate.nn import Param
 
 from ..._core.checks import check_choice
+from ..classifier import SpikingClassifier
 from ..delay_layer import DelayLayer
 from ..freezing import Saturation, saturation
-from .metrics import Evaluation
-from .network import LocalizationNetwork
+from ..training import TrainingRecord, default_optimizer, predict, train
+from .metrics import Evaluation, score
 from .task import LocalizationTask, Trials
-from .training import TrainingRecord, default_optimizer, evaluate, train
 
 MAX_DELAY = 50 * u.ms
 N_HIDDEN = 30
@@ -53,7 +53,7 @@ class Condition(NamedTuple):
         """Return the task of this condition."""
         return LocalizationTask(phase_delays=self.hand_made, **options)
 
-    def network(self, task: LocalizationTask, seed: int) -> LocalizationNetwork:
+    def network(self, task: LocalizationTask, seed: int) -> SpikingClassifier:
         """Build the network with its random start."""
         brainstate.random.seed(seed)
         shape = (N_HIDDEN, task.n_channels) if self.per_synapse else (task.n_channels,)
@@ -75,9 +75,9 @@ class Condition(NamedTuple):
             weight=None if weight is None else Param(weight, fit=self.train_input),
             width=self.width and self.width[0],
         )
-        return LocalizationNetwork(layer, N_HIDDEN, task.n_classes)
+        return SpikingClassifier(layer, N_HIDDEN, task.n_classes)
 
-    def optimizer(self, network: LocalizationNetwork, n_updates: int):
+    def optimizer(self, network: SpikingClassifier, n_updates: int):
         """Build the optimizer for ``n_updates`` updates."""
         frozen = () if self.train_input or network.input is None else ("input",)
         return default_optimizer(
@@ -106,7 +106,7 @@ CONDITIONS = {
 class Result(NamedTuple):
     """Hold the outcome of one condition and seed; scores are those of rounded delays on fresh trials."""
 
-    network: LocalizationNetwork
+    network: SpikingClassifier
     record: TrainingRecord
     evaluation: Evaluation
     saturation: Saturation
@@ -143,5 +143,6 @@ def run_condition(
     record = train(
         network, train_trials, task, n_epochs=n_epochs, optimizer=optimizer, seed=seed, progress=progress
     )
+    evaluation = score(task, test_trials, predict(network, test_trials.spikes, task.dt))
     with brainstate.environ.context(dt=task.dt):
-        return Result(network, record, evaluate(network, test_trials, task), saturation(network))
+        return Result(network, record, evaluation, saturation(network))

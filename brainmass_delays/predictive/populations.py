@@ -16,7 +16,7 @@ class ValueUnits(brainstate.nn.Dynamics):
     Examples
     --------
     >>> import brainstate, jax.numpy as jnp
-    >>> from brainmass_delays.predictive.units import ValueUnits
+    >>> from brainmass_delays.predictive.populations import ValueUnits
     >>> units = ValueUnits(jnp.ones(3))
     >>> _ = brainstate.nn.init_all_states(units)
     >>> units(jnp.zeros(3)).tolist()
@@ -48,7 +48,7 @@ class ErrorUnits(brainstate.nn.Dynamics):
     Examples
     --------
     >>> import brainstate, jax.numpy as jnp
-    >>> from brainmass_delays.predictive.units import ErrorUnits
+    >>> from brainmass_delays.predictive.populations import ErrorUnits
     >>> units = ErrorUnits((3,))
     >>> _ = brainstate.nn.init_all_states(units)
     >>> units(jnp.zeros(3), jnp.ones(3), jnp.ones(3)).tolist()

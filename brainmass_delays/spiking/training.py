@@ -1,6 +1,6 @@
-"""Train and evaluate the localization network."""
+"""Train a spiking classifier, and read what it says with delays rounded to whole steps."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import brainstate
 import braintools
@@ -10,13 +10,11 @@ import numpy as np
 import optax
 from tqdm.auto import trange
 
-from ..._core.checks import ArgumentError, check_count
-from ..._core.status import NOT_FINITE, flag, raise_if_failed
-from ..freezing import freeze_delays
-from ..optimizers import anneal_width, parameter_groups, project_delays
-from .metrics import Evaluation, score
-from .network import LocalizationNetwork
-from .task import LocalizationTask, Trials
+from .._core.checks import ArgumentError, check_count
+from .._core.status import NOT_FINITE, flag, raise_if_failed
+from .classifier import SpikingClassifier
+from .freezing import delay_layers, freeze_delays
+from .optimizers import anneal_width, parameter_groups, project_delays
 
 
 class TrainingRecord(NamedTuple):
@@ -27,7 +25,7 @@ class TrainingRecord(NamedTuple):
 
 
 def default_optimizer(
-    network: LocalizationNetwork,
+    network: SpikingClassifier,
     n_updates: int,
     *,
     weight_rate: float = 0.01,
@@ -39,7 +37,7 @@ def default_optimizer(
 
     Parameters
     ----------
-    network : LocalizationNetwork
+    network : SpikingClassifier
     n_updates : int
         Length of the schedules.
     weight_rate : float, default 0.01
@@ -54,28 +52,28 @@ def default_optimizer(
     -------
     optax.GradientTransformation
     """
-    layer = network.delays
+    layers = delay_layers(network).values()
     groups = {name: optax.set_to_zero() for name in frozen}
-    if layer.delay.fit and "delay" not in groups:
-        rate = float(delay_rate / u.get_unit(layer.delay.value()))
+    trained = [layer for layer in layers if layer.delay.fit]
+    if trained and "delay" not in groups:
+        # All delays are one group; its bounds are those that hold for every layer.
+        rate = float(delay_rate / u.get_unit(trained[0].delay.value()))
+        lower, upper = max(x.min_delay for x in trained), min(x.max_delay for x in trained)
         groups["delay"] = optax.chain(
-            optax.adam(optax.cosine_decay_schedule(rate, n_updates)),
-            project_delays(layer.min_delay, layer.max_delay),
+            optax.adam(optax.cosine_decay_schedule(rate, n_updates)), project_delays(lower, upper)
         )
     tx = parameter_groups(groups, default=optax.adam(optax.cosine_decay_schedule(weight_rate, n_updates)))
     if width is None:
         return tx
     start, stop = (float(x / u.ms) for x in width)
-    n_anneal = max(3 * n_updates // 4, 1)
-    return optax.chain(
-        tx, anneal_width(layer, optax.exponential_decay(start, n_anneal, stop / start, end_value=stop))
-    )
+    schedule = optax.exponential_decay(start, max(3 * n_updates // 4, 1), stop / start, end_value=stop)
+    return optax.chain(tx, *(anneal_width(layer, schedule) for layer in layers if layer.width is not None))
 
 
 def train(
-    network: LocalizationNetwork,
-    trials: Trials,
-    task: LocalizationTask,
+    network: SpikingClassifier,
+    trials: Any,
+    task: Any,
     *,
     n_epochs: int = 25,
     batch_size: int = 64,
@@ -88,12 +86,13 @@ def train(
 
     Parameters
     ----------
-    network : LocalizationNetwork
+    network : SpikingClassifier
         Trained in place.
     trials : Trials
-        Reshuffled every epoch. The last batch may be smaller; no trial is left out.
-    task : LocalizationTask
-        Gives ``dt``.
+        With ``spikes`` ``(trial, time, channel)`` and ``label`` ``(trial,)``. Reshuffled every epoch. The
+        last batch may be smaller; no trial is left out.
+    task : object with ``dt``
+        A task.
     n_epochs, batch_size : int, default 25 and 64
     optimizer : optax.GradientTransformation, optional
         `default_optimizer` by default.
@@ -124,7 +123,8 @@ def train(
             lengths,
         )
     with brainstate.environ.context(dt=task.dt):
-        run_epoch = _compile_epoch(network, optimizer)
+        network.check_length(int(lengths.min()))
+        run_epoch = compile_epoch(network, optimizer)
         data = tuple(map(jnp.asarray, (trials.spikes, trials.label, lengths)))
         rng, records = np.random.default_rng(seed), []
         with trange(n_epochs, desc="training", unit="epoch", disable=not progress) as epochs:
@@ -137,21 +137,21 @@ def train(
     return TrainingRecord(*np.array(records).T)
 
 
-def evaluate(
-    network: LocalizationNetwork, trials: Trials, task: LocalizationTask, batch_size: int = 64
-) -> Evaluation:
-    """Score ``network`` with delays rounded to whole steps and sharp kernels."""
-    with brainstate.environ.context(dt=task.dt), freeze_delays(network):
+def predict(
+    network: SpikingClassifier, spikes: np.ndarray, dt: u.Quantity, batch_size: int = 64
+) -> np.ndarray:
+    """Return the classes ``(trial,)`` that ``network`` tells, delays rounded and kernels sharp."""
+    with brainstate.environ.context(dt=dt), freeze_delays(network):
         classify = brainstate.transform.jit(lambda spikes: network(spikes).argmax(-1))
-        predicted = [
-            np.asarray(classify(trials.spikes[i : i + batch_size]))
-            for i in range(0, len(trials.label), batch_size)
-        ]
-    return score(task, trials, np.concatenate(predicted))
+        starts = range(0, len(spikes), batch_size)
+        return np.concatenate([np.asarray(classify(spikes[i : i + batch_size])) for i in starts])
 
 
-def _compile_epoch(network, optimizer):
-    """Return a function that trains on all batches of one epoch inside one compiled program."""
+def compile_epoch(network, optimizer):
+    """Return ``(data, rows) -> mean loss and accuracy``, which trains on all batches of an epoch at once.
+
+    ``data`` are spikes, labels and lengths; ``rows`` ``(batch, trial)`` index them, -1 for no trial.
+    """
     weights = network.states(brainstate.ParamState)
     stepper = braintools.optim.OptaxOptimizer(tx=optimizer).register_trainable_weights(weights)
 
@@ -179,6 +179,6 @@ def _compile_epoch(network, optimizer):
 
 def _mean_of_epoch(network, means):
     """Return loss and accuracy of an epoch as floats; raise if it must not count."""
-    network.delays.check()
+    delay_layers(network)  # raises if a delay left its bounds
     raise_if_failed("train", flag(~jnp.all(jnp.isfinite(means)), NOT_FINITE), "Lower the learning rates.")
     return tuple(map(float, means))

@@ -48,7 +48,7 @@ def lag_weights(interpolation: str, lag: jax.Array, width: jax.Array, lower: int
     Examples
     --------
     >>> import jax.numpy as jnp
-    >>> from brainmass_delays.spiking.kernels import lag_weights
+    >>> from brainmass_delays.spiking.filters import lag_weights
     >>> [float(w) for w in lag_weights('linear', jnp.array(1.25), 0., 0, 3)]
     [0.0, 0.75, 0.25, 0.0]
     """

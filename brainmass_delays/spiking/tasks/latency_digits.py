@@ -1,0 +1,88 @@
+"""Handwritten digits as spikes: the brighter a pixel, the earlier its one spike."""
+
+from dataclasses import dataclass, field
+
+import brainunit as u
+import numpy as np
+
+from ..._core.checks import ArgumentError, check_count
+from ..grid import whole_steps
+from .trials import Trials
+
+
+@dataclass(frozen=True)
+class LatencyDigitsTask:
+    """Describe scikit-learn's digits as spike latencies.
+
+    A pixel of intensity p, 0 to 1, spikes once at ``(1 - p) * window``; pixels below ``darkest`` never do.
+
+    Parameters
+    ----------
+    dt : Quantity[time], default 1 ms
+    window, response : Quantity[time], default 30 and 20 ms
+        Latency of the darkest pixel, and time after it.
+    darkest : float, default 0.1
+
+    References
+    ----------
+    Alpaydin, Kaynak (1998): Optical recognition of handwritten digits. UCI Machine Learning Repository,
+    doi 10.24432/C50P49; shipped with scikit-learn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainmass_delays.spiking.tasks import LatencyDigitsTask
+    >>> images = np.zeros((1, 64))
+    >>> images[0, :2] = 1.0, 0.5
+    >>> time, channel = np.nonzero(LatencyDigitsTask().encode(images)[0])
+    >>> time.tolist(), channel.tolist()
+    ([0, 15], [0, 1])
+    """
+
+    dt: u.Quantity = field(default_factory=lambda: 1 * u.ms)
+    window: u.Quantity = field(default_factory=lambda: 30 * u.ms)
+    response: u.Quantity = field(default_factory=lambda: 20 * u.ms)
+    darkest: float = 0.1
+
+    n_channels = 64
+    n_classes = 10
+    max_delay = 30 * u.ms
+
+    def __post_init__(self):
+        for name in ("window", "response"):
+            whole_steps(f"LatencyDigitsTask.{name}", getattr(self, name), self.dt, 1)
+        if not 0 <= self.darkest < 1:
+            raise ArgumentError("LatencyDigitsTask.darkest", "must lie between 0 and 1", self.darkest)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps per trial."""
+        steps = (whole_steps("LatencyDigitsTask.window", x, self.dt, 1) for x in (self.window, self.response))
+        return sum(steps) + 1
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Return the spikes ``(image, time, pixel)`` of images ``(image, pixel)`` between 0 and 1."""
+        images = np.asarray(images)
+        if images.ndim != 2 or images.min() < 0 or images.max() > 1:
+            raise ArgumentError(
+                "LatencyDigitsTask.images",
+                "must have the shape (image, pixel) and lie in 0 to 1",
+                images.shape,
+            )
+        window = whole_steps("LatencyDigitsTask.window", self.window, self.dt, 1)
+        latency = np.rint((1 - images) * window).astype(int)
+        return (np.arange(self.n_steps)[:, None] == latency[:, None]) & (images >= self.darkest)[:, None]
+
+    def datasets(self, seed: int, n_train: int = 1400) -> tuple[Trials, Trials]:
+        """Load the digits; shuffle them by ``seed`` into ``n_train`` to train on and the rest to test on."""
+        try:
+            from sklearn.datasets import load_digits
+        except ImportError as error:
+            raise ArgumentError(
+                "LatencyDigitsTask.datasets", "needs scikit-learn", "none", "pip install scikit-learn"
+            ) from error
+        data = load_digits()
+        n_train = check_count("LatencyDigitsTask.n_train", n_train)
+        order = np.random.default_rng(seed).permutation(len(data.target))
+        spikes, label = self.encode(data.data[order] / 16), data.target[order]
+        return Trials(spikes[:n_train], label[:n_train]), Trials(spikes[n_train:], label[n_train:])
