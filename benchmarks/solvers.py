@@ -150,7 +150,9 @@ def compare_with_diffrax(cases, repetitions):
         gradients = [result[1][1] for result in results[1]]
         agree = np.allclose(*gradients, rtol=1e3 * tolerance, atol=1e3 * tolerance)
         evaluations = ratio([int(value[1]) for value in results[0]])
-        rows.append([name, method, f"{tolerance:g}", evaluations, *cells, *compiling, "yes" if agree else "NO"])
+        rows.append(
+            [name, method, f"{tolerance:g}", evaluations, *cells, *compiling, "yes" if agree else "NO"]
+        )
     print(table([*columns, "compile forward s", "compile gradient s", "gradients agree"], rows), flush=True)
     print("\nours / diffrax = ratio; run times: the fastest, and in brackets the median of the ratios of runs "
           "that followed each other.")  # fmt: skip

@@ -60,9 +60,7 @@ def build(connectome: Connectome, speed, interpolation: str = "linear") -> Netwo
         t=SigmoidT(BOUNDS[0] * SPEED, BOUNDS[1] * SPEED),
         fit=interpolation != "nearest",
     )
-    return Network(
-        node, conn=connectome, speed=bounded, coupled_var="x", k=0.2, interpolation=interpolation
-    )
+    return Network(node, conn=connectome, speed=bounded, coupled_var="x", k=0.2, interpolation=interpolation)
 
 
 class Experiment:
@@ -75,8 +73,7 @@ class Experiment:
         self.target = clean + NOISE * jnp.std(clean) * noise
         self.floor = float(objectives.timeseries_rmse(clean, self.target))
         self._losses = {
-            name: jax.jit(lambda v, name=name: self._loss(v, name))
-            for name in ("nearest", "linear")
+            name: jax.jit(lambda v, name=name: self._loss(v, name)) for name in ("nearest", "linear")
         }
         self._slope = jax.jit(jax.grad(lambda v: self._loss(v, "linear")))
 
@@ -160,11 +157,7 @@ def run_demo(
         raise ArgumentError("demo.speed", f"must be between {LOOK[0]} and {LOOK[1]} mm/ms", speed)
     brainstate.environ.set(precision=64)
     effort = QUICK if quick else Effort()
-    brain = (
-        load(connectome, n_synthetic=24 if quick else 84)
-        .threshold(density=DENSITY)
-        .normalize("row")
-    )
+    brain = load(connectome, n_synthetic=24 if quick else 84).threshold(density=DENSITY).normalize("row")
     print(
         f"\n{brain}\nTarget: {effort.duration:g} ms of one {RHYTHM:g} Hz oscillator per region "
         f"at {speed:g} mm/ms, with {NOISE:.0%} measurement noise.\n"

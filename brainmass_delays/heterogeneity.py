@@ -160,8 +160,9 @@ def read_maps(path: str | PathLike, labels: Sequence[str]) -> dict[str, np.ndarr
     {'myelin': array([0.5, 1.5])}
     """
     with open(path, newline="", encoding="utf-8-sig") as file:
-        header, *rows = [r for r in csv.reader(file, delimiter="\t" if str(path).endswith(".tsv") else ",") if
-        r]
+        header, *rows = [
+            r for r in csv.reader(file, delimiter="\t" if str(path).endswith(".tsv") else ",") if r
+        ]
     found = {}
     for row in rows:
         if row[0] in found and row[0] in labels:

@@ -20,10 +20,7 @@ def simulate(connectome, speed, duration):
     node = HopfStep(
         n,
         a=0.02,
-        w=2
-        * np.pi
-        * (10 + rng.standard_normal(n))
-        * u.Hz,  # an alpha rhythm, a little different everywhere
+        w=2 * np.pi * (10 + rng.standard_normal(n)) * u.Hz,  # an alpha rhythm, a little different everywhere
         init_x=0.1 * rng.standard_normal(n),
         init_y=0.1 * rng.standard_normal(n),
     )
@@ -44,9 +41,7 @@ def main(out, quick):
     for (name, speed), row in zip(speeds.items(), axes, strict=True):
         times, x = simulate(connectome, speed, duration)
         fc = np.corrcoef(np.asarray(x), rowvar=False)
-        print(
-            f"{name:>15}: mean correlation between regions {fc[np.triu_indices(len(fc), 1)].mean():.2f}"
-        )
+        print(f"{name:>15}: mean correlation between regions {fc[np.triu_indices(len(fc), 1)].mean():.2f}")
         viz.plot_timeseries(x[-400:, :6], times[-400:], ax=row[0])
         viz.plot_functional_connectivity(fc, ax=row[1])
         row[0].set_title(f"activity {name}")

@@ -46,9 +46,7 @@ class SaturatingCoupling(Module):
 
     def update(self):
         """Return the drive of every region, (N,)."""
-        return saturating(
-            self.source, self.target, self.weights.value(), self.k.value(), self.p.value()
-        )
+        return saturating(self.source, self.target, self.weights.value(), self.k.value(), self.p.value())
 
 
 def network(speed, p):
@@ -65,9 +63,7 @@ def network(speed, p):
         node,
         conn=Connectome.synthetic(N).normalize("row"),
         speed=Param(speed * MM_PER_MS, t=SigmoidT(1.0 * MM_PER_MS, 20.0 * MM_PER_MS)),
-        coupling=lambda source, target, weights: SaturatingCoupling(
-            source, target, weights, 0.2, Param(p)
-        ),
+        coupling=lambda source, target, weights: SaturatingCoupling(source, target, weights, 0.2, Param(p)),
         coupled_var="x",
     )
 
@@ -80,9 +76,7 @@ def simulate(net):
 def main(out, quick):
     """Recover speed and exponent from wrong starts, and draw the way there."""
     target = simulate(network(*TRUE.values()))["output"]
-    fitter = Fitter(
-        network(7.0, 1.0), braintools.optim.Adam(lr=0.05), predict=simulate, progress=True
-    )
+    fitter = Fitter(network(7.0, 1.0), braintools.optim.Adam(lr=0.05), predict=simulate, progress=True)
     result = fitter.fit(target, n_steps=60 if quick else 200)
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for (name, true), ax in zip(TRUE.items(), axes, strict=True):

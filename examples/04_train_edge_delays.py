@@ -26,9 +26,7 @@ PHASES, RATES = RNG.uniform(0, 2 * np.pi, N), RNG.uniform(5, 40, N)
 
 def network(delay):
     """Couple damped oscillators with different rhythms, so that every connection leaves its own trace."""
-    node = HopfStep(
-        N, a=0.02, w=2 * np.pi * RATES * u.Hz, init_x=np.cos(PHASES), init_y=np.sin(PHASES)
-    )
+    node = HopfStep(N, a=0.02, w=2 * np.pi * RATES * u.Hz, init_x=np.cos(PHASES), init_y=np.sin(PHASES))
     return Network(node, conn=WEIGHTS, delay=delay, coupling="additive", coupled_var="x", k=0.05)
 
 
@@ -49,9 +47,7 @@ def main(out, quick):
     exist = WEIGHTS > 0
     true, found = TRUE.to_decimal(u.ms)[exist], np.asarray(found.to_decimal(u.ms))[exist]
     error = np.abs(found - true)
-    print(
-        f"{exist.sum()} delays, median error {np.median(error):.4f} ms, largest {error.max():.4f} ms"
-    )
+    print(f"{exist.sum()} delays, median error {np.median(error):.4f} ms, largest {error.max():.4f} ms")
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
     left.plot([0, 20], [0, 20], color="0.7", lw=1)

@@ -175,9 +175,7 @@ def main():
 
     landscape = frequencies, {scale: likelihoods(scale) for scale in SCALES[[0, 2, -1]]}
 
-    exact = solve_dde(
-        hutchinson, 0.5, 0.0, CENSUS[-1], DELAY, args=1.5, save_at=CENSUS, rtol=1e-9, atol=1e-9
-    )
+    exact = solve_dde(hutchinson, 0.5, 0.0, CENSUS[-1], DELAY, args=1.5, save_at=CENSUS, rtol=1e-9, atol=1e-9)
     counts = exact.ys + COUNT_NOISE * np.random.default_rng(0).standard_normal(len(CENSUS))
     densities, best = delay_densities(counts)
     low, high = interval(densities)

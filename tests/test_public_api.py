@@ -40,7 +40,15 @@ NAMESPACES = {
 PARTS = {name: getattr(brainmass_delays, name) for name in brainmass_delays.__all__ if name != "Param"}
 PUBLIC = sorted(name for name, part in PARTS.items() if inspect.isclass(part) or inspect.isfunction(part))
 # results, errors and declarations, which appear in the example of what makes them
-SHOWN_ELSEWHERE = {"CascadeTable", "FitResult", "Inhibition", "Input", "Parameter", "RunError", "StateVariable"}
+SHOWN_ELSEWHERE = {
+    "CascadeTable",
+    "FitResult",
+    "Inhibition",
+    "Input",
+    "Parameter",
+    "RunError",
+    "StateVariable",
+}
 
 
 @pytest.mark.parametrize("name", NAMES.split())

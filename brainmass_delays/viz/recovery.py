@@ -66,9 +66,7 @@ def draw_landscape(
     return _tidy(figure)
 
 
-def draw_gradient(
-    speeds: np.ndarray, gradient: np.ndarray, differences: dict[str, np.ndarray]
-) -> Figure:
+def draw_gradient(speeds: np.ndarray, gradient: np.ndarray, differences: dict[str, np.ndarray]) -> Figure:
     """Draw the gradient against central differences, and the relative error between them.
 
     Parameters
@@ -84,9 +82,7 @@ def draw_gradient(
         2, 1, figsize=(6.4, 5.2), sharex=True, layout="constrained", height_ratios=(2, 1)
     )
     top.axhline(0, color="0.85", lw=1)
-    top.plot(
-        speeds, differences["linear"], "o", color="k", mfc="none", ms=8, label="central differences"
-    )
+    top.plot(speeds, differences["linear"], "o", color="k", mfc="none", ms=8, label="central differences")
     top.plot(speeds, gradient, color=LINEAR, lw=2, label="gradient, interpolated reads")
     top.plot(
         speeds,

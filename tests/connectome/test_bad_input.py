@@ -113,8 +113,16 @@ CASES = [
         "Connectome.weights: must hold every number; got a masked array. Say what stands in the gaps with .filled(0)",
     ),
     ("labels bytes", lambda: Connectome(W, L, [b"\xff", b"b"]), "Connectome.labels: must be text or UTF-8"),
-    ("labels missing", lambda: Connectome(W, L, ["a", None]), "Connectome.labels: must be strings; got None."),
-    ("labels a number", lambda: Connectome(W, L, 3), "Connectome.labels: must be a sequence of strings; got 3."),
+    (
+        "labels missing",
+        lambda: Connectome(W, L, ["a", None]),
+        "Connectome.labels: must be strings; got None.",
+    ),
+    (
+        "labels a number",
+        lambda: Connectome(W, L, 3),
+        "Connectome.labels: must be a sequence of strings; got 3.",
+    ),
     (
         "signed a text",
         lambda: Connectome(W, L, signed="False"),

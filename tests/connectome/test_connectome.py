@@ -138,7 +138,9 @@ def test_copies_are_equal_and_cannot_be_changed_either(directed, again):
 
 def test_a_label_that_several_regions_have_selects_none():
     c = Connectome(WEIGHTS, LENGTHS, labels=["a", "b", "a"])
-    with pytest.raises(ArgumentError, match="must be labels of one region each; got 'a', which 2 regions have"):
+    with pytest.raises(
+        ArgumentError, match="must be labels of one region each; got 'a', which 2 regions have"
+    ):
         c.select(["a"])
     assert c.select(["b", 2]).labels == ("b", "a")
 

@@ -177,7 +177,9 @@ def test_one_more_subject_in_the_kept_file_does_not_join_the_average(downloaded,
     assert len(zipfile.ZipFile(kept).namelist()) == 4  # the good download took its place
 
 
-def test_a_link_in_place_of_the_data_is_replaced_and_what_it_points_to_is_left_alone(downloaded, cache, tmp_path):
+def test_a_link_in_place_of_the_data_is_replaced_and_what_it_points_to_is_left_alone(
+    downloaded, cache, tmp_path
+):
     before = Connectome.fetch("hcp").weights
     (kept,) = cache.glob("*.zip")
     elsewhere = tmp_path / "precious"

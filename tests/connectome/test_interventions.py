@@ -73,14 +73,23 @@ def test_resections_are_swept_in_one_program():
     [
         (lambda: HEALTHY.lesion(), "Connectome.lesion: needs at least one region or connection"),
         (lambda: HEALTHY.lesion(["nowhere"]), "must be one of"),
-        (lambda: HEALTHY.lesion([0], weight=-1.0), "Connectome.lesion.weight: must be finite and not negative"),
-        (lambda: HEALTHY.lesion([0], speed_factor=0.0), "Connectome.lesion.speed_factor: must be finite and positive; got 0.0. Cut with"),
+        (
+            lambda: HEALTHY.lesion([0], weight=-1.0),
+            "Connectome.lesion.weight: must be finite and not negative",
+        ),
+        (
+            lambda: HEALTHY.lesion([0], speed_factor=0.0),
+            "Connectome.lesion.speed_factor: must be finite and positive; got 0.0. Cut with",
+        ),
         (lambda: HEALTHY.lesion(edges=[(0, 0)]), "Connectome.lesion.edges: must name connections that exist"),
         (lambda: HEALTHY.lesion(edges=[3]), "Connectome.lesion.edges: must hold pairs"),
         (lambda: HEALTHY.resect([]), "Connectome.resect: needs at least one"),
         (lambda: HEALTHY.rescale(weights=np.nan), "Connectome.rescale.weights: must be finite"),
         (lambda: HEALTHY.rescale(lengths=0.0), "Connectome.rescale.lengths: must be positive"),
-        (lambda: HEALTHY.rescale(weights=np.ones(3)), r"Connectome.rescale.weights: must broadcast to \(8, 8\)"),
+        (
+            lambda: HEALTHY.rescale(weights=np.ones(3)),
+            r"Connectome.rescale.weights: must broadcast to \(8, 8\)",
+        ),
     ],
 )
 def test_bad_input_is_named(call, message):

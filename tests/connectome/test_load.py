@@ -207,7 +207,10 @@ def test_random_bytes_end_in_a_message_that_names_the_file(suffix, head, tail):
 def test_pickled_objects_inside_an_npz_are_never_run(tmp_path):
     trap, path = tmp_path / "sprung", tmp_path / "evil.npz"
     np.savez(path, weights=WEIGHTS, lengths=LENGTHS, labels=np.array([Bomb(trap)] * 3, dtype=object))
-    with pytest.raises(ArgumentError, match=r"evil\.npz must be a readable \.npz file.*pickled objects, which are never loaded"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"evil\.npz must be a readable \.npz file.*pickled objects, which are never loaded",
+    ):
         Connectome.load(path)
     assert not trap.exists()
 

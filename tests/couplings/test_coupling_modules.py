@@ -13,7 +13,8 @@ from brainmass_delays.nodes import HopfStep
 
 every_coupling = pytest.mark.parametrize("name", COUPLINGS)
 separable_coupling = pytest.mark.parametrize(
-    "name", [name for name, c in COUPLINGS.items() if issubclass(c, couplings.SeparableCoupling)])
+    "name", [name for name, c in COUPLINGS.items() if issubclass(c, couplings.SeparableCoupling)]
+)
 KERNELS = {
     name: getattr(kernels, f"{'hyperbolic_tangent' if name == 'tanh' else name}_coupling")
     for name in COUPLINGS

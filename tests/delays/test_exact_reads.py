@@ -63,8 +63,15 @@ def test_a_pulse_travels_whole_steps_along_a_chain(block):
     start = np.zeros(n)
     start[0] = 1.0
     # x' = -x + coupling with dt = 1 and Euler: the new state is the delayed source itself.
-    net = Network(LinearStep(n, gamma=-1.0, init_x=start, method="euler"), conn=weights, delay=delays * u.ms,
-                  coupling="additive", coupled_var="x", block=block, delay_init=lambda t: jnp.where(t < 0 * u.ms, 0.0, start))
+    net = Network(
+        LinearStep(n, gamma=-1.0, init_x=start, method="euler"),
+        conn=weights,
+        delay=delays * u.ms,
+        coupling="additive",
+        coupled_var="x",
+        block=block,
+        delay_init=lambda t: jnp.where(t < 0 * u.ms, 0.0, start),
+    )
     x = np.asarray(Simulator(net, dt=1.0 * u.ms).run(30 * u.ms)["output"])
     expected = np.zeros((30, n))
     for i in range(1, n):
@@ -75,17 +82,38 @@ def test_a_pulse_travels_whole_steps_along_a_chain(block):
 
 
 @pytest.mark.parametrize("rule", ["linear", "cubic", "hermite"])
-@pytest.mark.parametrize(("shape", "slope"), [(lambda t: 3 - 2 * t, lambda t: -2.0 + 0 * t), (cubic, cubic_slope)])
+@pytest.mark.parametrize(
+    ("shape", "slope"), [(lambda t: 3 - 2 * t, lambda t: -2.0 + 0 * t), (cubic, cubic_slope)]
+)
 def test_polynomials_are_exact_whatever_the_delay(rule, shape, slope):
     """Within the first step, off the grid, and up to the bound."""
     if rule == "linear" and shape is cubic:
         pytest.skip("linear reads are exact on ramps only")
     bound = 0.5
-    lags = np.array([0, 1e-9, 0.3 * STEP, 0.5 * STEP, 0.99 * STEP, STEP, 2.37 * STEP, bound - STEP, bound - STEP / 2, bound])
+    lags = np.array(
+        [
+            0,
+            1e-9,
+            0.3 * STEP,
+            0.5 * STEP,
+            0.99 * STEP,
+            STEP,
+            2.37 * STEP,
+            bound - STEP,
+            bound - STEP / 2,
+            bound,
+        ]
+    )
     with brainstate.environ.context(dt=STEP * u.ms):
         node = Recorded(1, init_x=shape(0.0))
-        reads = prefetch_delay(node, "x", (lags[:, None] * u.ms, np.zeros((len(lags), 1), int)), interpolation=rule,
-                               init=lambda t: shape(t.to_decimal(u.ms)), max_delay=bound * u.ms)
+        reads = prefetch_delay(
+            node,
+            "x",
+            (lags[:, None] * u.ms, np.zeros((len(lags), 1), int)),
+            interpolation=rule,
+            init=lambda t: shape(t.to_decimal(u.ms)),
+            max_delay=bound * u.ms,
+        )
         brainstate.nn.init_all_states(node)
         for n in range(6):
             if n:
@@ -101,8 +129,14 @@ def test_the_bound_itself_is_inside_and_its_neighbour_within_rounding(rule):
     for value in (bound, np.nextafter(bound, 1)):
         with brainstate.environ.context(dt=STEP * u.ms):
             node = Recorded(1, init_x=0.0)
-            reads = prefetch_delay(node, "x", value * u.ms, interpolation=rule, max_delay=bound * u.ms,
-                                   init=lambda t: t.to_decimal(u.ms))
+            reads = prefetch_delay(
+                node,
+                "x",
+                value * u.ms,
+                interpolation=rule,
+                max_delay=bound * u.ms,
+                init=lambda t: t.to_decimal(u.ms),
+            )
             brainstate.nn.init_all_states(node)
             assert float(reads()[0]) == pytest.approx(-bound, abs=1e-12)
 
@@ -125,7 +159,9 @@ def test_multiples_of_the_step_read_their_own_sample(dtype, dt):
 def test_rounding_of_a_whole_bound_costs_no_sample(dt):
     """0.3 / 0.1 is 2.9999999999999996: the ring has the same size whatever the rounding."""
     for k in (1, 3, 7, 100, 1999):
-        assert slots_needed(k * dt / dt, INTERPOLATIONS["linear"]) == slots_needed(float(k), INTERPOLATIONS["linear"])
+        assert slots_needed(k * dt / dt, INTERPOLATIONS["linear"]) == slots_needed(
+            float(k), INTERPOLATIONS["linear"]
+        )
 
 
 def test_the_fraction_of_a_lag_does_not_wear_out_over_a_long_run(single_precision):
@@ -151,7 +187,9 @@ def test_a_ring_is_a_list_with_a_short_memory(values, n_slots, data):
 @pytest.mark.parametrize("rule", ["linear", "cubic", "hermite"])
 def test_the_gradient_of_a_read_is_its_slope(rule):
     """Between samples by central differences; at a sample and at the bound, the slope towards the past."""
-    ring, slopes = (fill(jnp.asarray(f(np.arange(-9, 1) * 0.7))[None]) for f in (np.sin, lambda t: 0.7 * np.cos(t)))
+    ring, slopes = (
+        fill(jnp.asarray(f(np.arange(-9, 1) * 0.7))[None]) for f in (np.sin, lambda t: 0.7 * np.cos(t))
+    )
 
     def value(lag):
         return read(Rings(ring, slopes), jnp.zeros((), int), lag, INTERPOLATIONS[rule])

@@ -24,11 +24,19 @@ def networks(draw):
     return edges, *(edges.pack(np.where(without, 0.0, bound)) for bound in (low, high))
 
 
-@given(st.lists(st.tuples(networks(), st.sampled_from(RULES), st.sampled_from([0.0, 1.0]), st.booleans()), min_size=1, max_size=3),
-       st.sampled_from([None, 1, 5, 50]))
+@given(
+    st.lists(
+        st.tuples(networks(), st.sampled_from(RULES), st.sampled_from([0.0, 1.0]), st.booleans()),
+        min_size=1,
+        max_size=3,
+    ),
+    st.sampled_from([None, 1, 5, 50]),
+)
 def test_every_connection_is_read_once_and_in_time(reads, block):
-    tables = [Table(edges, low, high, INTERPOLATIONS[name], (0.0, last), is_live)
-              for (edges, low, high), name, last, is_live in reads]
+    tables = [
+        Table(edges, low, high, INTERPOLATIONS[name], (0.0, last), is_live)
+        for (edges, low, high), name, last, is_live in reads
+    ]
     plan = plan_reads(tables, block)
     for k, (edges, low, high, rule, offsets, is_live) in enumerate(tables):
         lists = [*(level.slots[k] for level in plan.levels), plan.short[k]]
@@ -40,9 +48,9 @@ def test_every_connection_is_read_once_and_in_time(reads, block):
             # a block's last step reads samples that were known when the block began
             assert (lag - rule.lead - max(offsets) >= level.block - 1).all()
             finer = [_eager(s).take(high, 0.0) for s in lists[i + 1 :]]
-            assert level.n_recent >= max((x.max(initial=0.0) for x in finer), default=0.0) + rule.tail or not any(
-                s.valid.any() for s in lists[i + 1 :]
-            )
+            assert level.n_recent >= max(
+                (x.max(initial=0.0) for x in finer), default=0.0
+            ) + rule.tail or not any(s.valid.any() for s in lists[i + 1 :])
     sizes = [level.block for level in plan.levels]
     assert sizes == sorted(sizes, reverse=True)
     assert block is None or sizes[0] == block

@@ -129,7 +129,13 @@ def test_changes_of_nodes_couplings_and_monitors_are_seen(monkeypatch):
 
 
 def test_changes_of_parameters_steps_and_precision_are_seen():
-    net = Network(LinearStep(2, gamma=-1.0, init_x=[1.0, 0.0]), conn=1 - np.eye(2), delay=0.5 * u.ms, coupled_var="x", k=0.2)
+    net = Network(
+        LinearStep(2, gamma=-1.0, init_x=[1.0, 0.0]),
+        conn=1 - np.eye(2),
+        delay=0.5 * u.ms,
+        coupled_var="x",
+        k=0.2,
+    )
     sim = Simulator(net, DT)
     first = end(sim)
     net.k = 0.4
@@ -147,6 +153,7 @@ def test_changes_of_parameters_steps_and_precision_are_seen():
 
 def test_a_fitter_sees_what_does_not_train(compilations):
     """The speed is found whatever the coupling strength is between two fits."""
+
     class Line(brainstate.nn.Module):
         def __init__(self):
             super().__init__()
@@ -173,8 +180,13 @@ def test_a_fitter_sees_what_does_not_train(compilations):
 
 
 def test_states_hold_numbers_after_every_call():
-    net = Network(LinearStep(2, gamma=-1.0, init_x=[1.0, 0.0]), conn=1 - np.eye(2), delay=0.5 * u.ms, coupled_var="x",
-                  k=Param(0.2, fit=True))
+    net = Network(
+        LinearStep(2, gamma=-1.0, init_x=[1.0, 0.0]),
+        conn=1 - np.eye(2),
+        delay=0.5 * u.ms,
+        coupled_var="x",
+        k=Param(0.2, fit=True),
+    )
     sim = Simulator(net, DT)
     before = sim.run(1 * u.ms, monitors=["x"])["x"][-1]
     fitter = Fitter(net, predict=lambda m: Simulator(m, DT).run(1 * u.ms, monitors=["x"])["x"])

@@ -27,18 +27,30 @@ class Ramp(NeuralMass):
 
 def test_a_delay_of_a_state_is_that_of_the_time():
     """x' = -x(t/2), the delay written as a state with slope 1/2 or as a function of time."""
+
     def end(dt, method, rule, as_state):
         node = Ramp(1, method=method)
         if as_state:
             delay = lambda: node.tau.value[:, None] * u.ms  # noqa: E731
         else:
             delay = lambda: 0.5 * brainstate.environ.get("t") * jnp.ones((1, 1))  # noqa: E731
-        net = Network(node, conn=-np.ones((1, 1)), delay=delay, coupled_var="x", coupling="additive", max_delay=2 * u.ms,
-                      self_connection=True, interpolation=rule)
+        net = Network(
+            node,
+            conn=-np.ones((1, 1)),
+            delay=delay,
+            coupled_var="x",
+            coupling="additive",
+            max_delay=2 * u.ms,
+            self_connection=True,
+            interpolation=rule,
+        )
         return float(Simulator(net, dt=dt * u.ms).run(2 * u.ms, monitors=["x"])["x"][-1, 0])
 
     # sum over n of (-t)^n / (n! 2^(n (n - 1) / 2)), at t = 2
-    exact = sum((-2.0) ** n / (np.prod(np.arange(1, n + 1, dtype=float)) * 2.0 ** (n * (n - 1) / 2)) for n in range(20))
+    exact = sum(
+        (-2.0) ** n / (np.prod(np.arange(1, n + 1, dtype=float)) * 2.0 ** (n * (n - 1) / 2))
+        for n in range(20)
+    )
     for method, rule, order in (("heun", "linear", 1.9), ("rk4", "hermite", 2.9)):
         steps = (0.1, 0.05, 0.025)
         errors = [abs(end(dt, method, rule, False) - exact) for dt in steps]
@@ -60,8 +72,17 @@ class Forced(NeuralMass):
 def test_a_delay_that_follows_time_keeps_the_fourth_order():
     def error(dt):
         delay = lambda: (1.2 + 0.3 * jnp.sin(brainstate.environ.get("t") / u.ms)) * jnp.ones((1, 1)) * u.ms  # noqa: E731
-        net = Network(Forced(1, method="rk4"), conn=-np.ones((1, 1)), delay=delay, coupled_var="x", coupling="additive",
-                      max_delay=2 * u.ms, self_connection=True, interpolation="hermite", delay_init=lambda t: jnp.sin(t / u.ms)[None])
+        net = Network(
+            Forced(1, method="rk4"),
+            conn=-np.ones((1, 1)),
+            delay=delay,
+            coupled_var="x",
+            coupling="additive",
+            max_delay=2 * u.ms,
+            self_connection=True,
+            interpolation="hermite",
+            delay_init=lambda t: jnp.sin(t / u.ms)[None],
+        )
         found = Simulator(net, dt=dt * u.ms).run(4 * u.ms, monitors=["x"])
         return np.abs(found["x"][:, 0] - np.sin(found["ts"].to_decimal(u.ms))).max()
 
@@ -80,8 +101,10 @@ class Power(Coupling):
         return self.k.value() * (self.weights() * signed_power(self.x() - self.y()[..., None], 1.5)).sum(-1)
 
 
-@pytest.mark.parametrize(("method", "stages", "order"), [
-    ("heun", "each", 1.8), ("heun", "middle", 1.8), ("exp_euler", "middle", 1.8), ("heun", "frozen", 0.9)])
+@pytest.mark.parametrize(
+    ("method", "stages", "order"),
+    [("heun", "each", 1.8), ("heun", "middle", 1.8), ("exp_euler", "middle", 1.8), ("heun", "frozen", 0.9)],
+)
 def test_order_of_one_evaluation_per_step(method, stages, order):
     rng = np.random.default_rng(0)
     weights = rng.uniform(0, 0.5, (4, 4)) * (1 - np.eye(4))
@@ -89,9 +112,16 @@ def test_order_of_one_evaluation_per_step(method, stages, order):
     phase = np.arange(4.0)
 
     def end(dt, how):
-        net = Network(LinearStep(4, gamma=-1.0, init_x=np.sin(phase), method=method), conn=weights, delay=delays * u.ms,
-                      coupled_var="x", coupling=Power, interpolation="cubic", stages=how,
-                      delay_init=lambda t: jnp.sin(1.3 * t / u.ms + phase))
+        net = Network(
+            LinearStep(4, gamma=-1.0, init_x=np.sin(phase), method=method),
+            conn=weights,
+            delay=delays * u.ms,
+            coupled_var="x",
+            coupling=Power,
+            interpolation="cubic",
+            stages=how,
+            delay_init=lambda t: jnp.sin(1.3 * t / u.ms + phase),
+        )
         return np.asarray(Simulator(net, dt=dt * u.ms).run(3 * u.ms, monitors=["x"])["x"][-1])
 
     reference = end(0.003125, "each" if method != "exp_euler" else "middle")

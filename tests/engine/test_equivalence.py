@@ -40,8 +40,14 @@ class TwoReads(Coupling):
         return self.k.value() * (weights * jnp.tanh(self.x() - self.own()[..., None, :] * 0.5)).sum(-1)
 
 
-COUPLINGS = {"additive": "additive", "diffusive": "diffusive", "kuramoto": "kuramoto", "tanh": "tanh",
-             "power": lambda x, y, w: PowerLawCoupling(x, y, w, p=1.5), "two reads": TwoReads}
+COUPLINGS = {
+    "additive": "additive",
+    "diffusive": "diffusive",
+    "kuramoto": "kuramoto",
+    "tanh": "tanh",
+    "power": lambda x, y, w: PowerLawCoupling(x, y, w, p=1.5),
+    "two reads": TwoReads,
+}
 
 
 @st.composite
@@ -49,8 +55,14 @@ def networks(draw):
     """Draw a function that builds one and the same network again and again, and how it is driven and watched."""
     n = draw(st.integers(2, 4))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    weights = rng.uniform(0.1, 1, (n, n)) * (rng.random((n, n)) < draw(st.sampled_from([0.5, 1.0]))) * (1 - np.eye(n))
-    lengths = rng.uniform(0.1, 12.0, (n, n)) // 0.01 * 0.01 + 0.003  # no lag near a half of a step for nearest reads
+    weights = (
+        rng.uniform(0.1, 1, (n, n))
+        * (rng.random((n, n)) < draw(st.sampled_from([0.5, 1.0])))
+        * (1 - np.eye(n))
+    )
+    lengths = (
+        rng.uniform(0.1, 12.0, (n, n)) // 0.01 * 0.01 + 0.003
+    )  # no lag near a half of a step for nearest reads
     x0 = rng.normal(size=n) * 0.3
     rule = draw(st.sampled_from(["nearest", "linear", "cubic", "hermite"]))
     options = {
@@ -63,10 +75,22 @@ def networks(draw):
     driven = draw(st.booleans())
 
     def make():
-        noises = {"white": lambda: WhiteNoise(n, 0.1), "ou": lambda: OUNoise(n, 0.1, tau=3 * u.ms), None: lambda: None}
+        noises = {
+            "white": lambda: WhiteNoise(n, 0.1),
+            "ou": lambda: OUNoise(n, 0.1, tau=3 * u.ms),
+            None: lambda: None,
+        }
         node = HopfStep(n, a=0.2, w=0.3, init_x=x0, init_y=0.1, noise_x=noises[noise](), method=method)
-        return Network(node, conn=weights, distance=lengths * u.mm, speed=Param(3.1 * u.mm / u.ms, fit=rule != "nearest"),
-                       coupled_var="x", k=0.4, max_delay=6 * u.ms, **options)
+        return Network(
+            node,
+            conn=weights,
+            distance=lengths * u.mm,
+            speed=Param(3.1 * u.mm / u.ms, fit=rule != "nearest"),
+            coupled_var="x",
+            k=0.4,
+            max_delay=6 * u.ms,
+            **options,
+        )
 
     inputs = {"y_inp": lambda i, t: 0.1 * jnp.sin(t / u.ms)} if driven else None
     return make, inputs
@@ -80,8 +104,9 @@ def watch(net):
 def run(net, inputs, seed=True, **options):
     if seed:
         brainstate.random.seed(5)
-    found = Simulator(net, dt=DT * u.ms).run(options.pop("duration", N_STEPS * DT) * u.ms, inputs=inputs, monitors=watch,
-                                             **options)["output"]
+    found = Simulator(net, dt=DT * u.ms).run(
+        options.pop("duration", N_STEPS * DT) * u.ms, inputs=inputs, monitors=watch, **options
+    )["output"]
     return {name: np.asarray(value) for name, value in found.items()}
 
 
@@ -153,7 +178,9 @@ def _gradient(net, inputs, **options):
 
     def loss():
         brainstate.random.seed(5)
-        x = Simulator(net, dt=DT * u.ms, **options).run(N_STEPS * DT * u.ms, inputs=inputs, monitors=["x"])["x"]
+        x = Simulator(net, dt=DT * u.ms, **options).run(N_STEPS * DT * u.ms, inputs=inputs, monitors=["x"])[
+            "x"
+        ]
         return jnp.sum(x[-12:] ** 2)
 
     slope = brainstate.transform.jit(brainstate.transform.grad(loss, {"speed": speed}))()
@@ -168,8 +195,18 @@ def test_gradients_do_not_depend_on_blocks_and_spans(coupling, stages, monkeypat
 
     def make():
         node = HopfStep(3, a=0.2, w=0.3, init_x=[0.3, -0.1, 0.2], init_y=0.1, noise_x=WhiteNoise(3, 0.1))
-        return Network(node, conn=weights, distance=lengths * u.mm, speed=Param(3.1 * u.mm / u.ms, fit=True), coupled_var="x",
-                       coupling=COUPLINGS[coupling], k=0.4, max_delay=6 * u.ms, interpolation="cubic", stages=stages)
+        return Network(
+            node,
+            conn=weights,
+            distance=lengths * u.mm,
+            speed=Param(3.1 * u.mm / u.ms, fit=True),
+            coupled_var="x",
+            coupling=COUPLINGS[coupling],
+            k=0.4,
+            max_delay=6 * u.ms,
+            interpolation="cubic",
+            stages=stages,
+        )
 
     whole = _gradient(make(), None)
     assert _gradient(make(), None, checkpoint=False) == pytest.approx(whole, rel=1e-9)
@@ -197,12 +234,28 @@ def test_a_network_in_two_parts_is_the_network(rule):
     rng = np.random.default_rng(0)
     weights, lengths = rng.uniform(0, 1, (12, 12)) * (1 - np.eye(12)), rng.uniform(0.2, 30, (12, 12))
     options = {"coupling": "diffusive", "k": 0.05}
-    whole = Network(_hopf(np.arange(12)), conn=weights, distance=lengths, speed=4.0, coupled_var="x", interpolation=rule, **options)
+    whole = Network(
+        _hopf(np.arange(12)),
+        conn=weights,
+        distance=lengths,
+        speed=4.0,
+        coupled_var="x",
+        interpolation=rule,
+        **options,
+    )
     parts = {"a": np.array([7, 0, 3, 11, 5]), "b": np.array([1, 2, 4, 10, 9, 8, 6])}
     split = Network(
-        {name: _hopf(index) for name, index in parts.items()}, regions=parts, interpolation=rule,
-        projections={f"{s}_to_{t}": Projection((s, "x"), (t, "x_inp"), conn=weights, distance=lengths, speed=4.0, **options)
-                     for s in parts for t in parts})
+        {name: _hopf(index) for name, index in parts.items()},
+        regions=parts,
+        interpolation=rule,
+        projections={
+            f"{s}_to_{t}": Projection(
+                (s, "x"), (t, "x_inp"), conn=weights, distance=lengths, speed=4.0, **options
+            )
+            for s in parts
+            for t in parts
+        },
+    )
     one, two = (Simulator(net, dt=0.25 * u.ms).run(15 * u.ms, monitors=["x"])["x"] for net in (whole, split))
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-12)
 
@@ -233,7 +286,11 @@ class Loop:
                         continue
                     tau = delays[i, j] / self.dt
                     x = stage[source[0]][source[1]][j] if tau == 0 else self.read(source, j, n + c - tau)
-                    y = stage[target[0]].get(source[1], np.zeros(len(weights)))[i] if edge is not None else 0.0
+                    y = (
+                        stage[target[0]].get(source[1], np.zeros(len(weights)))[i]
+                        if edge is not None
+                        else 0.0
+                    )
                     out[i] += k * weights[i, j] * (x if edge is None else edge(x, y))
             key = target[0], target[1]
             total[key] = total.get(key, 0.0) + out
@@ -242,10 +299,14 @@ class Loop:
     def run(self, n_steps):
         for n in range(n_steps):
             slope = self.slopes(n, 0.0, self.states)
-            guess = {p: {s: x + self.dt * slope[p][s] for s, x in of.items()} for p, of in self.states.items()}
+            guess = {
+                p: {s: x + self.dt * slope[p][s] for s, x in of.items()} for p, of in self.states.items()
+            }
             end = self.slopes(n, 1.0, guess)
-            self.states = {p: {s: x + self.dt / 2 * (slope[p][s] + end[p][s]) for s, x in of.items()}
-                           for p, of in self.states.items()}
+            self.states = {
+                p: {s: x + self.dt / 2 * (slope[p][s] + end[p][s]) for s, x in of.items()}
+                for p, of in self.states.items()
+            }
             for p, of in self.states.items():
                 for s, x in of.items():
                     self.past[p, s].append(x)
@@ -258,7 +319,10 @@ class Loop:
 
 def _hopf_rates(s, inp):
     r2 = s["x"] ** 2 + s["y"] ** 2
-    return {"x": (0.2 - r2) * s["x"] - 0.3 * s["y"] + inp("x_inp"), "y": (0.2 - r2) * s["y"] + 0.3 * s["x"] + inp("y_inp")}
+    return {
+        "x": (0.2 - r2) * s["x"] - 0.3 * s["y"] + inp("x_inp"),
+        "y": (0.2 - r2) * s["y"] + 0.3 * s["x"] + inp("y_inp"),
+    }
 
 
 def _jansen_rit_rates(s, inp):
@@ -269,8 +333,14 @@ def _jansen_rit_rates(s, inp):
     to_e = inp("E_inp") * 1e-3 + 135 * 0.8 * rate(135 * m)
     to_i = 135 * 0.25 * rate(135 * 0.25 * m)
     acc = lambda gain, b, drive, y, v: gain * b * drive - 2 * b * v - b * b * y  # noqa: E731
-    return {"M": mv, "E": ev, "I": iv, "Mv": acc(3.25, 0.1, rate(e - i), m, mv), "Ev": acc(3.25, 0.1, to_e, e, ev),
-            "Iv": acc(22.0, 0.05, to_i, i, iv)}
+    return {
+        "M": mv,
+        "E": ev,
+        "I": iv,
+        "Mv": acc(3.25, 0.1, rate(e - i), m, mv),
+        "Ev": acc(3.25, 0.1, to_e, e, ev),
+        "Iv": acc(22.0, 0.05, to_i, i, iv),
+    }
 
 
 def test_three_populations_and_six_projections_agree_with_a_plain_loop():
@@ -288,24 +358,69 @@ def test_three_populations_and_six_projections_agree_with_a_plain_loop():
         class Cube(Coupling):
             def update(self):
                 return self.k.value() * (self.weights() * (self.x() - self.y()[..., None]) ** 3).sum(-1)
+
         return Cube({"x": x, "y": y}, conn, k=k)
 
     specs = {
-        "hh": (("h", "x"), ("h", "x_inp"), matrix("h", "h"), rng.uniform(0.3, 4, (3, 3)), "diffusive", lambda x, y: x - y, 0.3),
+        "hh": (
+            ("h", "x"),
+            ("h", "x_inp"),
+            matrix("h", "h"),
+            rng.uniform(0.3, 4, (3, 3)),
+            "diffusive",
+            lambda x, y: x - y,
+            0.3,
+        ),
         "hc": (("h", "y"), ("c", "x_inp"), matrix("c", "h"), np.full((4, 3), 1.5), "additive", None, 0.2),
-        "ch": (("c", "x"), ("h", "y_inp"), matrix("h", "c"), rng.uniform(0.3, 4, (3, 4)), "additive", None, 0.1),
-        "cc": (("c", "x"), ("c", "x_inp"), matrix("c", "c"), rng.uniform(0.3, 2, (4, 4)), cube, lambda x, y: (x - y) ** 3, 0.5),
+        "ch": (
+            ("c", "x"),
+            ("h", "y_inp"),
+            matrix("h", "c"),
+            rng.uniform(0.3, 4, (3, 4)),
+            "additive",
+            None,
+            0.1,
+        ),
+        "cc": (
+            ("c", "x"),
+            ("c", "x_inp"),
+            matrix("c", "c"),
+            rng.uniform(0.3, 2, (4, 4)),
+            cube,
+            lambda x, y: (x - y) ** 3,
+            0.5,
+        ),
         "cc0": (("c", "y"), ("c", "y_inp"), matrix("c", "c"), np.zeros((4, 4)), "additive", None, 0.1),
-        "jj": (("j", "E"), ("j", "E_inp"), matrix("j", "j"), rng.uniform(1, 6, (2, 2)), "additive", None, 20.0),
+        "jj": (
+            ("j", "E"),
+            ("j", "E_inp"),
+            matrix("j", "j"),
+            rng.uniform(1, 6, (2, 2)),
+            "additive",
+            None,
+            20.0,
+        ),
     }
-    net = Network({"h": hopf, "j": jr, "c": other}, projections={
-        name: Projection(s, t, weights=w, delay=d * u.ms, coupling=c, k=k * u.Hz / u.mV if s[0] == "j" else k)
-        for name, (s, t, w, d, c, _, k) in specs.items()})
-    states = {"h": {"x": np.array([0.3, -0.2, 0.5]), "y": np.full(3, 0.1)},
-              "j": {**dict.fromkeys(("M", "I", "Mv", "Ev", "Iv"), np.zeros(2)), "E": np.array([1.0, 2.0])},
-              "c": {"x": np.array([0.1, 0.2, -0.3, 0.0]), "y": np.full(4, -0.2)}}
-    loop = Loop(dt, states, {"h": _hopf_rates, "c": _hopf_rates, "j": _jansen_rit_rates},
-                [(s, t, w, d, e, k) for s, t, w, d, _, e, k in specs.values()])
+    net = Network(
+        {"h": hopf, "j": jr, "c": other},
+        projections={
+            name: Projection(
+                s, t, weights=w, delay=d * u.ms, coupling=c, k=k * u.Hz / u.mV if s[0] == "j" else k
+            )
+            for name, (s, t, w, d, c, _, k) in specs.items()
+        },
+    )
+    states = {
+        "h": {"x": np.array([0.3, -0.2, 0.5]), "y": np.full(3, 0.1)},
+        "j": {**dict.fromkeys(("M", "I", "Mv", "Ev", "Iv"), np.zeros(2)), "E": np.array([1.0, 2.0])},
+        "c": {"x": np.array([0.1, 0.2, -0.3, 0.0]), "y": np.full(4, -0.2)},
+    }
+    loop = Loop(
+        dt,
+        states,
+        {"h": _hopf_rates, "c": _hopf_rates, "j": _jansen_rit_rates},
+        [(s, t, w, d, e, k) for s, t, w, d, _, e, k in specs.values()],
+    )
     expected = loop.run(60)
     found = Simulator(net, dt=dt * u.ms).run(15 * u.ms, monitors=["h.x", "h.y", "c.x", "j.E"])
     np.testing.assert_allclose(found["h.x"][-1], expected["h"]["x"], rtol=0, atol=1e-10)
@@ -321,7 +436,9 @@ def test_two_projections_of_one_node_add_up():
     node = lambda: WilsonCowanStep(5, rE_init=0.1, rI_init=0.05)  # noqa: E731
     options = {"delay": 3.1 * u.ms, "k": 0.4, "coupling": "additive"}
     one = Network(node(), projections=Projection("rE", "rE_inp", conn=weights, **options))
-    two = Network(node(), projections=[Projection("rE", "rE_inp", conn=w, **options) for w in (first, weights - first)])
+    two = Network(
+        node(), projections=[Projection("rE", "rE_inp", conn=w, **options) for w in (first, weights - first)]
+    )
     a, b = (Simulator(net, dt=0.5 * u.ms).run(20 * u.ms, monitors=["rE"])["rE"] for net in (one, two))
     np.testing.assert_allclose(b, a, rtol=0, atol=1e-13)
     assert two.projections["projection1"].max_delay.to_decimal(u.ms) == pytest.approx(3.1)
@@ -333,7 +450,9 @@ def test_inputs_are_added_by_name():
     table = np.random.default_rng(0).normal(size=(20, 3))
     sim = Simulator(net, dt=0.1 * u.ms)
     by_table = sim.run(2 * u.ms, inputs={"x_inp": table}, monitors=["x"])["x"]
-    by_function = sim.run(2 * u.ms, inputs={"node.x_inp": lambda i, t: jnp.asarray(table)[i]}, monitors=["x"])["x"]
+    by_function = sim.run(
+        2 * u.ms, inputs={"node.x_inp": lambda i, t: jnp.asarray(table)[i]}, monitors=["x"]
+    )["x"]
     np.testing.assert_allclose(by_table, by_function, rtol=0, atol=1e-14)
     plain = sim.run(2 * u.ms, monitors=["x"])["x"]
     assert np.abs(by_table - plain).max() > 1e-3

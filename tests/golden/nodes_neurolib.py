@@ -1,6 +1,6 @@
 """Write nodes_neurolib.npz: Euler steps and a run of the thalamus of neurolib. Run with neurolib==0.6.2 installed.
 
-    python tests/golden/nodes_neurolib.py
+python tests/golden/nodes_neurolib.py
 """
 
 from pathlib import Path
@@ -21,7 +21,9 @@ def step(state):
     """Return one state after a step of DT ms, in the order of RANGES."""
     params = loadDefaultParams(seed=1)
     params.update(duration=DT, dt=DT, ext_current_t=0.3, ext_current_r=-0.2)
-    params.update({f"{name}_init": np.array([x]) if name[0] == "V" else np.array(x) for name, x in state.items()})
+    params.update(
+        {f"{name}_init": np.array([x]) if name[0] == "V" else np.array(x) for name, x in state.items()}
+    )
     _, V_t, V_r, _, _, *rest = timeIntegration(params)
     return [V_t[0, -1], V_r[0, -1], *map(float, rest)]
 

@@ -41,7 +41,19 @@ def steps(state, quantities, n):
         precalc_tau_mu=quantities["tau_mu"], precalc_tau_sigma=quantities["tau_sigma"],
     )  # fmt: skip
     _, _, _, mufe, mufi, IA, seem, seim, siem, siim, seev, seiv, siev, siiv, *_ = timeIntegration(params)
-    return [mufe[0], mufi[0], IA[0, -1], seem[0], seim[0], siem[0], siim[0], seev[0], seiv[0], siev[0], siiv[0]]
+    return [
+        mufe[0],
+        mufi[0],
+        IA[0, -1],
+        seem[0],
+        seim[0],
+        siem[0],
+        siim[0],
+        seev[0],
+        seiv[0],
+        siev[0],
+        siiv[0],
+    ]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Write nodes_tvb_runs.npz: trajectories of single nodes of tvb-library 2.10.0, integrated by Heun's method.
 
-    python tests/golden/nodes_tvb_runs.py
+python tests/golden/nodes_tvb_runs.py
 """
 
 from pathlib import Path

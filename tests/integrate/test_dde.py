@@ -248,12 +248,15 @@ def test_gradient_in_single_precision(single_precision):
     np.testing.assert_allclose(grad, -0.7, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("loop", "history"), [
-    pytest.param("bounded", jnp.cos, id="bounded-function", marks=pytest.mark.slow),
-    pytest.param("checkpointed", 1.0, id="checkpointed-constant"),
-    pytest.param("bounded", 1.0, id="bounded-constant", marks=pytest.mark.slow),
-    pytest.param("checkpointed", jnp.cos, id="checkpointed-function", marks=pytest.mark.slow),
-])
+@pytest.mark.parametrize(
+    ("loop", "history"),
+    [
+        pytest.param("bounded", jnp.cos, id="bounded-function", marks=pytest.mark.slow),
+        pytest.param("checkpointed", 1.0, id="checkpointed-constant"),
+        pytest.param("bounded", 1.0, id="bounded-constant", marks=pytest.mark.slow),
+        pytest.param("checkpointed", jnp.cos, id="checkpointed-function", marks=pytest.mark.slow),
+    ],
+)
 def test_clean_under_debug_nans(loop, history):
     with jax.debug_nans(True):
         slope = jax.grad(lambda delay: solve_dde(

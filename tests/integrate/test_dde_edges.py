@@ -142,12 +142,16 @@ def test_solve_network_reaches_the_parameters_of_the_network():
     @jax.jit
     def end(speed):
         network = hopf_network(speed * u.mm / u.ms)
-        return solve_network(network, 4.0 * u.ms, while_loop="checkpointed", max_steps=1000, **TIGHT).ys["x"][0]
+        return solve_network(network, 4.0 * u.ms, while_loop="checkpointed", max_steps=1000, **TIGHT).ys["x"][
+            0
+        ]
 
     near, far = (end(1 + s * 1e-4) - end(1 - s * 1e-4) for s in (1, 2))
     np.testing.assert_allclose(jax.jit(jax.grad(end))(1.0), (8 * near - far) / 12e-4, rtol=1e-7)
 
 
 def test_solve_network_names_what_it_needs():
-    with pytest.raises(ArgumentError, match=r"solve_network.network: must have a method equation\(\); got int"):
+    with pytest.raises(
+        ArgumentError, match=r"solve_network.network: must have a method equation\(\); got int"
+    ):
         solve_network(3, 1.0 * u.ms)

@@ -27,7 +27,9 @@ class History:
             return self.slope_before(m * self.dt)[j]
         if m < len(self.rates):
             return self.rates[m][j]
-        if m == 1 and abs(self.slope_before(0.0)[j] - self.rates[0][j]) > 1e-6 * abs(self.rates[0][j]):  # one step after the initial time, where the slope may jump: the parabola through that step
+        if m == 1 and abs(self.slope_before(0.0)[j] - self.rates[0][j]) > 1e-6 * abs(
+            self.rates[0][j]
+        ):  # one step after the initial time, where the slope may jump: the parabola through that step
             return 2 * (self.value(j, 1) - self.value(j, 0)) / self.dt - self.slope(j, 0, False)
         # The newest slope is not known yet: differentiate the quartic through the last three values and two slopes.
         older = [self.slope(j, m - 2, False), self.slope(j, m - 1, False)]
@@ -64,15 +66,37 @@ class History:
         da, db = self.slope(j, left, False), self.slope(j, left + 1, True)
         if left + 1 > 0:
             db = self.slope(j, left + 1, False)
-        return ((1 + 2 * f) * (1 - f) ** 2 * a + f * (1 - f) ** 2 * h * da + f * f * (3 - 2 * f) * b
-                - f * f * (1 - f) * h * db)
+        return (
+            (1 + 2 * f) * (1 - f) ** 2 * a
+            + f * (1 - f) ** 2 * h * da
+            + f * f * (3 - 2 * f) * b
+            - f * f * (1 - f) * h * db
+        )
 
 
 IDENTITY = ((lambda x: x, lambda x: 1.0 + 0.0 * x),)
 
 
-def simulate(weights, delays, edge, *, n_steps, dt, x0, y0, before, slope_before, method, rule, stages, k=1.0, a=0.2,
-             w=0.3, beta=1.0, features=IDENTITY):
+def simulate(
+    weights,
+    delays,
+    edge,
+    *,
+    n_steps,
+    dt,
+    x0,
+    y0,
+    before,
+    slope_before,
+    method,
+    rule,
+    stages,
+    k=1.0,
+    a=0.2,
+    w=0.3,
+    beta=1.0,
+    features=IDENTITY,
+):
     """Return ``x`` after every step, ``(n_steps, n_nodes)``, driven by ``k * sum_j w_ij edge(x_j(t - tau_ij), x_i)``.
 
     With ``features``, pairs of functions and their derivatives, these are remembered and interpolated, and ``edge``
@@ -80,8 +104,15 @@ def simulate(weights, delays, edge, *, n_steps, dt, x0, y0, before, slope_before
     """
     n = len(weights)
     cs, rows, bs = STAGES[method]
-    pasts = [History(lambda t, f=f: f(before(t)), lambda t, d=d: d(before(t)) * slope_before(t), f(np.array(x0, float)), dt)
-             for f, d in features]
+    pasts = [
+        History(
+            lambda t, f=f: f(before(t)),
+            lambda t, d=d: d(before(t)) * slope_before(t),
+            f(np.array(x0, float)),
+            dt,
+        )
+        for f, d in features
+    ]
     x, y = np.array(x0, float), np.array(y0, float)
     out = []
     for step in range(n_steps):
@@ -98,8 +129,10 @@ def simulate(weights, delays, edge, *, n_steps, dt, x0, y0, before, slope_before
                         if weights[i, j] == 0:
                             continue
                         tau = delays[i, j]
-                        sources = [f(xs[j]) if tau == 0 else past.read(j, step + c - tau / dt, rule)
-                                   for (f, _), past in zip(features, pasts, strict=True)]
+                        sources = [
+                            f(xs[j]) if tau == 0 else past.read(j, step + c - tau / dt, rule)
+                            for (f, _), past in zip(features, pasts, strict=True)
+                        ]
                         held[i] += k * weights[i, j] * edge(*sources, xs[i])
             r2 = xs * xs + ys * ys
             rates.append(((a - beta * r2) * xs - w * ys + held, (a - beta * r2) * ys + w * xs))

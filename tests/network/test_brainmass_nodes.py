@@ -29,7 +29,11 @@ def hopf(method="exp_euler"):
 NODES = {
     "hopf": (hopf, "x", 0.3),
     "wilson_cowan": (lambda: brainmass.WilsonCowanStep(N, rE_init=start(), rI_init=start()), "rE", 0.3),
-    "jansen_rit": (lambda: brainmass.JansenRitStep(N, M_init=start(u.mV), E_init=start(u.mV), I_init=start(u.mV)), "M", 2.0),
+    "jansen_rit": (
+        lambda: brainmass.JansenRitStep(N, M_init=start(u.mV), E_init=start(u.mV), I_init=start(u.mV)),
+        "M",
+        2.0,
+    ),
 }
 
 
@@ -37,8 +41,16 @@ NODES = {
 def test_the_speed_behind_a_node_of_brainmass_trains(name):
     make, variable, k = NODES[name]
     speed = Param(4.13 * u.mm / u.ms, fit=True)
-    net = Network(make(), conn=WEIGHTS, distance=LENGTHS * u.mm, speed=speed, coupling="additive", coupled_var=variable, k=k,
-                  max_delay=8 * u.ms)
+    net = Network(
+        make(),
+        conn=WEIGHTS,
+        distance=LENGTHS * u.mm,
+        speed=speed,
+        coupling="additive",
+        coupled_var=variable,
+        k=k,
+        max_delay=8 * u.ms,
+    )
     simulator = Simulator(net, dt=DT * u.ms)
 
     def loss():
@@ -63,8 +75,14 @@ def test_the_speed_behind_a_node_of_brainmass_trains(name):
 def test_on_the_grid_the_trajectory_is_that_of_brainmass(coupling, method):
     """Both hold the coupling over a step; brainmass never records the initial state, so its history is set to it."""
     lengths = np.round(LENGTHS)
-    arguments = {"conn": WEIGHTS, "distance": lengths * u.mm, "speed": 2.0 * u.mm / u.ms, "coupling": coupling, "k": 0.3,
-                 "coupled_var": "x"}
+    arguments = {
+        "conn": WEIGHTS,
+        "distance": lengths * u.mm,
+        "speed": 2.0 * u.mm / u.ms,
+        "coupling": coupling,
+        "k": 0.3,
+        "coupled_var": "x",
+    }
     with brainstate.environ.context(dt=0.5 * u.ms):
         theirs = brainmass.Network(hopf(method), **arguments, delay_init=start())
         brainstate.nn.init_all_states(theirs)

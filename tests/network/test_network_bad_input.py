@@ -45,58 +45,137 @@ NETWORK = {
     "NaN weight": (lambda: net(conn=with_entry(W, np.nan)), "Network.conn: must be finite; got nan"),
     "infinite weight": (lambda: net(conn=with_entry(W, np.inf)), "Network.conn: must be finite; got inf"),
     "weights with a time unit": (lambda: net(conn=W * MS), "Network.conn: must have the dimension of"),
-    "distance of another size": (lambda: net(distance=np.ones((2, 2))), "Network.distance: must have shape (3, 3)"),
+    "distance of another size": (
+        lambda: net(distance=np.ones((2, 2))),
+        "Network.distance: must have shape (3, 3)",
+    ),
     "distance in ms": (lambda: net(distance=L * MS), "Network.distance: must have the dimension of mm"),
-    "negative distance": (lambda: net(distance=with_entry(L, -1.0)), "Network.distance: must be finite and not negative"),
-    "NaN distance": (lambda: net(distance=with_entry(L, np.nan)), "Network.distance: must be finite and not negative"),
+    "negative distance": (
+        lambda: net(distance=with_entry(L, -1.0)),
+        "Network.distance: must be finite and not negative",
+    ),
+    "NaN distance": (
+        lambda: net(distance=with_entry(L, np.nan)),
+        "Network.distance: must be finite and not negative",
+    ),
     "zero speed": (lambda: net(speed=0.0), "Network.speed: must be positive; got 0.0 mm/ms"),
     "negative speed": (lambda: net(speed=-3.0 * SPEED), "Network.speed: must be positive; got -3.0 mm/ms"),
     "NaN speed": (lambda: net(speed=np.nan), "Network.speed: must be positive; got nan"),
-    "trainable speed of zero": (lambda: net(speed=Param(0.0, **TRAINED), max_delay=9 * MS), "Network.speed: must be positive"),
+    "trainable speed of zero": (
+        lambda: net(speed=Param(0.0, **TRAINED), max_delay=9 * MS),
+        "Network.speed: must be positive",
+    ),
     "speed as a length": (lambda: net(speed=5.0 * u.mm), "Network.speed: must have the dimension of"),
-    "speed without distance": (lambda: net(distance=None), "Network.speed: needs distances; got distance=None. Pass"),
+    "speed without distance": (
+        lambda: net(distance=None),
+        "Network.speed: needs distances; got distance=None. Pass",
+    ),
     "speed and delay": (lambda: net(delay=1.0 * MS), "Network.delay: cannot be combined with speed"),
     "delay without unit": (lambda: direct(np.ones((3, 3))), "Network.delay: needs a unit such as ms"),
     "delay as a length": (lambda: direct(1.0 * u.mm), "Network.delay: must have the dimension of ms"),
-    "delay of another size": (lambda: direct(np.ones((2, 2)) * MS), "Network.delay: must be a scalar or have shape (3, 3)"),
-    "negative delay": (lambda: direct(with_entry(W, -1.0) * MS), "Network.delay: must be finite and not negative; got -1.0 ms"),
-    "infinite delay": (lambda: direct(with_entry(W, np.inf) * MS), "Network.delay: must be finite and not negative; got inf ms"),
+    "delay of another size": (
+        lambda: direct(np.ones((2, 2)) * MS),
+        "Network.delay: must be a scalar or have shape (3, 3)",
+    ),
+    "negative delay": (
+        lambda: direct(with_entry(W, -1.0) * MS),
+        "Network.delay: must be finite and not negative; got -1.0 ms",
+    ),
+    "infinite delay": (
+        lambda: direct(with_entry(W, np.inf) * MS),
+        "Network.delay: must be finite and not negative; got inf ms",
+    ),
     "delay above the bound": (lambda: net(max_delay=1.0 * MS), "Raise max_delay"),
     "bound without unit": (lambda: net(max_delay=5.0), "max_delay: needs a unit such as ms"),
     "negative bound": (lambda: net(max_delay=-1.0 * MS), "max_delay: must be one finite, non-negative time"),
-    "trainable speed without bound": (lambda: net(speed=Param(5.0 * SPEED, **TRAINED)),
-                                      "Network.max_delay: is required for a delay that can change"),
-    "lower bound above upper": (lambda: net(min_delay=9 * MS), "Network.min_delay: must not be above the shortest delay, 2 ms; got 9 ms"),
+    "trainable speed without bound": (
+        lambda: net(speed=Param(5.0 * SPEED, **TRAINED)),
+        "Network.max_delay: is required for a delay that can change",
+    ),
+    "lower bound above upper": (
+        lambda: net(min_delay=9 * MS),
+        "Network.min_delay: must not be above the shortest delay, 2 ms; got 9 ms",
+    ),
     "lower bound without unit": (lambda: net(min_delay=9.0), "Network.min_delay: needs a unit such as ms"),
-    "trainable speed, nearest": (lambda: net(speed=Param(5.0 * SPEED, **TRAINED), max_delay=9 * MS, interpolation="nearest"),
-                                 "must be differentiable for a delay marked fit=True, whose gradient would be exactly zero; got "
-                                 "'nearest'. Use 'linear'"),
+    "trainable speed, nearest": (
+        lambda: net(speed=Param(5.0 * SPEED, **TRAINED), max_delay=9 * MS, interpolation="nearest"),
+        "must be differentiable for a delay marked fit=True, whose gradient would be exactly zero; got "
+        "'nearest'. Use 'linear'",
+    ),
     "misspelt interpolation": (lambda: net(interpolation="linaer"), "Did you mean 'linear'?"),
     "misspelt coupling": (lambda: net(coupling="difusive"), "Did you mean 'diffusive'?"),
-    "misspelt variable": (lambda: net(coupled_var="z"), "Network.coupled_var: must be one of 'x', 'y'; got 'z'"),
+    "misspelt variable": (
+        lambda: net(coupled_var="z"),
+        "Network.coupled_var: must be one of 'x', 'y'; got 'z'",
+    ),
     "misspelt stages": (lambda: net(stages="frozn"), "Did you mean 'frozen'?"),
-    "block of zero": (lambda: net(block=0), "Network.block: must be 'auto' or a whole number of at least 1; got 0"),
-    "block of a half": (lambda: net(block=2.5), "Network.block: must be 'auto' or a whole number of at least 1; got 2.5"),
+    "block of zero": (
+        lambda: net(block=0),
+        "Network.block: must be 'auto' or a whole number of at least 1; got 0",
+    ),
+    "block of a half": (
+        lambda: net(block=2.5),
+        "Network.block: must be 'auto' or a whole number of at least 1; got 2.5",
+    ),
 }
 READS = {
-    "node is no dynamics": (lambda: read(node=[1.0]), "prefetch_delay.node: must be a brainstate.nn.Dynamics; got list"),
-    "an integer delay": (lambda: read(3), "prefetch_delay.delay: needs a unit such as ms; got the plain number 3. Write 3 *"),
+    "node is no dynamics": (
+        lambda: read(node=[1.0]),
+        "prefetch_delay.node: must be a brainstate.nn.Dynamics; got list",
+    ),
+    "an integer delay": (
+        lambda: read(3),
+        "prefetch_delay.delay: needs a unit such as ms; got the plain number 3. Write 3 *",
+    ),
     "delay as a length": (lambda: read(1.0 * u.mm), "prefetch_delay.delay: must have the dimension of ms"),
-    "negative delay": (lambda: read(-1.0 * MS), "prefetch_delay.delay: must be finite and not negative; got -1.0 ms"),
-    "NaN delay": (lambda: read(np.nan * MS), "prefetch_delay.delay: must be finite and not negative; got nan ms"),
-    "delays of other nodes": (lambda: read(np.ones(4) * MS), "prefetch_delay.delay: must have 3 sources on its last axis; got (4,)"),
-    "index out of range": (lambda: read((np.ones((3, 3)) * MS, np.full((3, 3), 3))), "prefetch_delay.index: must hold whole numbers"),
+    "negative delay": (
+        lambda: read(-1.0 * MS),
+        "prefetch_delay.delay: must be finite and not negative; got -1.0 ms",
+    ),
+    "NaN delay": (
+        lambda: read(np.nan * MS),
+        "prefetch_delay.delay: must be finite and not negative; got nan ms",
+    ),
+    "delays of other nodes": (
+        lambda: read(np.ones(4) * MS),
+        "prefetch_delay.delay: must have 3 sources on its last axis; got (4,)",
+    ),
+    "index out of range": (
+        lambda: read((np.ones((3, 3)) * MS, np.full((3, 3), 3))),
+        "prefetch_delay.index: must hold whole numbers",
+    ),
     "index of floats": (lambda: read((1.0 * MS, np.zeros((3, 3)))), "from 0 to 2; got float64"),
-    "index of another shape": (lambda: read((np.ones((3, 3)) * MS, np.zeros((2, 3), int))), "prefetch_delay.index: must have the shape"),
-    "bound below delay": (lambda: read(2.0 * MS, max_delay=1.0 * MS), "prefetch_delay.delay: must not pass max_delay, 1 ms; got 2 ms"),
-    "live delay without bound": (lambda: read(Param(1.0 * MS, fit=True)), "prefetch_delay.max_delay: is required for a delay"),
-    "callable without bound": (lambda: read(lambda: 1.0 * MS), "prefetch_delay.max_delay: is required for a delay"),
-    "trainable delay, nearest": (lambda: read(Param(1.0 * MS, fit=True), interpolation="nearest", max_delay=2 * MS), "exactly zero"),
+    "index of another shape": (
+        lambda: read((np.ones((3, 3)) * MS, np.zeros((2, 3), int))),
+        "prefetch_delay.index: must have the shape",
+    ),
+    "bound below delay": (
+        lambda: read(2.0 * MS, max_delay=1.0 * MS),
+        "prefetch_delay.delay: must not pass max_delay, 1 ms; got 2 ms",
+    ),
+    "live delay without bound": (
+        lambda: read(Param(1.0 * MS, fit=True)),
+        "prefetch_delay.max_delay: is required for a delay",
+    ),
+    "callable without bound": (
+        lambda: read(lambda: 1.0 * MS),
+        "prefetch_delay.max_delay: is required for a delay",
+    ),
+    "trainable delay, nearest": (
+        lambda: read(Param(1.0 * MS, fit=True), interpolation="nearest", max_delay=2 * MS),
+        "exactly zero",
+    ),
     "misspelt interpolation": (lambda: read(interpolation="hermit"), "Did you mean 'hermite'?"),
 }
 SIMULATIONS = {
-    "model is a function": (lambda: Simulator(len, dt=1 * MS), "Simulator.model: must be a brainstate Module"),
-    "dt without unit": (lambda: simulate(dt=0.1), "Simulator.dt: needs a unit such as ms; got the plain number 0.1. Write 0.1 *"),
+    "model is a function": (
+        lambda: Simulator(len, dt=1 * MS),
+        "Simulator.model: must be a brainstate Module",
+    ),
+    "dt without unit": (
+        lambda: simulate(dt=0.1),
+        "Simulator.dt: needs a unit such as ms; got the plain number 0.1. Write 0.1 *",
+    ),
     "dt as a length": (lambda: simulate(dt=0.1 * u.mm), "Simulator.dt: must have the dimension of ms"),
     "zero dt": (lambda: simulate(dt=0.0 * MS), "Simulator.dt: must be one positive time"),
     "negative dt": (lambda: simulate(dt=-0.1 * MS), "Simulator.dt: must be one positive time"),
@@ -104,16 +183,40 @@ SIMULATIONS = {
     "duration without unit": (lambda: simulate(1.0), "Simulator.run.duration: needs a unit such as ms"),
     "duration of a part of a step": (lambda: simulate(1.03 * MS), "must be a whole number of steps"),
     "negative duration": (lambda: simulate(-1.0 * MS), "Simulator.run.duration: must be one positive time"),
-    "unknown monitor": (lambda: simulate(monitors=["z"]), "Simulator.run.monitors: must name states, of ['x', 'y']; got 'z'"),
-    "inputs of another length": (lambda: simulate(inputs={"x_inp": np.ones((3, 3))}), "must have one row for each of 10 steps; got (3, 3)"),
-    "transient as long as the run": (lambda: simulate(transient=1.0 * MS), "must be shorter than the run of 10 steps"),
-    "negative transient": (lambda: simulate(transient=-1), "Simulator.run.transient: must be a whole number of at least 0"),
-    "sampling every zero steps": (lambda: simulate(sample_every=0), "Simulator.run.sample_every: must be a whole number"),
-    "batch of zero": (lambda: simulate(batch_size=0), "Simulator.run.batch_size: must be a whole number of at least 1"),
-    "horizon without unit": (lambda: Simulator(HopfStep(3), dt=1 * MS, grad_horizon=5), "Simulator.grad_horizon: needs a unit"),
+    "unknown monitor": (
+        lambda: simulate(monitors=["z"]),
+        "Simulator.run.monitors: must name states, of ['x', 'y']; got 'z'",
+    ),
+    "inputs of another length": (
+        lambda: simulate(inputs={"x_inp": np.ones((3, 3))}),
+        "must have one row for each of 10 steps; got (3, 3)",
+    ),
+    "transient as long as the run": (
+        lambda: simulate(transient=1.0 * MS),
+        "must be shorter than the run of 10 steps",
+    ),
+    "negative transient": (
+        lambda: simulate(transient=-1),
+        "Simulator.run.transient: must be a whole number of at least 0",
+    ),
+    "sampling every zero steps": (
+        lambda: simulate(sample_every=0),
+        "Simulator.run.sample_every: must be a whole number",
+    ),
+    "batch of zero": (
+        lambda: simulate(batch_size=0),
+        "Simulator.run.batch_size: must be a whole number of at least 1",
+    ),
+    "horizon without unit": (
+        lambda: Simulator(HopfStep(3), dt=1 * MS, grad_horizon=5),
+        "Simulator.grad_horizon: needs a unit",
+    ),
 }
-CASES = [pytest.param(*case, id=f"{part}: {name}") for part, cases in
-         (("network", NETWORK), ("read", READS), ("simulation", SIMULATIONS)) for name, case in cases.items()]
+CASES = [
+    pytest.param(*case, id=f"{part}: {name}")
+    for part, cases in (("network", NETWORK), ("read", READS), ("simulation", SIMULATIONS))
+    for name, case in cases.items()
+]
 
 
 @pytest.mark.parametrize(("call", "message"), CASES)
@@ -126,7 +229,10 @@ def test_bad_input_is_refused_with_its_place_and_cure(call, message):
 def test_unknown_state_is_named_when_states_are_made():
     node = HopfStep(3)
     read(state="z", node=node)
-    with brainstate.environ.context(dt=0.1 * MS), pytest.raises(ArgumentError, match="must be a state of HopfStep"):
+    with (
+        brainstate.environ.context(dt=0.1 * MS),
+        pytest.raises(ArgumentError, match="must be a state of HopfStep"),
+    ):
         brainstate.nn.init_all_states(node)
 
 
@@ -140,4 +246,6 @@ def test_a_step_is_needed_when_states_are_made():
 def test_a_bounded_transform_serves_as_the_bound():
     speed = Param(5.0 * SPEED, t=SigmoidT(2.0 * SPEED, 20.0 * SPEED), fit=True)
     assert net(speed=speed).max_delay.to_decimal(MS) == pytest.approx(5.0)
-    assert read(Param(1.0 * MS, t=SigmoidT(0.0 * MS, 4.0 * MS), fit=True)).max_delay.to_decimal(MS) == pytest.approx(4.0)
+    assert read(Param(1.0 * MS, t=SigmoidT(0.0 * MS, 4.0 * MS), fit=True)).max_delay.to_decimal(
+        MS
+    ) == pytest.approx(4.0)

@@ -14,7 +14,9 @@ from brainmass_delays.engine import plan
 N, DT, N_STEPS = 4, 0.25, 24
 WEIGHTS = np.array([[0.0, 0.5, 0.3, 0.2], [0.1, 0.0, 0.7, 0.0], [0.6, 0.2, 0.0, 0.4], [0.8, 0.25, 0.5, 0.0]])
 # The connection 1 -> 0 is shorter than a step, 3 -> 2 has no length.
-LENGTHS = np.array([[0.0, 0.41, 11.3, 17.9], [13.7, 0.0, 9.1, 30.0], [12.2, 14.9, 0.0, 0.0], [19.3, 8.7, 16.1, 0.0]])
+LENGTHS = np.array(
+    [[0.0, 0.41, 11.3, 17.9], [13.7, 0.0, 9.1, 30.0], [12.2, 14.9, 0.0, 0.0], [19.3, 8.7, 16.1, 0.0]]
+)
 X0 = np.array([0.3, -0.2, 0.5, 0.1])
 MASK = np.random.default_rng(1).normal(size=(N_STEPS, N))
 
@@ -41,8 +43,12 @@ class Problem:
     def __init__(self, coupling, rule, method, delayed_by, block=None, checkpoint=True, grad_horizon=None):
         brainstate.environ.set(precision=64)
         self.params = params = {
-            "k": Param(0.8, fit=True), "conn": Param(WEIGHTS, fit=True), "a": Param(0.2, fit=True),
-            "x0": Param(X0, fit=True), "history": Param(0.3, fit=True)}
+            "k": Param(0.8, fit=True),
+            "conn": Param(WEIGHTS, fit=True),
+            "a": Param(0.2, fit=True),
+            "x0": Param(X0, fit=True),
+            "history": Param(0.3, fit=True),
+        }
         if delayed_by == "speed":
             params["speed"] = Param(3.1 * u.mm / u.ms, fit=True)
             delays = {"distance": LENGTHS * u.mm, "speed": params["speed"]}
@@ -51,12 +57,23 @@ class Problem:
             delays = {"delay": params["delay"]}
         phase, amplitude = np.arange(float(N)), params["history"]
         node = HopfStep(N, a=params["a"], w=0.3, init_x=params["x0"], init_y=0.1, method=method)
-        net = Network(node, conn=params["conn"], coupling=coupling, coupled_var="x", k=params["k"], interpolation=rule,
-                      max_delay=12 * u.ms, block=block, **delays,
-                      delay_init=lambda t: amplitude.value() * jnp.cos(0.5 * t.to_decimal(u.ms) + phase))
+        net = Network(
+            node,
+            conn=params["conn"],
+            coupling=coupling,
+            coupled_var="x",
+            k=params["k"],
+            interpolation=rule,
+            max_delay=12 * u.ms,
+            block=block,
+            **delays,
+            delay_init=lambda t: amplitude.value() * jnp.cos(0.5 * t.to_decimal(u.ms) + phase),
+        )
         self.simulator = Simulator(net, dt=DT * u.ms, checkpoint=checkpoint, grad_horizon=grad_horizon)
         states = {name: p.val for name, p in params.items()}
-        self.gradient = brainstate.transform.jit(brainstate.transform.grad(self.loss, states, return_value=True))
+        self.gradient = brainstate.transform.jit(
+            brainstate.transform.grad(self.loss, states, return_value=True)
+        )
 
     def loss(self):
         x = self.simulator.run(N_STEPS * DT * u.ms, monitors=lambda m: m.node.x.value)["output"]
@@ -74,9 +91,13 @@ class Problem:
         return float(loss), {name: np.asarray(u.get_magnitude(s)) for name, s in slopes.items()}
 
 
-CASES = [("diffusive", "linear", "heun", "speed"), ("diffusive", "hermite", "rk4", "speed"),
-         (Saturating, "linear", "heun", "delay"), (Saturating, "hermite", "rk4", "speed"),
-         ("additive", "cubic", "heun", "delay")]
+CASES = [
+    ("diffusive", "linear", "heun", "speed"),
+    ("diffusive", "hermite", "rk4", "speed"),
+    (Saturating, "linear", "heun", "delay"),
+    (Saturating, "hermite", "rk4", "speed"),
+    ("additive", "cubic", "heun", "delay"),
+]
 
 
 def assert_same(one, other, tolerance):
@@ -87,7 +108,9 @@ def assert_same(one, other, tolerance):
         np.testing.assert_allclose(slope, other[1][name], rtol=0, atol=tolerance * scale, err_msg=name)
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda c: f"{getattr(c[0], '__name__', c[0])}-{c[1]}-{c[3]}")
+@pytest.fixture(
+    scope="module", params=CASES, ids=lambda c: f"{getattr(c[0], '__name__', c[0])}-{c[1]}-{c[3]}"
+)
 def case(request):
     return request.param, Problem(*request.param)
 

@@ -18,12 +18,20 @@ SPEED = u.mm / u.ms
 
 
 def network(speed, lengths=LENGTHS * u.mm, weights=WEIGHTS, **options):
-    return Network(HopfStep(N, a=0.2, w=0.3, init_x=X0, init_y=0.1), conn=weights, distance=lengths, speed=speed,
-                   coupled_var="x", **{"k": 0.5, "coupling": "diffusive"} | options)
+    return Network(
+        HopfStep(N, a=0.2, w=0.3, init_x=X0, init_y=0.1),
+        conn=weights,
+        distance=lengths,
+        speed=speed,
+        coupled_var="x",
+        **{"k": 0.5, "coupling": "diffusive"} | options,
+    )
 
 
 def run(net, duration=8.0, dt=0.25, **options):
-    return Simulator(net, dt=dt * u.ms).run(duration * u.ms, monitors=lambda m: m.node.x.value, **options)["output"]
+    return Simulator(net, dt=dt * u.ms).run(duration * u.ms, monitors=lambda m: m.node.x.value, **options)[
+        "output"
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +40,27 @@ def plain():
     return np.asarray(run(network(3.1)))
 
 
-@pytest.mark.parametrize(("speed", "lengths"), [
-    (3.1 * u.meter / u.second, LENGTHS * u.mm), (3.1 * SPEED, LENGTHS / 10 * u.cmeter), (0.0031 * u.meter / u.ms, LENGTHS)])
+@pytest.mark.parametrize(
+    ("speed", "lengths"),
+    [
+        (3.1 * u.meter / u.second, LENGTHS * u.mm),
+        (3.1 * SPEED, LENGTHS / 10 * u.cmeter),
+        (0.0031 * u.meter / u.ms, LENGTHS),
+    ],
+)
 def test_units_are_a_matter_of_writing(plain, speed, lengths):
     np.testing.assert_allclose(run(network(speed, lengths)), plain, rtol=0, atol=1e-13)
 
 
 def test_delays_in_seconds_or_milliseconds(plain):
     for delay in (LENGTHS / 3.1 * u.ms, LENGTHS / 3100 * u.second):
-        net = Network(HopfStep(N, a=0.2, w=0.3, init_x=X0, init_y=0.1), conn=WEIGHTS, delay=delay, coupled_var="x", k=0.5)
+        net = Network(
+            HopfStep(N, a=0.2, w=0.3, init_x=X0, init_y=0.1),
+            conn=WEIGHTS,
+            delay=delay,
+            coupled_var="x",
+            k=0.5,
+        )
         np.testing.assert_allclose(run(net), plain, rtol=0, atol=1e-13)
 
 
@@ -108,14 +128,18 @@ def test_passing_the_bound_says_how_many_by_how_much_and_what_to_do():
     net = network(speed, max_delay=5.0 * u.ms)
     run(net, 1.0)
     speed.set_value(2.0 * SPEED)  # 11.9 and 13.3 mm now take more than 5 ms
-    with pytest.raises((RunError, ArgumentError), match=r"2 of \d+ connections above the bound of 5 ms, up to 6.65 ms.*max_delay"):
+    with pytest.raises(
+        (RunError, ArgumentError),
+        match=r"2 of \d+ connections above the bound of 5 ms, up to 6.65 ms.*max_delay",
+    ):
         run(net, 1.0)
 
 
 def test_inside_a_trace_the_bound_is_a_flag_and_what_was_read_is_nan():
     def attempt(speed):
         result = Simulator(network(speed * SPEED, max_delay=5.0 * u.ms), dt=0.25 * u.ms).run(
-            2 * u.ms, monitors=lambda m: m.node.x.value)
+            2 * u.ms, monitors=lambda m: m.node.x.value
+        )
         return result["status"], result["output"]
 
     attempt = jax.jit(attempt)
@@ -137,7 +161,9 @@ def test_connections_without_weight_may_have_any_delay(poison, coupling):
         speed = Param(3.1 * SPEED, fit=True)
         net = network(speed, lengths * u.mm, weights, coupling=coupling, max_delay=9 * u.ms)
         loss = lambda: (run(net, 3.0) ** 2).sum()  # noqa: E731
-        slope, value = brainstate.transform.jit(brainstate.transform.grad(loss, speed.val, return_value=True))()
+        slope, value = brainstate.transform.jit(
+            brainstate.transform.grad(loss, speed.val, return_value=True)
+        )()
         return float(value), float(u.get_magnitude(slope))
 
     assert gradient(poisoned) == pytest.approx(gradient(lengths), rel=1e-12)
@@ -150,22 +176,33 @@ def test_infinite_speed_is_no_delay():
 
 def test_a_delay_may_depend_on_time():
     """On a node that is a ramp, x = t, another that adds up what it hears tells the delay it heard it with."""
+
     def delay():
         t = brainstate.environ.get("t").to_decimal(u.ms)
         return (1.0 + 0.9 * jnp.sin(t)) * jnp.ones((2, 2)) * u.ms
 
     from brainmass_delays import LinearStep
+
     weights = np.array([[0.0, 0.0], [1.0, 0.0]])
 
     class Ramp(LinearStep):
         def derivative(self, state, t, drive):
             return (jnp.array([1.0, 0.0]) + drive[0],)
 
-    net = Network(Ramp(2, init_x=np.zeros(2), method="euler"), conn=weights, delay=delay, coupling="additive", coupled_var="x",
-                  max_delay=2 * u.ms, delay_init=lambda t: t.to_decimal(u.ms) * jnp.ones(2))
+    net = Network(
+        Ramp(2, init_x=np.zeros(2), method="euler"),
+        conn=weights,
+        delay=delay,
+        coupling="additive",
+        coupled_var="x",
+        max_delay=2 * u.ms,
+        delay_init=lambda t: t.to_decimal(u.ms) * jnp.ones(2),
+    )
     x = np.asarray(Simulator(net, dt=0.1 * u.ms).run(4 * u.ms)["output"])
     t = 0.1 * np.arange(40)
-    np.testing.assert_allclose(np.diff(x[:, 1], prepend=0.0) / 0.1, t - (1 + 0.9 * np.sin(t)), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        np.diff(x[:, 1], prepend=0.0) / 0.1, t - (1 + 0.9 * np.sin(t)), rtol=0, atol=1e-12
+    )
 
 
 def test_two_kuramoto_nodes_lock_at_the_known_frequency_with_the_known_slope():
@@ -173,9 +210,17 @@ def test_two_kuramoto_nodes_lock_at_the_known_frequency_with_the_known_slope():
     w, strength, tau, duration = 1.0, 0.5, 1.3, 40.0
 
     def frequency(tau):
-        net = Network(KuramotoStep(2, omega=w, init_theta=np.zeros(2), method="rk4"), conn=np.array([[0.0, 1.0], [1.0, 0.0]]),
-                      delay=Param(tau * u.ms), coupling="kuramoto", coupled_var="theta", k=strength, interpolation="hermite",
-                      max_delay=2 * u.ms, min_delay=1 * u.ms)
+        net = Network(
+            KuramotoStep(2, omega=w, init_theta=np.zeros(2), method="rk4"),
+            conn=np.array([[0.0, 1.0], [1.0, 0.0]]),
+            delay=Param(tau * u.ms),
+            coupling="kuramoto",
+            coupled_var="theta",
+            k=strength,
+            interpolation="hermite",
+            max_delay=2 * u.ms,
+            min_delay=1 * u.ms,
+        )
         theta = Simulator(net, dt=0.05 * u.ms).run(duration * u.ms)["output"]
         return (theta[-1, 0] - theta[-201, 0]) / 10.0
 

@@ -17,7 +17,9 @@ SPEED = u.mm / u.ms
 
 
 def oscillators(n, noise=None):
-    return Generic2dOscillatorStep(n, a=-1.5, b=-15.0, d=0.015, tau=4.0, init_V=0.1, init_W=0.1, noise_V=noise)
+    return Generic2dOscillatorStep(
+        n, a=-1.5, b=-15.0, d=0.015, tau=4.0, init_V=0.1, init_W=0.1, noise_V=noise
+    )
 
 
 def graph(n):
@@ -33,8 +35,16 @@ def experiment(n=8, dt=0.5, noise=None, duration=60.0):
     """Return the network, its speed, and a compiled ``(loss, gradient)`` in the speed against a target made at 3."""
     weights, lengths = graph(n)
     speed = Param(4.5 * SPEED, fit=True)
-    net = Network(oscillators(n, noise), conn=weights, distance=lengths * u.mm, speed=speed, coupling="additive",
-                  coupled_var="V", k=0.4, max_delay=60 * u.ms)
+    net = Network(
+        oscillators(n, noise),
+        conn=weights,
+        distance=lengths * u.mm,
+        speed=speed,
+        coupling="additive",
+        coupled_var="V",
+        k=0.4,
+        max_delay=60 * u.ms,
+    )
     simulator = Simulator(net, dt=dt * u.ms)
 
     def trajectory():
@@ -88,8 +98,10 @@ def test_the_gradient_equals_central_differences(reference):
     assert np.median(errors) <= 1e-8
 
 
-@pytest.mark.parametrize(("n", "dt", "is_noisy"), [(2, 0.5, False), (8, 0.25, True), (8, 1.0, False), (32, 0.5, True),
-                                                   (64, 0.5, False)])
+@pytest.mark.parametrize(
+    ("n", "dt", "is_noisy"),
+    [(2, 0.5, False), (8, 0.25, True), (8, 1.0, False), (32, 0.5, True), (64, 0.5, False)],
+)
 def test_the_gradient_is_right_at_every_size_step_and_with_noise(n, dt, is_noisy):
     noise = WhiteNoise(n, 0.05) if is_noisy else None
     at = experiment(n, dt, noise, duration=40.0).at
@@ -102,8 +114,15 @@ def test_speed_and_offsets_of_a_delay_train_together():
     """tau_ij = length_ij / speed + offset_i."""
     weights, lengths = graph(6)
     speed, offset = Param(4.0 * SPEED, fit=True), Param(np.full(6, 2.0) * u.ms, fit=True)
-    net = Network(oscillators(6), conn=weights, coupling="additive", coupled_var="V", k=1.0, max_delay=50 * u.ms,
-                  delay=lambda: lengths * u.mm / speed.value() + offset.value()[:, None])
+    net = Network(
+        oscillators(6),
+        conn=weights,
+        coupling="additive",
+        coupled_var="V",
+        k=1.0,
+        max_delay=50 * u.ms,
+        delay=lambda: lengths * u.mm / speed.value() + offset.value()[:, None],
+    )
     simulator = Simulator(net, dt=0.5 * u.ms)
     states = {"speed": speed.val, "offset": offset.val}
 
@@ -115,13 +134,18 @@ def test_speed_and_offsets_of_a_delay_train_together():
     offset.set_value(true_offset * u.ms)
     target = trajectory()
     gradient = brainstate.transform.jit(
-        brainstate.transform.grad(lambda: jnp.mean((trajectory() - target) ** 2), states, return_value=True))
+        brainstate.transform.grad(lambda: jnp.mean((trajectory() - target) ** 2), states, return_value=True)
+    )
 
     def at(v, o):
         speed.set_value(v * SPEED)
         offset.set_value(o * u.ms)
         slopes, height = gradient()
-        return float(height), float(u.get_magnitude(slopes["speed"])), np.asarray(u.get_magnitude(slopes["offset"]))
+        return (
+            float(height),
+            float(u.get_magnitude(slopes["speed"])),
+            np.asarray(u.get_magnitude(slopes["offset"])),
+        )
 
     v, o, h = 3.63, np.linspace(1.11, 2.93, 6), 1e-5
     _, in_speed, in_offset = at(v, o)

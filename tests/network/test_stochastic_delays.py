@@ -23,15 +23,29 @@ def variance(a, b, tau, sigma):
 
 
 @pytest.mark.parametrize("dt", [0.1, 0.05])
-@pytest.mark.parametrize(("a", "b", "tau", "sigma", "known"), [(-1.0, -0.5, 1.0, 1.0, 0.460391765), (-0.5, -1.0, 1.0, 0.3, 0.0736869)])
+@pytest.mark.parametrize(
+    ("a", "b", "tau", "sigma", "known"),
+    [(-1.0, -0.5, 1.0, 1.0, 0.460391765), (-0.5, -1.0, 1.0, 0.3, 0.0736869)],
+)
 def test_the_variance_is_that_of_the_closed_form(a, b, tau, sigma, known, dt):
     assert variance(a, b, tau, sigma) == pytest.approx(known, rel=1e-6)
     node = LinearStep(1, gamma=a, noise_x=WhiteNoise(1, sigma=sigma), init_x=0.0, method="heun")
-    net = Network(node, conn=np.array([[b]]), delay=np.array([[tau]]) * u.ms, coupling="additive", coupled_var="x",
-                  self_connection=True)
+    net = Network(
+        node,
+        conn=np.array([[b]]),
+        delay=np.array([[tau]]) * u.ms,
+        coupling="additive",
+        coupled_var="x",
+        self_connection=True,
+    )
     brainstate.random.seed(5)
-    run = Simulator(net, dt=dt * u.ms).run(50 * u.ms, batch_size=LANES, transient=20 * u.ms, sample_every=round(1 / dt),
-                                           monitors=lambda m: m.node.x.value)
+    run = Simulator(net, dt=dt * u.ms).run(
+        50 * u.ms,
+        batch_size=LANES,
+        transient=20 * u.ms,
+        sample_every=round(1 / dt),
+        monitors=lambda m: m.node.x.value,
+    )
     squares = np.asarray(run["output"])[..., 0].T ** 2
     assert squares.shape == (LANES, 30)
     lanes = squares.mean(1)

@@ -75,7 +75,27 @@ def StuartLandauStep(s, d, a, f, beta):
 
 
 def WongWangExcInhStep(
-    s, d, a_e, b_e, d_e, gamma_e, tau_e, w_p, W_e, a_i, b_i, d_i, gamma_i, tau_i, W_i, J_N, J_i, I_o, I_ext, G, lamda
+    s,
+    d,
+    a_e,
+    b_e,
+    d_e,
+    gamma_e,
+    tau_e,
+    w_p,
+    W_e,
+    a_i,
+    b_i,
+    d_i,
+    gamma_i,
+    tau_i,
+    W_i,
+    J_N,
+    J_i,
+    I_o,
+    I_ext,
+    G,
+    lamda,
 ):
     def H(x, a, b, d):
         return (a * x - b) / (1 - np.exp(-d * (a * x - b)))
@@ -193,7 +213,9 @@ def zerlaut_population(p, x, name, E, I, own, external, W):
     var = fe * U[0] / (2 * (p["tau_e"] + tau_m)) + fi * U[1] / (2 * (p["tau_i"] + tau_m))
     tau = (fe * U[0] + fi * U[1]) / (2 * var)
     V, S, T = (mu + 60) / 10, (np.sqrt(var) - 4) / 6, tau * p["g_L"] / p["C_m"] - 0.5
-    theta = np.dot([p[f"P_{x}{i}"] for i in range(10)], [1 + 0 * V, V, S, T, V * V, S * S, T * T, V * S, V * T, S * T])
+    theta = np.dot(
+        [p[f"P_{x}{i}"] for i in range(10)], [1 + 0 * V, V, S, T, V * V, S * S, T * T, V * S, V * T, S * T]
+    )
     F = erfc((theta - mu) / np.sqrt(2 * var)) / (2 * tau)
     dW = -W / p[f"tau_w_{x}"] + p[f"b_{x}"] * own + p[f"a_{x}"] * (mu - p[f"E_L_{x}"]) / p[f"tau_w_{x}"]
     return (F - own) / p["T"], dW

@@ -44,7 +44,9 @@ def test_gradients_equal_central_differences():
 
     def rates(values, numbers):
         node = ALNStep(3, table=TABLE, **dict(zip(names, values, strict=True)))
-        state = tuple(x if s.unit.is_unitless else x * s.unit for x, s in zip(numbers, node.STATES, strict=True))
+        state = tuple(
+            x if s.unit.is_unitless else x * s.unit for x, s in zip(numbers, node.STATES, strict=True)
+        )
         drive = node.step_inputs((0.002, 0.003, 0.012, 0.025, 0.1, -0.1))
         found = node.derivative(state, 0.0 * u.ms, drive)
         return jnp.stack([per_ms(r, s.unit) for r, s in zip(found, node.STATES, strict=True)])
@@ -58,7 +60,9 @@ def test_gradients_equal_central_differences():
     slopes, by_state = jax.grad(loss, (0, 1))(at, numbers)
     steps = 1e-6 * np.maximum(1.0, np.abs(at))
     ends = jax.vmap(loss, (0, None))(at + np.concatenate([np.diag(steps), -np.diag(steps)]), numbers)
-    np.testing.assert_allclose(slopes, (ends[: len(at)] - ends[len(at) :]) / (2 * steps), rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(
+        slopes, (ends[: len(at)] - ends[len(at) :]) / (2 * steps), rtol=1e-5, atol=1e-8
+    )
     direction = jnp.asarray(np.random.default_rng(1).normal(size=(13, 3))) * 1e-6
     expected = (loss(at, numbers + direction) - loss(at, numbers - direction)) / 2
     np.testing.assert_allclose(jnp.sum(by_state * direction), expected, rtol=1e-5)
@@ -69,11 +73,15 @@ def test_signals_are_the_rates_of_the_table():
     state = tuple(getattr(node, s).value for s in node.STATE_NAMES)
     rate_e, rate_i = (node.SIGNALS[name](node, state).to_decimal(u.kHz) for name in ("rate_e", "rate_i"))
     np.testing.assert_allclose(rate_i, TABLE.lookup(GOLDEN["before"][1], 1.5)[0], rtol=1e-12)
-    np.testing.assert_allclose(rate_e, TABLE.lookup(GOLDEN["before"][0] - GOLDEN["before"][2] / 200, 1.5)[0], rtol=1e-12)
+    np.testing.assert_allclose(
+        rate_e, TABLE.lookup(GOLDEN["before"][0] - GOLDEN["before"][2] / 200, 1.5)[0], rtol=1e-12
+    )
 
 
 def test_the_table_is_exact_at_its_points_and_holds_its_border():
-    for name, found in zip(("rate", "potential", "tau_mu", "tau_sigma"), TABLE.lookup(TABLE.mu[7], TABLE.sigma[3]), strict=True):
+    for name, found in zip(
+        ("rate", "potential", "tau_mu", "tau_sigma"), TABLE.lookup(TABLE.mu[7], TABLE.sigma[3]), strict=True
+    ):
         np.testing.assert_allclose(found, getattr(TABLE, name)[7, 3], rtol=1e-12)
     np.testing.assert_allclose(TABLE.lookup(99.0, -3.0)[0], TABLE.rate[-1, 0], rtol=1e-12)
     assert float(jax.grad(lambda mu: TABLE.lookup(mu, 2.0)[0])(99.0)) == 0.0

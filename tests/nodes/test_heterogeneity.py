@@ -26,7 +26,9 @@ def test_values_and_gradients_of_every_link(link):
             node.update()
         return jnp.sum(jnp.sin(node.x.value))
 
-    np.testing.assert_allclose(Heterogeneous(base, MAPS, c, link).value(), LINKS[link](base, c @ MAPS), rtol=1e-12)
+    np.testing.assert_allclose(
+        Heterogeneous(base, MAPS, c, link).value(), LINKS[link](base, c @ MAPS), rtol=1e-12
+    )
     slopes = jax.grad(response, (0, 1))(base, jnp.asarray(c))
     shifts = [(1e-6, 0, 0), (0, 1e-6, 0), (0, 0, 1e-6)]
     ends = [response(base + b, c + [x, y]) - response(base - b, c - [x, y]) for b, x, y in shifts]
@@ -34,7 +36,9 @@ def test_values_and_gradients_of_every_link(link):
 
 
 def test_coefficients_train_and_units_stay():
-    gain = Heterogeneous(Param(3.25 * u.mV, fit=True), {"a": MAPS[0], "b": MAPS[1]}, Param(jnp.array([0.1, 0.2]), fit=True))
+    gain = Heterogeneous(
+        Param(3.25 * u.mV, fit=True), {"a": MAPS[0], "b": MAPS[1]}, Param(jnp.array([0.1, 0.2]), fit=True)
+    )
     node = JansenRitStep(4, Ae=gain)
     states = node.states(brainstate.ParamState)
     assert sorted(s.value.size for s in states.values()) == [1, 2]
@@ -75,12 +79,27 @@ def test_a_table_is_matched_by_label(tmp_path):
     "call, message",
     [
         (lambda: Heterogeneous(1.0, [[1.0, np.nan]], [0.1]), "Heterogeneous.maps.0: must be finite"),
-        (lambda: Heterogeneous(1.0, [[2.0, 2.0]], [0.1]), "Heterogeneous.maps.0: must differ between regions"),
-        (lambda: Heterogeneous(1.0, MAPS, [0.1]), r"Heterogeneous.coefficients: must be one per map, shape \(2,\)"),
-        (lambda: Heterogeneous(1.0, {"a": [1, 2]}, {"b": 1.0}), r"must be named like every map \(a\); got \['b'\]"),
+        (
+            lambda: Heterogeneous(1.0, [[2.0, 2.0]], [0.1]),
+            "Heterogeneous.maps.0: must differ between regions",
+        ),
+        (
+            lambda: Heterogeneous(1.0, MAPS, [0.1]),
+            r"Heterogeneous.coefficients: must be one per map, shape \(2,\)",
+        ),
+        (
+            lambda: Heterogeneous(1.0, {"a": [1, 2]}, {"b": 1.0}),
+            r"must be named like every map \(a\); got \['b'\]",
+        ),
         (lambda: Heterogeneous(1.0, MAPS, [0.1, 0.2], "log"), "Heterogeneous.link: must be one of"),
-        (lambda: HopfStep(3, a=Heterogeneous(1.0, MAPS, [0.1, 0.2])), r"HopfStep.a: must be a scalar or have shape \(3,\)"),
-        (lambda: JansenRitStep(4, be=Heterogeneous(100.0 * u.Hz, MAPS, [9.0, 0.0], "linear")), "JansenRitStep.be: must be positive"),
+        (
+            lambda: HopfStep(3, a=Heterogeneous(1.0, MAPS, [0.1, 0.2])),
+            r"HopfStep.a: must be a scalar or have shape \(3,\)",
+        ),
+        (
+            lambda: JansenRitStep(4, be=Heterogeneous(100.0 * u.Hz, MAPS, [9.0, 0.0], "linear")),
+            "JansenRitStep.be: must be positive",
+        ),
         (lambda: Grouped([1.0], ["a", "b"]), r"Grouped.values: must be one per group, shape \(2,\)"),
     ],
 )

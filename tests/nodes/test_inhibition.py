@@ -22,7 +22,9 @@ CONNECTOME = Connectome.synthetic(76).normalize("max")
 
 
 def network(J_i, noise=0.0, G=0.5):
-    node = WongWangExcInhStep(76, J_i=J_i, G=G, noise_e=WhiteNoise(76, noise), noise_i=WhiteNoise(76, noise), method="euler")
+    node = WongWangExcInhStep(
+        76, J_i=J_i, G=G, noise_e=WhiteNoise(76, noise), noise_i=WhiteNoise(76, noise), method="euler"
+    )
     return Network(node, conn=CONNECTOME.weights, coupling="additive", coupled_var="S_e", k=1.0)
 
 
@@ -36,7 +38,9 @@ def test_the_network_rests_at_the_rate_wanted():
     H_e, H_i = node.firing_rates(found.S_e, found.S_i, CONNECTOME.weights @ found.S_e)
     np.testing.assert_allclose(H_e, 3.0, rtol=1e-12)
     np.testing.assert_allclose(H_i, found.rate_i.to_decimal(u.Hz), rtol=1e-12)
-    rates = node.derivative((found.S_e, found.S_i), 0.0 * u.ms, (CONNECTOME.weights @ found.S_e, 0.0, 0.0, 0.0, 0.0))
+    rates = node.derivative(
+        (found.S_e, found.S_i), 0.0 * u.ms, (CONNECTOME.weights @ found.S_e, 0.0, 0.0, 0.0, 0.0)
+    )
     np.testing.assert_allclose(rates, 0.0, atol=1e-15)
     assert found.growth.mantissa < 0
 
@@ -72,10 +76,14 @@ def test_a_sweep_over_the_coupling_is_one_program():
 def test_a_noisy_network_fires_at_3_to_4_hz_everywhere():
     J_i = feedback_inhibition(WongWangExcInhStep(76, G=0.5), CONNECTOME.weights).J_i
     brainstate.random.seed(1)
-    run = Simulator(network(J_i, 0.001), dt=1.0 * u.ms).run(10 * u.second, monitors=["S_e"], transient=1 * u.second)
+    run = Simulator(network(J_i, 0.001), dt=1.0 * u.ms).run(
+        10 * u.second, monitors=["S_e"], transient=1 * u.second
+    )
     rates = rate_of(np.asarray(run["S_e"]).mean(0))
     assert rates.min() > 2.9 and rates.max() < 4.0
-    without = Simulator(network(1.0), dt=1.0 * u.ms).run(3 * u.second, monitors=["S_e"], transient=1 * u.second)
+    without = Simulator(network(1.0), dt=1.0 * u.ms).run(
+        3 * u.second, monitors=["S_e"], transient=1 * u.second
+    )
     assert np.ptp(rate_of(np.asarray(without["S_e"]).mean(0))) > 1.0, "without control regions differ"
 
 
@@ -97,10 +105,22 @@ def test_tuning_corrects_what_noise_adds():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: feedback_inhibition(WongWangExcInhStep(3), np.ones((2, 2))), r"feedback_inhibition.weights: must have shape \(3, 3\)"),
-        (lambda: feedback_inhibition(WongWangExcInhStep(2), np.ones((2, 2)), -1.0), "feedback_inhibition.rate: must lie"),
-        (lambda: feedback_inhibition(WongWangExcInhStep(2), np.ones((2, 2)), 3.0 * u.mV), "feedback_inhibition.rate: must have the dimension"),
-        (lambda: tune_inhibition(lambda J: J * np.nan, np.ones(2)), "tune_inhibition.measure: must return finite rates"),
+        (
+            lambda: feedback_inhibition(WongWangExcInhStep(3), np.ones((2, 2))),
+            r"feedback_inhibition.weights: must have shape \(3, 3\)",
+        ),
+        (
+            lambda: feedback_inhibition(WongWangExcInhStep(2), np.ones((2, 2)), -1.0),
+            "feedback_inhibition.rate: must lie",
+        ),
+        (
+            lambda: feedback_inhibition(WongWangExcInhStep(2), np.ones((2, 2)), 3.0 * u.mV),
+            "feedback_inhibition.rate: must have the dimension",
+        ),
+        (
+            lambda: tune_inhibition(lambda J: J * np.nan, np.ones(2)),
+            "tune_inhibition.measure: must return finite rates",
+        ),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -145,7 +145,11 @@ def test_a_part_of_a_rate_that_nothing_calls_is_refused(name):
 
 
 def test_a_subclass_with_its_own_derivative_may_have_parts():
-    changed = type("Changed", (HopfStep,), {"dx": lambda self: 0.0, "derivative": lambda self, s, t, d: (self.dx(), s[1])})
+    changed = type(
+        "Changed",
+        (HopfStep,),
+        {"dx": lambda self: 0.0, "derivative": lambda self, s, t, d: (self.dx(), s[1])},
+    )
     node = changed(2)
     assert node.derivative((1.0, 2.0), 0.0, (0.0, 0.0)) == (0.0, 2.0)
     assert subclass(HopfStep, "measure")

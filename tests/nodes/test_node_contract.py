@@ -194,7 +194,9 @@ def test_gradient_of_every_parameter_equals_central_differences(name):
         entries = zip(model.STATES, state, strict=True)
         quantities = tuple(x if s.unit.is_unitless else x * s.unit for s, x in entries)
         found = node.derivative(quantities, 0.0 * u.ms, node.step_inputs(inputs))
-        return jnp.stack([per_ms(r, s.unit) * jnp.ones(SIZE) for s, r in zip(model.STATES, found, strict=True)])
+        return jnp.stack(
+            [per_ms(r, s.unit) * jnp.ones(SIZE) for s, r in zip(model.STATES, found, strict=True)]
+        )
 
     weight = jnp.asarray(np.random.default_rng(3).normal(size=(len(state), SIZE))) / (1 + abs(rates(params)))
 
@@ -305,12 +307,18 @@ def test_trajectories_are_those_of_brainmass_with_inputs_by_name(name, method):
     initial = {s.argument: x for s, x in zip(model.STATES, start(model), strict=True)}
     found = []
     for kind in (peer, model):
-        values = {k: braintools.init.Constant(0.3 * s.unit) for k, s in zip(initial, model.STATES, strict=True)}
+        values = {
+            k: braintools.init.Constant(0.3 * s.unit) for k, s in zip(initial, model.STATES, strict=True)
+        }
         node = kind(SIZE, method=method, **values)
         brainstate.nn.init_all_states(node)
         with brainstate.environ.context(dt=DT * u.ms, t=0.0 * u.ms):
             for _ in range(5):
                 node.update(**given)
-        found.append(numbers(node) if kind is model else [u.get_magnitude(getattr(node, s).value) for s in model.STATE_NAMES])
+        found.append(
+            numbers(node)
+            if kind is model
+            else [u.get_magnitude(getattr(node, s).value) for s in model.STATE_NAMES]
+        )
     for s, theirs, ours in zip(model.STATE_NAMES, *found, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, err_msg=s)

@@ -43,11 +43,17 @@ def test_rates_are_those_of_tvb(case):
         if entry.name in couplings:
             given[i] = coupling[couplings[entry.name]] * (kHz if entry.unit.has_same_dim(u.Hz) else 1)
     found = node.derivative(
-        tuple(x * unit for x, unit in zip(state, units, strict=False)), 0.0 * u.ms, node.step_inputs(tuple(given))
+        tuple(x * unit for x, unit in zip(state, units, strict=False)),
+        0.0 * u.ms,
+        node.step_inputs(tuple(given)),
     )
     for s, rate, expected, unit in zip(node.STATES, found, rates, units, strict=False):
         scale = 1.0 if unit == 1 else float((1.0 * unit).to_decimal(s.unit))
         # The absolute part is for sums that cancel: the terms are of the size of the largest rate.
         np.testing.assert_allclose(
-            per_ms(rate, s.unit), expected * scale, rtol=1e-12, atol=1e-13 * scale * np.abs(expected).max(), err_msg=s.name
+            per_ms(rate, s.unit),
+            expected * scale,
+            rtol=1e-12,
+            atol=1e-13 * scale * np.abs(expected).max(),
+            err_msg=s.name,
         )

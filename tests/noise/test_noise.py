@@ -126,7 +126,9 @@ def test_one_sample_serves_all_stages_of_a_step():
         alone = WhiteNoise(2, 0.3)
         brainstate.nn.init_all_states(alone)
         brainstate.random.seed(5)
-        node = HopfStep(2, a=0.0, w=0.0, beta=0.0, noise_x=WhiteNoise(2, 0.3), method="rk4", init_x=0.0, init_y=0.0)
+        node = HopfStep(
+            2, a=0.0, w=0.0, beta=0.0, noise_x=WhiteNoise(2, 0.3), method="rk4", init_x=0.0, init_y=0.0
+        )
         brainstate.nn.init_all_states(node)
         x, _ = node.update()
         np.testing.assert_allclose(x, 0.25 * alone(), rtol=1e-12)
@@ -138,7 +140,9 @@ def test_numbers_drawn_together_are_those_drawn_one_by_one(batch):
     key = jax.random.key_data(jax.random.key(7))
     together = normals(key, jnp.int32(5), 6, (3,), batch, jnp.float32)
     for i in range(6):
-        np.testing.assert_array_equal(together[i], normals(key, jnp.int32(5 + i), 1, (3,), batch, jnp.float32)[0])
+        np.testing.assert_array_equal(
+            together[i], normals(key, jnp.int32(5 + i), 1, (3,), batch, jnp.float32)[0]
+        )
     if batch:
         np.testing.assert_array_equal(together[:, 0], normals(key, jnp.int32(5), 6, (3,), None, jnp.float32))
         assert np.unique(np.asarray(together)).size == together.size

@@ -24,7 +24,9 @@ def samples(noise, n=20_000, dt=0.5, batch_size=None):
     return np.asarray(brainstate.transform.for_loop(one, np.arange(n)))
 
 
-@pytest.mark.parametrize("kind", [lambda c: WhiteNoise(3, 0.4, c), lambda c: OUNoise(3, 0.4, 0.5 * u.ms, correlation=c)])
+@pytest.mark.parametrize(
+    "kind", [lambda c: WhiteNoise(3, 0.4, c), lambda c: OUNoise(3, 0.4, 0.5 * u.ms, correlation=c)]
+)
 def test_samples_have_the_correlation(kind):
     np.testing.assert_allclose(np.corrcoef(samples(kind(C)).T), C, atol=0.04)
     ones = samples(kind(np.ones((3, 3))), 10)
@@ -85,11 +87,23 @@ class _Step(brainstate.nn.Module):
     [
         (lambda: WhiteNoise(2, 1.0, C), r"WhiteNoise.correlation: must be symmetric with shape \(2, 2\)"),
         (lambda: WhiteNoise(3, 1.0, 2 * C), "WhiteNoise.correlation: must be symmetric .* 1 on its diagonal"),
-        (lambda: OUNoise(2, 1.0, correlation=[[1, 2], [2, 1]]), "OUNoise.correlation: must have no negative eigenvalue"),
-        (lambda: ColoredNoise(2, [3.0, 1.0], [1.0, 1.0], 1.0), "ColoredNoise.frequencies: must be at least two ascending"),
-        (lambda: ColoredNoise(2, [1.0, 3.0], [0.0, 0.0], 1.0), "ColoredNoise.density: must be one number per frequency"),
+        (
+            lambda: OUNoise(2, 1.0, correlation=[[1, 2], [2, 1]]),
+            "OUNoise.correlation: must have no negative eigenvalue",
+        ),
+        (
+            lambda: ColoredNoise(2, [3.0, 1.0], [1.0, 1.0], 1.0),
+            "ColoredNoise.frequencies: must be at least two ascending",
+        ),
+        (
+            lambda: ColoredNoise(2, [1.0, 3.0], [0.0, 0.0], 1.0),
+            "ColoredNoise.density: must be one number per frequency",
+        ),
         (lambda: MultiplicativeNoise(WhiteNoise(2, 1.0), 3.0), "MultiplicativeNoise.gain: needs a gain"),
-        (lambda: brainmass_delays.OUProcess(2, 0.1), r"OUProcess: means something else .* OUNoise\(n, sigma / 2\*\*0.5, tau\)"),
+        (
+            lambda: brainmass_delays.OUProcess(2, 0.1),
+            r"OUProcess: means something else .* OUNoise\(n, sigma / 2\*\*0.5, tau\)",
+        ),
         (lambda: brainmass_delays.GaussianNoise(2, 0.1), "GaussianNoise: means something else .* WhiteNoise"),
     ],
 )

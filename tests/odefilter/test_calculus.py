@@ -137,7 +137,9 @@ def test_taylor_coefficients_of_a_second_order_equation():
     np.testing.assert_allclose(np.ravel(rows), [1.0, 0.0, -4.0, 0.0, 8.0], atol=1e-14)
 
 
-@pytest.mark.parametrize("num", [1, pytest.param(2, marks=pytest.mark.slow), 3, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "num", [1, pytest.param(2, marks=pytest.mark.slow), 3, pytest.param(4, marks=pytest.mark.slow)]
+)
 def test_order_of_convergence(num):
     exact = 0.1 / (0.1 + 0.9 * np.exp(-0.5 * np.linspace(0.0, 1.0, 11)))
 

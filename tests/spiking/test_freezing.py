@@ -54,7 +54,9 @@ def test_layers_inside_modules_are_found():
 
 
 def test_bad_modules_name_themselves():
-    with pytest.raises(ArgumentError, match="freeze_delays.module: must contain a layer of delays; got Linear"):
+    with pytest.raises(
+        ArgumentError, match="freeze_delays.module: must contain a layer of delays; got Linear"
+    ):
         freeze_delays(brainstate.nn.Linear(2, 2))
     layer = DelayLayer(1, max_delay=5 * u.ms, delay=np.array([2.0]) * u.ms)
     layer.delay.set_value(np.array([6.0]) * u.ms)

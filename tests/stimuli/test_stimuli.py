@@ -103,7 +103,10 @@ def test_noise_has_its_deviation_and_its_band_and_its_seed():
 
 def test_arithmetic():
     ramp = stimuli.Ramp(3.0, 0.0, 30.0)
-    found = [f(10.0) for f in (ramp + 1, 1 + ramp, ramp - 0.5, 0.5 - ramp, -ramp, 2 * ramp, ramp * ramp, ramp - ramp)]
+    found = [
+        f(10.0)
+        for f in (ramp + 1, 1 + ramp, ramp - 0.5, 0.5 - ramp, -ramp, 2 * ramp, ramp * ramp, ramp - ramp)
+    ]
     np.testing.assert_allclose(found, [2, 2, 0.5, -0.5, -1, 2, 1, 0])
 
 
@@ -171,13 +174,19 @@ BAD = [
     (lambda: stimuli.Pulse("high", 5.0, 1.0), "Pulse.amplitude: must be a number"),
     (lambda: stimuli.Pulse(1.0, 5.0, 2.0, edge=3.0), "Pulse.edge: must not be longer than the width"),
     (lambda: stimuli.Pulse(1.0, Param(5.0 * ms, fit=True), 2.0), "Pulse.onset: cannot be trained at a jump"),
-    (lambda: stimuli.PulseTrain(1.0, 0.0, 5.0, 6.0, edge=2.0), "PulseTrain.period: must be at least the width"),
+    (
+        lambda: stimuli.PulseTrain(1.0, 0.0, 5.0, 6.0, edge=2.0),
+        "PulseTrain.period: must be at least the width",
+    ),
     (lambda: stimuli.PulseTrain(1.0, 0.0, 5.0, 6.0, count=0), "PulseTrain.count: must be a whole number"),
     (lambda: stimuli.Sine(1.0, 5.0 * ms), "Sine.frequency: must have the dimension of Hz"),
     (lambda: stimuli.Ramp(1.0, 0.0, 0.0), "Ramp.duration: must be positive"),
     (lambda: stimuli.Alpha(1.0, 0.0, 0.0), "Alpha.tau: must be positive"),
     (lambda: stimuli.Data([1.0, 2.0], [1.0, 1.0]), "Data.times: must be at least two ascending times"),
-    (lambda: stimuli.Data([1.0, 2.0], [1.0, 2.0], outside="nan"), "Data.outside: must be one of 'hold', 'zero'"),
+    (
+        lambda: stimuli.Data([1.0, 2.0], [1.0, 2.0], outside="nan"),
+        "Data.outside: must be one of 'hold', 'zero'",
+    ),
     (lambda: stimuli.BandNoise(1.0, (20.0, 5.0)), "BandNoise.band: must be two ascending"),
     (lambda: stimuli.Feedback(3.0), "Feedback: needs a law and at least one read"),
     (lambda: stimuli.Pulse(1.0, 5.0, 2.0)(3.0 * u.mV), "Pulse.t: must have the dimension of ms"),
