@@ -3,6 +3,7 @@
 import math
 import threading
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import brainstate
@@ -10,8 +11,9 @@ import brainunit as u
 import jax
 import numpy as np
 
-from ._core.checks import ArgumentError, check_count
-from ._core.states import write
+from ._core.checks import ArgumentError, check_choice, check_count
+from ._core.parameters import find_parameters
+from ._core.states import holding, untouched, write
 from ._core.status import DELAY_ABOVE_BOUND, NOT_FINITE, RunError, concrete, describe, flag, is_traced
 from ._core.units import magnitude
 from .delays.past import Past
@@ -168,6 +170,69 @@ class Simulator:
             return self._run(
                 duration, inputs, monitors, transient, sample_every, batch_size, init_states, jit, progress
             )
+
+    def function(self, duration: Any, **options: Any) -> Callable[..., Trajectory]:
+        """Return the run as a pure function of the model's trainable parameters.
+
+        Parameters
+        ----------
+        duration : Quantity
+            Simulated time, as in `run`.
+        **options
+            ``inputs``, ``monitors``, ``transient``, ``sample_every`` and ``batch_size`` of `run`.
+
+        Returns
+        -------
+        callable
+            ``f(params, *, key=None)`` runs from the initial states and returns what `run` does. ``params``
+            is a dict of constrained values by name (plain numbers in the unit of the parameter); those it
+            lacks are as in the model. ``key`` is a JAX key for all that is drawn; by default that of
+            ``brainstate.random``, the same at every call. Both may be mapped by `jax.vmap`.
+
+        Raises
+        ------
+        ArgumentError
+            For names that are no trainable parameters, and as `run`. Inside a trace, runs that fail are
+            flagged in ``'status'``.
+
+        Notes
+        -----
+        Nothing of the model changes. It composes with `jax.jit`, `jax.grad`, `jax.vmap`, and, with
+        ``Simulator(gradient='forward')``, with `jax.jvp`, `jax.jacfwd` and `jax.hessian`.
+
+        Examples
+        --------
+        >>> import brainunit as u
+        >>> import jax
+        >>> from brainmass_delays import LinearStep, Param, Simulator
+        >>> node = LinearStep(1, gamma=Param(-0.1, fit=True), init_x=1.0)
+        >>> run = Simulator(node, dt=0.1 * u.ms).function(10 * u.ms, monitors=['x'])
+        >>> slope = jax.grad(lambda gamma: run({'gamma': gamma})['x'][-1, 0])(-0.1)
+        >>> round(float(slope), 3)
+        3.679
+        """
+
+        def run(params: dict | None = None, *, key: Any = None) -> Trajectory:
+            params = params or {}
+            known = find_parameters(self.model)
+            chosen = [known[check_choice("Simulator.function.params", name, known)] for name in params]
+            values = [
+                part.unconstrained(value, f"Simulator.function.params[{part.name!r}]")
+                for part, value in zip(chosen, params.values(), strict=True)
+            ]
+            now = brainstate.random.DEFAULT.value if key is None else jax.random.key_data(key)
+
+            def call(values, key):
+                with holding([part.state for part in chosen], values):
+                    brainstate.random.DEFAULT.value = key
+                    return self.run(duration, **options)
+
+            with LOCK, untouched(self.model):
+                stateful = brainstate.transform.StatefulFunction(call)
+                states = stateful.get_states(values, now, compile_if_miss=True)
+                return stateful.jaxpr_call([state.value for state in states], values, now)[1]
+
+        return run
 
     def _run(
         self, duration, inputs, monitors, transient, sample_every, batch_size, init_states, jit, progress

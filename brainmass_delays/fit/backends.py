@@ -14,8 +14,8 @@ import scipy.optimize
 from jax.flatten_util import ravel_pytree
 
 from .._core.checks import ArgumentError
+from .._core.parameters import search_box, store, stored
 from .journal import Journal
-from .parameters import search_box, store, stored
 from .problem import Problem
 
 _DERIVATIVE_FREE = {"nelder-mead", "powell", "cobyla", "cobyqa"}

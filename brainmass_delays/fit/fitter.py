@@ -14,11 +14,11 @@ from tqdm.auto import tqdm
 
 from .. import objectives
 from .._core.checks import ArgumentError, check_choice, check_count, check_flag
+from .._core.parameters import check_search_space, constrained, search_box, store, stored
 from .._core.salvage import attach
 from .._core.status import RunError
 from .backends import BACKENDS
 from .journal import Journal, Stopped
-from .parameters import check_search_space, constrained, search_box, store, stored
 from .problem import Problem, call_with_model, split_outcome
 from .result import FitResult
 

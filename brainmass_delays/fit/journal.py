@@ -7,8 +7,8 @@ from typing import Any
 import brainunit as u
 import numpy as np
 
+from .._core.parameters import constrained, store, stored
 from .._core.status import DELAY_ABOVE_BOUND, RunError, describe
-from .parameters import constrained, store, stored
 from .problem import Evaluation, Problem
 
 

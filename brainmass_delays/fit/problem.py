@@ -13,12 +13,12 @@ import jax.numpy as jnp
 from brainstate.nn import Module
 
 from .._core.checks import ArgumentError
+from .._core.parameters import find_parameters
 from .._core.states import untouched
 from .._core.status import OK
 from ..delays.read import DelayedRead
 from ..engine.programs import PROGRAMS
 from ..engine.traced import Traced, trace
-from .parameters import find_parameters
 
 
 @dataclass(frozen=True)

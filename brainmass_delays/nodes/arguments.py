@@ -65,11 +65,23 @@ def param(where: str, parameter: Parameter, value: Any, shape: tuple[int, ...]) 
     return result
 
 
-def noise_source(where: str, noise: Any) -> Any:
-    """Return ``noise``, refused unless it is None or can be called."""
-    if noise is not None and not callable(noise):
-        raise ArgumentError(where, "must be a noise module", repr(noise), "Use WhiteNoise or OUNoise")
-    return noise
+def noise_sources(title: str, noises: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return noises by argument, refused unless each is None or a module of its own for that shape."""
+    seen: dict[int, str] = {}
+    for name, noise in noises.items():
+        where = f"{title}.{name}"
+        if noise is None:
+            continue
+        if not callable(noise):
+            raise ArgumentError(where, "must be a noise module", repr(noise), "Use WhiteNoise or OUNoise")
+        if getattr(noise, "varshape", shape) != shape:
+            rule = f"must have the shape of the population, {shape}"
+            raise ArgumentError(where, rule, noise.varshape, "Smaller ones would give all regions one noise")
+        if id(noise) in seen:
+            rule = "must be an object of its own"
+            raise ArgumentError(where, rule, f"the one of {seen[id(noise)]}", "It would advance twice a step")
+        seen[id(noise)] = name
+    return noises
 
 
 def initial_source(where: str, state: StateVariable, value: Any) -> Any:

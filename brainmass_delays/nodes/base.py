@@ -100,15 +100,16 @@ class NeuralMass(brainstate.nn.Dynamics):
     def __init__(self, *args, **kwargs):
         chosen = arguments.bind(self._title, type(self).__signature__, self.RENAMED, args, kwargs)
         super().__init__(arguments.size(self._where("in_size"), chosen["in_size"]))
-        method = METHOD_NAMES.get(chosen["method"], chosen["method"])
+        method = METHOD_NAMES.get(str(chosen["method"]), chosen["method"])
         self.method = check_choice(self._where("method"), method, STEPS)
         for p in self.PARAMETERS:
             setattr(self, p.name, arguments.param(self._where(p.name), p, chosen[p.name], self.varshape))
         for s in self.STATES:
             name = s.argument
             setattr(self, name, arguments.initial_source(self._where(name), s, chosen[name]))
-        for name in filter(None, (entry.noise for entry in self.INPUTS)):
-            setattr(self, name, arguments.noise_source(self._where(name), chosen[name]))
+        noises = {entry.noise: chosen[entry.noise] for entry in self.INPUTS if entry.noise}
+        for name, noise in arguments.noise_sources(self._title, noises, self.varshape).items():
+            setattr(self, name, noise)
         self.start_step()
 
     def derivative(self, state: tuple, t: Any, drive: tuple) -> tuple:

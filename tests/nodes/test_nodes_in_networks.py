@@ -18,7 +18,7 @@ STEPS = {
     "ThalamusStep": 0.05, "MontbrioPazoRoxinStep": 0.05, "CoombesByrneStep": 0.01, "CoombesByrne4DStep": 0.01,
     "GastSchmidtKnoscheSDStep": 0.01, "GastSchmidtKnoscheSFStep": 0.01, "LinearStep": 0.05,
 }  # fmt: skip
-QUICK = {"ReducedWongWangStep", "EpileptorStep", "ThalamusStep"}
+QUICK = ["ReducedWongWangStep", "EpileptorStep", "ThalamusStep"]
 
 
 def network(name, n=76):

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Module, Param
 
-from .._core.checks import ArgumentError, check_choice
-from .._core.units import magnitude
+from .checks import ArgumentError, check_choice
+from .units import magnitude
 
 
 @dataclass(frozen=True)

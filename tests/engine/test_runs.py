@@ -1,0 +1,239 @@
+"""What a run promises beside its numbers: clocks, copies, threads, warnings and refusals."""
+
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import brainstate
+import brainunit as u
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from brainmass_delays import (
+    ArgumentError,
+    HopfStep,
+    LinearStep,
+    Network,
+    OUNoise,
+    Param,
+    RunError,
+    Simulator,
+    WhiteNoise,
+    observe,
+    prefetch_delay,
+)
+
+DT = 0.25 * u.ms
+W = 1 - np.eye(3)
+
+
+def network(**options):
+    node = HopfStep(3, a=0.2, w=0.3, init_x=[0.3, -0.2, 0.5], init_y=0.1, noise_x=WhiteNoise(3, 0.1))
+    return Network(node, conn=W, delay=1.7 * u.ms, coupled_var="x", k=0.3, **options)
+
+
+def test_monitors_that_stream_give_what_they_give_afterwards():
+    """Odd periods, across spans and continued runs."""
+    monitors = {
+        "x": "x",
+        "mean": observe.TemporalAverage("x", period=0.7 * u.ms),
+        "some": observe.SubSample("x", period=1.3 * u.ms),
+        "both": observe.TemporalAverage("x", period=0.5 * u.ms) >> observe.SubSample(period=2.1 * u.ms),
+        "fc": observe.Covariance("x"),
+    }
+    sim = Simulator(network(), DT)
+    parts = [sim.run(t * u.ms, monitors=monitors, init_states=t == 5) for t in (5, 3, 4)]
+    x = jnp.concatenate([part["x"] for part in parts])
+    for name in ("mean", "some", "both"):
+        ts, expected = observe.apply(monitors[name], x, DT)
+        np.testing.assert_allclose(
+            np.concatenate([part[name] for part in parts]), expected, rtol=0, atol=1e-12
+        )
+        times = np.concatenate([part.times(name).to_decimal(u.ms) for part in parts])
+        np.testing.assert_array_equal(times, ts.to_decimal(u.ms))
+    np.testing.assert_allclose(parts[-1]["fc"], observe.apply(monitors["fc"], x, DT)[1], rtol=0, atol=1e-12)
+
+
+def test_sampling_follows_the_clock_of_the_model():
+    sim = Simulator(network(), DT)
+    brainstate.random.seed(0)
+    whole = sim.run(10 * u.ms, monitors=["x"])
+    brainstate.random.seed(0)
+    parts = [sim.run(t * u.ms, monitors=["x"], sample_every=7, init_states=t == 5) for t in (5, 2.5, 2.5)]
+    np.testing.assert_array_equal(np.concatenate([p["x"] for p in parts]), whole["x"][6::7])
+    np.testing.assert_allclose(
+        np.concatenate([p["ts"].to_decimal(u.ms) for p in parts]), 0.25 * np.arange(7, 41, 7)
+    )
+
+
+def test_copies_are_independent_and_equal():
+    net = network()
+    sim = Simulator(net, DT)
+    sim.run(3 * u.ms)
+    others = [copy.deepcopy(net), pickle.loads(pickle.dumps(net)), pickle.loads(pickle.dumps(sim)).model]
+    first = sim.run(3 * u.ms, monitors=["x"], init_states=False)["x"]
+    for other in others:
+        np.testing.assert_array_equal(
+            Simulator(other, DT).run(3 * u.ms, monitors=["x"], init_states=False)["x"], first
+        )
+
+
+def test_eight_threads_on_one_simulator_agree_with_one():
+    sim = Simulator(network(), DT)
+
+    def run(seed):
+        brainstate.environ.set(precision=64)  # every thread has an environment of its own
+        x0 = np.full(3, 0.1 * seed)
+        net = Network(
+            HopfStep(3, a=0.2, w=0.3, init_x=x0, init_y=0.1), conn=W, delay=1.7 * u.ms, coupled_var="x", k=0.3
+        )
+        shared = sim.run(3 * u.ms, monitors=["x"])["x"]
+        return np.asarray(Simulator(net, DT).run(3 * u.ms, monitors=["x"])["x"]), np.isfinite(shared).all()
+
+    alone = [run(seed)[0] for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(run, range(8)))
+    for (x, is_finite), expected in zip(found, alone, strict=True):
+        np.testing.assert_array_equal(x, expected)
+        assert is_finite
+
+
+def test_reads_that_nobody_uses_any_more_leave_nothing_behind():
+    node = LinearStep(3, gamma=-0.1)
+    for _ in range(30):
+        Network(node, conn=W, delay=1.0 * u.ms, coupled_var="x")
+        prefetch_delay(node, "x", 1.0 * u.ms)
+    assert len(node.after_updates or ()) <= 10
+
+
+def test_a_run_in_which_nothing_moves_warns():
+    net = Network(HopfStep(3, a=0.2, init_x=0.0, init_y=0.0), conn=W, delay=1.0 * u.ms, coupled_var="x")
+    with pytest.warns(UserWarning, match="nothing moved.*init_x=.*delay_init=.*noise"):
+        Simulator(net, DT).run(2 * u.ms, monitors=["x"])
+
+
+def test_a_blow_up_is_reported_whatever_is_recorded():
+    class Explosive(LinearStep):
+        def derivative(self, state, t, drive):
+            return (state[0] ** 3,)
+
+    sim = Simulator(Explosive(1, init_x=10.0), DT)
+    with pytest.raises(RunError, match="NaN or infinite"):
+        sim.run(50 * u.ms, monitors=lambda m: m.x.value > 0.5)
+
+
+def test_the_gradient_beyond_a_bound_is_nan_and_plain_grad_raises():
+    def loss(speed):
+        net = Network(
+            LinearStep(3, gamma=-0.1, init_x=[1.0, 0.0, 0.0]),
+            conn=W,
+            distance=10 * W,
+            coupled_var="x",
+            speed=speed * u.mm / u.ms,
+            max_delay=5 * u.ms,
+        )
+        return Simulator(net, DT).run(12 * u.ms, monitors=["x"])["x"].sum()
+
+    assert np.isnan(float(jax.jit(jax.grad(loss))(1.0)))
+    with pytest.raises((RunError, ArgumentError), match="above the bound of 5 ms"):
+        jax.grad(loss)(1.0)
+    assert np.isfinite(float(jax.grad(loss)(2.5)))
+
+
+REFUSED = {
+    "continue what never began": (
+        lambda: Simulator(network(), DT).run(1 * u.ms, init_states=False),
+        "init_states: must be True",
+    ),
+    "noise of another shape": (
+        lambda: HopfStep(4, noise_x=WhiteNoise(1, 0.1)),
+        "HopfStep.noise_x: must have the shape",
+    ),
+    "complex weights": (lambda: network_of(conn=W * 1j), "Network.conn: must hold real numbers"),
+    "noise that is a number": (lambda: network(noise=0.1), "Network.noise: must be a noise module; got 0.1"),
+    "distances without a speed": (lambda: network_of(distance=10 * W), "Network.distance: needs a speed"),
+    "a monitor called ts": (
+        lambda: Simulator(network(), DT).run(1 * u.ms, monitors={"ts": "x"}),
+        "must not be named 'ts'",
+    ),
+    "an input by position": (
+        lambda: Simulator(network(), DT).run(1 * u.ms, inputs=np.ones((4, 3))),
+        "x_inp, y_inp",
+    ),
+    "an input too wide": (
+        lambda: Simulator(network(), DT).run(1 * u.ms, inputs={"x_inp": np.ones((4, 5))}),
+        "(time, ..., 3)",
+    ),
+    "an unknown input": (
+        lambda: Simulator(network(), DT).run(1 * u.ms, inputs={"z_inp": 1.0}),
+        "must be one of",
+    ),
+    "a delay beside a distance": (lambda: network_of(delay=1 * u.ms, distance=W), "cannot be combined with"),
+}
+
+
+def network_of(**options):
+    return Network(LinearStep(3), **{"conn": W, "coupled_var": "x"} | options)
+
+
+@pytest.mark.parametrize(("call", "message"), REFUSED.values(), ids=REFUSED)
+def test_refused(call, message):
+    with pytest.raises(ArgumentError) as caught:
+        call()
+    assert message in str(caught.value)
+
+
+def test_refused_in_a_second_run():
+    noise = OUNoise(2, 0.1)
+    with pytest.raises(ArgumentError, match="object of its own"):
+        HopfStep(2, noise_x=noise, noise_y=noise)
+    sim = Simulator(network(), DT)
+    sim.run(1 * u.ms)
+    with pytest.raises(ArgumentError, match="belongs to the first run"):
+        sim.run(1 * u.ms, init_states=False, batch_size=2)
+    with pytest.raises(ArgumentError, match="must stay what it was to continue"):
+        Simulator(sim.model, 0.5 * u.ms).run(1 * u.ms, init_states=False)
+
+
+def test_self_connections_are_counted_before_they_are_dropped():
+    with pytest.warns(UserWarning, match="2 connections of a region with itself"):
+        dropped = network_of(conn=np.ones((3, 3)) - np.diag([0, 0, 1.0]), delay=1 * u.ms)
+    assert dropped.source_read.edges.active.sum() == 6
+    kept = network_of(conn=Param(np.ones((3, 3))), delay=1 * u.ms, self_connection=True)
+    assert kept.source_read.edges.active.all()
+
+
+def test_forward_mode_gives_the_gradient():
+    def loss(k, gradient):
+        net = Network(
+            LinearStep(3, gamma=-0.1, init_x=[1.0, 0.0, 0.0]), conn=W, delay=1.1 * u.ms, coupled_var="x", k=k
+        )
+        return (Simulator(net, DT, gradient=gradient).run(12 * u.ms, monitors=["x"])["x"] ** 2).sum()
+
+    forward = jax.jacfwd(lambda k: loss(k, "forward"))(0.2)
+    assert float(forward) == pytest.approx(float(jax.grad(lambda k: loss(k, "reverse"))(0.2)), rel=1e-10)
+
+
+def test_the_pure_function_of_a_run():
+    """A dict of parameters and a key, mapped, differentiated both ways, and nothing of the model moves."""
+    net = network(speed=None)
+    net.coupling.k = Param(0.3, fit=True)
+    run = Simulator(net, DT, gradient="forward").function(4 * u.ms, monitors=["x"])
+    key = jax.random.key(1)
+    one = run({"coupling.k": 0.2}, key=key)["x"]
+    np.testing.assert_array_equal(jax.jit(lambda k: run({"coupling.k": k}, key=key)["x"])(0.2), one)
+    many = jax.vmap(lambda k: run({"coupling.k": k}, key=key)["x"])(jnp.array([0.2, 0.4]))
+    np.testing.assert_allclose(many[0], one, rtol=0, atol=1e-13)
+    seeds = jax.vmap(lambda key: run({"coupling.k": 0.2}, key=key)["x"])(jax.random.split(key, 3))
+    assert np.unique(np.asarray(seeds[:, -1, 0])).size == 3
+    loss = lambda k: (run({"coupling.k": k}, key=key)["x"] ** 2).sum()  # noqa: E731
+    forward, twice = jax.jacfwd(loss)(0.2), jax.hessian(loss)(0.2)
+    h = 1e-5
+    assert float(forward) == pytest.approx(float((loss(0.2 + h) - loss(0.2 - h)) / (2 * h)), rel=1e-7)
+    slope = jax.jacfwd(loss)
+    assert float(twice) == pytest.approx(float((slope(0.2 + h) - slope(0.2 - h)) / (2 * h)), rel=1e-6)
+    assert float(net.coupling.k.value()) == 0.3 and not hasattr(net.node, "x")
+    with pytest.raises(ArgumentError, match="must be one of 'coupling.k'"):
+        run({"q": 1.0})
