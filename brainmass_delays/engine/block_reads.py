@@ -105,7 +105,8 @@ class MirroredReads(NamedTuple):
 
     def begin(self, weights, tracks, n_steps):
         """Return zero cotangents of all totals, with room for the past and for lags beyond the end."""
-        shape = (*tracks[0].shape[:-1], n_steps + 2 * self._pad + 2 * self.block)
+        lead, n_targets = tracks[0].shape[:-2], len(self.sources)
+        shape = (*lead, n_targets, n_steps + 2 * self._pad + 2 * self.block)
         return {kind: jnp.zeros(shape, tracks[0].dtype) for kind in weights}
 
     def transposed(self, weights, starts):

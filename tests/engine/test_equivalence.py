@@ -23,6 +23,7 @@ from brainmass_delays import (
     WhiteNoise,
     WilsonCowanStep,
 )
+from brainmass_delays._core.parameters import find_parameters
 from brainmass_delays.engine import program
 
 DT, N_STEPS = 0.25, 36
@@ -258,6 +259,64 @@ def test_a_network_in_two_parts_is_the_network(rule):
     )
     one, two = (Simulator(net, dt=0.25 * u.ms).run(15 * u.ms, monitors=["x"])["x"] for net in (whole, split))
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-12)
+
+
+def test_gradients_of_rectangular_projections_are_differences():
+    """A speed, a delay, weights and a strength of populations of other sizes, against central differences."""
+    rng = np.random.default_rng(4)
+    values = {
+        "there.speed": 4.0 * u.mm / u.ms,
+        "back.delay": 2.3 * u.ms,
+        "back.coupling.k": 0.4,
+        "there.coupling.conn": rng.uniform(0, 1, (2, 5)),
+    }
+
+    def make(now):
+        return Network(
+            {"a": _hopf(np.arange(5)), "b": HopfStep(2, a=0.1, w=0.2, init_x=[0.3, -0.2], init_y=0.0)},
+            interpolation="cubic",
+            projections={
+                "there": Projection(
+                    ("a", "x"),
+                    ("b", "x_inp"),
+                    weights=Param(now["there.coupling.conn"], fit=True),
+                    k=0.2,
+                    distance=rng_lengths,
+                    speed=Param(now["there.speed"], fit=True),
+                    max_delay=9 * u.ms,
+                ),
+                "back": Projection(
+                    ("b", lambda n: n.x.value**2),
+                    ("a", "y_inp"),
+                    weights=np.ones((5, 2)),
+                    coupling="additive",
+                    delay=Param(now["back.delay"], fit=True),
+                    k=Param(now["back.coupling.k"], fit=True),
+                    max_delay=5 * u.ms,
+                ),
+            },
+        )
+
+    rng_lengths = rng.uniform(1.1, 30, (2, 5))
+
+    def loss(net):
+        return jnp.sum(Simulator(net, dt=DT * u.ms).run(12 * u.ms, monitors=["a.x"])["a.x"][-8:] ** 2)
+
+    net = make(values)
+    parameters = find_parameters(net)
+    assert sorted(parameters) == sorted(values)
+    states = {name: part.state for name, part in parameters.items()}
+    slopes = brainstate.transform.grad(lambda: loss(net), states)()
+    for name, value in values.items():
+        unit, number = u.get_unit(value), np.asarray(u.get_magnitude(value), float)
+        step = np.zeros(number.shape)
+        step.flat[-1] = 1e-5
+        ends = [
+            float(loss(make(values | {name: u.maybe_decimal((number + sign * step) * unit)})))
+            for sign in (1, -1)
+        ]
+        found = np.asarray(u.get_mantissa(slopes[name])).flat[-1]
+        assert found == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-6), name
 
 
 class Loop:
