@@ -4,6 +4,7 @@ import math
 import threading
 import warnings
 from collections.abc import Callable
+from os import PathLike
 from typing import Any
 
 import brainstate
@@ -11,8 +12,8 @@ import brainunit as u
 import jax
 import numpy as np
 
-from ._core.checks import ArgumentError, check_choice, check_count
-from ._core.parameters import find_parameters
+from ._core.checks import ArgumentError, check_count
+from ._core.parameters import find_by_name, find_parameters
 from ._core.states import holding, untouched, write
 from ._core.status import DELAY_ABOVE_BOUND, NOT_FINITE, RunError, concrete, describe, flag, is_traced
 from ._core.units import magnitude
@@ -24,6 +25,7 @@ from .engine.run import Run, Settings
 from .network import Network
 from .observe import Trajectory
 from .recording import Recording
+from .snapshot import load_states, save_states
 from .stimulation import Stimulation
 
 LOCK = threading.RLock()  # tracing changes global states, and a run changes those of its model
@@ -171,6 +173,56 @@ class Simulator:
                 duration, inputs, monitors, transient, sample_every, batch_size, init_states, jit, progress
             )
 
+    def save(self, path: str | PathLike) -> None:
+        """Write the state of the model to a file (.npz): states, buffers, keys of noise, clock, parameters.
+
+        Parameters
+        ----------
+        path : str or path
+            An existing file is replaced, whole or not at all.
+
+        Raises
+        ------
+        ArgumentError
+            If the model was not run yet, or the file cannot be written.
+        """
+        with LOCK:
+            clock_of(self.model).check(self.dt, None)
+            save_states(self.model, path, self.dt)
+
+    def load(self, path: str | PathLike) -> None:
+        """Put the model into the state that `save` has written, so that ``init_states=False`` continues.
+
+        Parameters
+        ----------
+        path : str or path
+            A file of `save`, of a model of the same structure. It holds numbers only.
+
+        Raises
+        ------
+        ArgumentError
+            If the file is no such file, is damaged, or belongs to another model or step size.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import brainunit as u
+        >>> from brainmass_delays import LinearStep, Simulator
+        >>> first, second = (
+        ...     Simulator(LinearStep(1, gamma=-0.1, init_x=1.0), dt=0.1 * u.ms) for _ in range(2))
+        >>> _ = first.run(5 * u.ms)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     first.save(f'{folder}/run.npz')
+        ...     second.load(f'{folder}/run.npz')
+        >>> end = second.run(5 * u.ms, monitors=['x'], init_states=False)
+        >>> round(float(end['x'][-1, 0]), 3), end['ts'][-1]
+        (0.368, Quantity(10., "ms"))
+        """
+        with LOCK, brainstate.environ.context(dt=self.dt):
+            brainstate.nn.init_all_states(self.model)
+            clock_of(self.model).start(self.dt)
+            load_states(self.model, path, self.dt)
+
     def function(self, duration: Any, **options: Any) -> Callable[..., Trajectory]:
         """Return the run as a pure function of the model's trainable parameters.
 
@@ -215,7 +267,7 @@ class Simulator:
         def run(params: dict | None = None, *, key: Any = None) -> Trajectory:
             params = params or {}
             known = find_parameters(self.model)
-            chosen = [known[check_choice("Simulator.function.params", name, known)] for name in params]
+            chosen = [find_by_name("Simulator.function.params", name, known) for name in params]
             values = [
                 part.unconstrained(value, f"Simulator.function.params[{part.name!r}]")
                 for part, value in zip(chosen, params.values(), strict=True)

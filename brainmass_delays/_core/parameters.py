@@ -125,6 +125,17 @@ def _names(paths: list[tuple[str, ...]]) -> dict[tuple, str]:
     return {path: name if counts[name] == 1 else ".".join(path) for path, name in short.items()}
 
 
+def find_by_name(where: str, name: str, parameters: dict[str, Parameter]) -> Parameter:
+    """Return the parameter of a name, or of an ending of its name that no other one has."""
+    if name not in parameters and isinstance(name, str):
+        ends = [full for full in parameters if full.endswith(f".{name}")]
+        if len(ends) > 1:
+            cure = f"Write one of {', '.join(ends)}"
+            raise ArgumentError(where, "must name one parameter", repr(name), cure)
+        name = ends[0] if ends else name
+    return parameters[check_choice(where, name, parameters)]
+
+
 def stored(parameters: dict[str, Parameter]) -> dict[str, Any]:
     """Return the unconstrained values, as the optimizer sees them."""
     return {name: parameter.state.value for name, parameter in parameters.items()}
@@ -162,8 +173,7 @@ def search_box(
 def check_search_space(parameters: dict[str, Parameter], search_space: dict[str, tuple]) -> None:
     """Refuse names that are no parameters and bounds that are no interval."""
     for name, box in search_space.items():
-        check_choice("Fitter.search_space", name, parameters)
-        _shaped_box(parameters[name], box)
+        _shaped_box(find_by_name("Fitter.search_space", name, parameters), box)
 
 
 def _shaped_box(parameter: Parameter, box: tuple) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from .. import objectives
 from .._core.checks import ArgumentError, check_choice, check_count, check_flag
-from .._core.parameters import check_search_space, constrained, search_box, store, stored
+from .._core.parameters import check_search_space, constrained, find_by_name, search_box, store, stored
 from .._core.salvage import attach
 from .._core.status import RunError
 from .backends import BACKENDS
@@ -123,6 +123,10 @@ class Fitter:
         self.search_space = dict(search_space or {})
         self._problem = Problem(model, self._loss)
         check_search_space(self._problem.parameters, self.search_space)
+        self.search_space = {
+            find_by_name("Fitter.search_space", name, self._problem.parameters).name: box
+            for name, box in self.search_space.items()
+        }
         self._backend = BACKENDS[backend](self._problem, optimizer, self.search_space)
 
     @property
@@ -196,7 +200,7 @@ class Fitter:
             If there is no such parameter, or a value has another dimension or shape.
         """
         self._problem.refresh()
-        check_choice("Fitter.sweep.name", name, self._problem.parameters)
+        parameter = find_by_name("Fitter.sweep.name", name, self._problem.parameters)
         if np.ndim(u.get_magnitude(values)) == 0 or not hasattr(values, "__len__"):
             raise ArgumentError("Fitter.sweep.values", "must be a sequence", repr(values))
         before = stored(self._problem.parameters)
@@ -206,7 +210,7 @@ class Fitter:
             )
             try:
                 for value in values:
-                    self._problem.parameters[name].set(value, f"Fitter.sweep[{name!r}]")
+                    parameter.set(value, f"Fitter.sweep[{name!r}]")
                     journal.step(gradient=False)
             except BaseException as error:
                 attach(
@@ -301,7 +305,7 @@ class Fitter:
                 for (name, (low, high)), part in zip(boxes.items(), points, strict=True)
             }
         for name in starts:
-            check_choice("Fitter.fit.starts", name, parameters)
+            find_by_name("Fitter.fit.starts", name, parameters)
         lengths = {name: len(values) for name, values in starts.items()}
         if len(set(lengths.values())) != 1 or 0 in lengths.values():
             raise ArgumentError(
@@ -321,7 +325,9 @@ class Fitter:
                     bar.set_description(f"start {i + 1}/{len(starts)}")
                     store(parameters, before)
                     for name, value in start.items():
-                        parameters[name].set(value, f"Fitter.fit.starts[{name!r}]")
+                        find_by_name("Fitter.fit.starts", name, parameters).set(
+                            value, f"Fitter.fit.starts[{name!r}]"
+                        )
                     try:
                         results.append((self._run(target, n_steps, bar), stored(parameters)))
                     except RunError as error:

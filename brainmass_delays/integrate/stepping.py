@@ -13,10 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from .._core.status import MAX_STEPS_REACHED, NOT_FINITE, OK, STEP_UNDERFLOW, flag
+from .._core.status import NOT_FINITE, OK, STEP_UNDERFLOW, flag
 from .control import Controller, scaled_norm, starting_step
-from .events import Watch, crossing, start_watch, watch
-from .loops import tape_loop
 from .solution import Pieces
 from .tableaus import Tableau
 
@@ -32,7 +30,6 @@ class State(NamedTuple):
     accepted: jax.Array
     rejected: jax.Array
     status: jax.Array
-    watch: Watch | tuple = ()
 
 
 @dataclass(frozen=True)
@@ -144,7 +141,6 @@ class Stepper:
             accepted=state.accepted + accept,
             rejected=state.rejected + ~accept,
             status=state.status | status,
-            watch=state.watch,
         )
         moved = moved._replace(end=self.end(moved.t, proposed))
         return moved, Pieces(t, h, self._coefficients(h, y, slopes))
@@ -169,53 +165,6 @@ class Stepper:
         """Return the continuous extension as powers of theta, shape (component, power)."""
         powers = [h * _combine(weights, slopes) for weights in zip(*self.tableau.dense, strict=True)]
         return jnp.stack([y, *powers], axis=-1)
-
-
-def run(
-    stepper: Stepper,
-    state: State,
-    *,
-    max_steps,
-    loop,
-    tape=(),
-    plan=None,
-    delayed=None,
-    rows=None,
-    first_row=0,
-    event=None,
-):
-    """Attempt steps until the last target, a flag or an event; return the last state and the tape.
-
-    ``plan(state, tape)`` tells which rows of the tape an attempt needs, ``delayed(state, values)`` turns them
-    into the past of each stage, and ``rows(piece)`` says what of an accepted piece is put on the tape, from
-    row ``first_row`` on. The solve ends where ``event(t, y)`` changes sign.
-    """
-    t1 = stepper.targets[-1]
-
-    def unfinished(state):
-        going = (state.t < t1) & (state.status == OK)
-        return going if event is None else going & ~state.watch.crossed
-
-    def cond(state):
-        return unfinished(state) & (state.accepted + state.rejected < max_steps)
-
-    def body(state, values):
-        past = delayed(state, values) if delayed else (None,) * len(stepper.nodes)
-        new, piece = stepper.attempt(state, past)
-        if event is not None:
-            new = new._replace(watch=watch(event, state, new, piece))
-        return new, rows(piece) if rows else (), first_row + state.accepted
-
-    if event is not None:
-        state = state._replace(watch=start_watch(event, state.t, state.y, stepper.tableau.degree))
-    plan = plan or (lambda state, tape: ())
-    state, tape = tape_loop(cond, body, plan, state, tape, loop=loop, max_steps=max_steps)
-    state = state._replace(status=state.status | flag(unfinished(state), MAX_STEPS_REACHED))
-    if event is not None:
-        t, y = crossing(event, state.watch.piece)
-        crossed = state.watch.crossed
-        state = state._replace(t=jnp.where(crossed, t, state.t), y=jnp.where(crossed, y, state.y))
-    return state, tape
 
 
 def _combine(weights, slopes):

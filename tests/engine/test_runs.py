@@ -237,3 +237,22 @@ def test_the_pure_function_of_a_run():
     assert float(net.coupling.k.value()) == 0.3 and not hasattr(net.node, "x")
     with pytest.raises(ArgumentError, match="must be one of 'coupling.k'"):
         run({"q": 1.0})
+
+
+def test_a_run_goes_on_from_a_file(tmp_path):
+    """Bit for bit, noise and clock included, in another process's model; a foreign file is refused."""
+    first = Simulator(network(interpolation="hermite"), DT)
+    first.run(3 * u.ms)
+    first.save(tmp_path / "run.npz")
+    second = Simulator(network(interpolation="hermite"), DT)
+    second.load(tmp_path / "run.npz")
+    a, b = (sim.run(3 * u.ms, monitors=["x"], init_states=False) for sim in (first, second))
+    np.testing.assert_array_equal(a["x"], b["x"])
+    np.testing.assert_array_equal(a["ts"].to_decimal(u.ms), b["ts"].to_decimal(u.ms))
+    with pytest.raises(ArgumentError, match=r"Simulator\.load\.path: must hold"):
+        Simulator(HopfStep(2), DT).load(tmp_path / "run.npz")
+    (tmp_path / "broken.npz").write_bytes((tmp_path / "run.npz").read_bytes()[:500])
+    with pytest.raises(ArgumentError, match="must be a file that Simulator.save has written"):
+        second.load(tmp_path / "broken.npz")
+    with pytest.raises(ArgumentError, match=r"in steps of"):
+        Simulator(network(interpolation="hermite"), 0.5 * u.ms).load(tmp_path / "run.npz")

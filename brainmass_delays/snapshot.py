@@ -1,0 +1,72 @@
+"""The state of a model in the middle of a run as a file: numbers only, written whole, checked when read."""
+
+import io
+import zipfile
+import zlib
+from os import PathLike
+from typing import Any
+
+import brainstate
+import brainunit as u
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._core.checks import ArgumentError
+from ._core.files import read_once, write_whole
+from ._core.states import write
+
+MAX_BYTES = 2**34
+STEP = "__dt_ms__"
+
+
+def _named(model: brainstate.nn.Module) -> dict[str, brainstate.State]:
+    return {".".join(map(str, path)): state for path, state in model.states().items()}
+
+
+def save_states(model: brainstate.nn.Module, path: str | PathLike, dt: u.Quantity) -> None:
+    """Write all states of a model: values, buffers, keys of noise, clock and parameters."""
+    arrays = {STEP: np.asarray(dt.to_decimal(u.ms))}
+    for name, state in _named(model).items():
+        for i, leaf in enumerate(jax.tree.leaves(state.value)):
+            arrays[f"{name}/{i}"] = np.asarray(leaf)
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    write_whole("Simulator.save.path", path, content.getvalue())
+
+
+def load_states(model: brainstate.nn.Module, path: str | PathLike, dt: u.Quantity) -> None:
+    """Put states back into a model of the same structure, whose states were initialized."""
+    where = "Simulator.load"
+    stored = _read(f"{where}.path", path)
+    step = float(stored.pop(STEP, np.nan))
+    if not np.isclose(step, dt.to_decimal(u.ms), rtol=1e-9):
+        raise ArgumentError(f"{where}.path", f"must hold a run in steps of {dt}", f"steps of {step:g} ms")
+    new = {}
+    for name, state in _named(model).items():
+        leaves, tree = jax.tree.flatten(state.value)
+        new[name] = tree.unflatten([_leaf(where, stored, f"{name}/{i}", x) for i, x in enumerate(leaves)])
+    if stored:
+        found = f"others too: {sorted(stored)[:3]}"
+        raise ArgumentError(f"{where}.path", "must hold the states of this model", found)
+    for name, state in _named(model).items():
+        write(state, new[name])
+
+
+def _leaf(where: str, stored: dict, name: str, now: Any):
+    array = stored.pop(name, None)
+    if array is None:
+        raise ArgumentError(f"{where}.path", "must hold the states of this model", f"none for {name}")
+    if array.shape != jnp.shape(now) or array.dtype != jnp.result_type(now):
+        rule = f"must hold {name} with shape {jnp.shape(now)} and type {jnp.result_type(now)}"
+        raise ArgumentError(f"{where}.path", rule, f"{array.shape} {array.dtype}")
+    return jnp.asarray(array)
+
+
+def _read(where: str, path: str | PathLike) -> dict[str, np.ndarray]:
+    content = read_once(where, path, MAX_BYTES)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise ArgumentError(where, "must be a file that Simulator.save has written", str(error)) from None
