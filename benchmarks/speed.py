@@ -17,6 +17,8 @@ from cases import DT, SPEED, Case, dense, measured, sparse, speeds, with_short_e
 from isolated import run_isolated
 from timing import alternate, best, machine, per_step, ratio, table
 
+from brainmass_delays import Simulator
+
 REPETITIONS, QUICK_REPETITIONS = 7, 5
 FORWARD_STEPS = {80: 4000, 84: 4000, 400: 600, 1000: 200}
 GRADIENT_STEPS = {80: 1000, 84: 1000, 400: 200}
@@ -65,7 +67,9 @@ def forward(quick: bool) -> str:
 
 def _forward_row(case, quick):
     n_steps = quick_steps(FORWARD_STEPS[case.n_nodes], quick)
-    block = peers.network(case).read_plan(DT * u.ms).levels[0].block
+    simulator = Simulator(peers.network(case), dt=DT * u.ms)
+    simulator.run(10 * DT * u.ms)
+    block = simulator.blocks[0]
     factories = {
         "own": lambda: peers.own_forward(case, n_steps),
         "frozen": lambda: peers.own_forward(case, n_steps, stages="frozen"),
