@@ -219,7 +219,7 @@ def _times(border, name, times):
     times = border.time(name, times)
     if times.ndim != 1:
         raise ArgumentError(f"{border.where}.{name}", "must be one axis of times", f"shape {times.shape}")
-    if not is_traced(times) and not bool(jnp.all(jnp.isfinite(times))):
+    if not is_traced(times) and not np.isfinite(np.asarray(times)).all():
         raise ArgumentError(f"{border.where}.{name}", "must be finite", times)
     return times
 
@@ -229,9 +229,12 @@ def _save_times(border, save_at, t0, t1):
     if save_at is None:
         return None
     times = _times(border, "save_at", save_at)
-    if not is_traced((times, t0, t1)) and not bool(jnp.all((times >= t0) & (times <= t1))):
+    known = (
+        None if is_traced((times, t0, t1)) else np.asarray(times)
+    )  # a trace would swallow JAX's comparisons
+    if known is not None and not ((known >= np.asarray(t0)) & (known <= np.asarray(t1))).all():
         rule = f"must lie between t0 = {t0} and t1 = {t1}"
-        raise ArgumentError(f"{border.where}.save_at", rule, f"{times.min()} to {times.max()}")
+        raise ArgumentError(f"{border.where}.save_at", rule, f"{known.min()} to {known.max()}")
     return times
 
 
@@ -244,7 +247,8 @@ def _impulses(border, impulses, t0, t1):
         rule = "must be (times, amounts) or (times, function of (t, u, args))"
         raise ArgumentError(where, rule, type(impulses).__name__)
     times = _times(border, "impulses", impulses[0])
-    if not is_traced((times, t0, t1)) and not bool(jnp.all((times > t0) & (times < t1))):
+    known = None if is_traced((times, t0, t1)) else np.asarray(times)
+    if known is not None and not ((known > np.asarray(t0)) & (known < np.asarray(t1))).all():
         cure = "Put an impulse at the start into u0"
         raise ArgumentError(where, f"must lie between t0 = {t0} and t1 = {t1}", times, cure)
     if callable(impulses[1]):

@@ -1,7 +1,5 @@
 """The normal form of a supercritical Hopf bifurcation."""
 
-import braintools
-
 from .base import NeuralMass
 from .declaration import PER_MS, Parameter, StateVariable
 
@@ -20,7 +18,7 @@ class HopfStep(NeuralMass):
     -----
     For :math:`a > 0` the node oscillates with amplitude :math:`\sqrt{a / \beta}` and period :math:`2 \pi /
     \omega`; for :math:`a < 0` it is a damped focus driven by its inputs. ``update`` returns the pair (x, y).
-    The default initial values are small random numbers: 0 is a fixed point, unstable for :math:`a > 0`.
+    The default start is not 0, which is a fixed point, unstable for :math:`a > 0`.
 
     References
     ----------
@@ -39,7 +37,7 @@ class HopfStep(NeuralMass):
     (3,)
     """
 
-    STATES = tuple(StateVariable(name, braintools.init.Uniform(0.0, 0.05)) for name in "xy")
+    STATES = (StateVariable("x", 0.1), StateVariable("y", 0.0))
     PARAMETERS = (
         Parameter("a", 0.25, "a", "bifurcation parameter", PER_MS),
         Parameter("w", 0.2, r"\omega", "angular frequency", PER_MS),

@@ -1,6 +1,5 @@
 """The Stuart-Landau oscillator in the units of whole-brain studies: frequency in Hz, time in seconds."""
 
-import braintools
 import brainunit as u
 import numpy as np
 
@@ -44,7 +43,7 @@ class StuartLandauStep(NeuralMass):
     (3,)
     """
 
-    STATES = tuple(StateVariable(name, braintools.init.Uniform(0.0, 0.05)) for name in "xy")
+    STATES = (StateVariable("x", 0.1), StateVariable("y", 0.0))
     PARAMETERS = (
         Parameter("a", -5.0 * u.Hz, "a", "bifurcation parameter", plain=False),
         Parameter("f", 40.0 * u.Hz, "f", "natural frequency", plain=False),

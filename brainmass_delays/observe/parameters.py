@@ -35,10 +35,13 @@ def number(where: str, param: Param, unit: u.Unit, like: Any = None) -> Any:
 
 def _real(where: str, value: Any) -> Any:
     """Return a real number or an array of them in the precision of JAX."""
+    refusal = ArgumentError(where, "must be a number, an array, a Quantity or a Param", repr(value))
+    if isinstance(value, str):
+        raise refusal
     try:
         array = jnp.asarray(value)
     except (TypeError, ValueError):
-        raise ArgumentError(where, "must be a number, an array, a Quantity or a Param", repr(value)) from None
+        raise refusal from None
     if jnp.iscomplexobj(array):
         raise ArgumentError(where, "must be real", "complex numbers")
     return array.astype(float)

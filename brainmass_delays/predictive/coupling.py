@@ -59,7 +59,7 @@ class PredictiveCoupling(SeparableCoupling):
     >>> import brainunit as u, numpy as np
     >>> from brainmass_delays import HopfStep, Network, Simulator
     >>> from brainmass_delays.predictive import PredictiveCoupling
-    >>> net = Network(HopfStep(3, a=-0.1, init_x=0.1), conn=np.ones((3, 3)), delay=5 * u.ms, coupled_var='x',
+    >>> net = Network(HopfStep(3, a=-0.1, init_x=0.1), conn=1 - np.eye(3), delay=5 * u.ms, coupled_var='x',
     ...               coupling=PredictiveCoupling, k=0.1)
     >>> result = Simulator(net, dt=0.5 * u.ms).run(10 * u.ms, monitors=lambda net: net.coupling.energy())
     >>> result['output'].shape

@@ -342,7 +342,7 @@ def test_predictive_coupling_drives_a_network_and_trains_by_the_global_gradient(
     def loss(delay):
         net = Network(
             HopfStep(3, a=-0.1, init_x=jnp.array([0.3, -0.2, 0.1])),
-            conn=np.full((3, 3), 0.5),
+            conn=0.5 * (1 - np.eye(3)),
             delay=Param(delay * u.ms, fit=True),
             max_delay=8 * u.ms,
             coupled_var="x",
