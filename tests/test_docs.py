@@ -30,6 +30,7 @@ def modules():
 
 def run_doctests(name):
     """Run every docstring of a module on its own, without its globals, and return the failures."""
+    warnings.filterwarnings("ignore", message="sweep: ")  # an example shows points that fail
     finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(optionflags=FLAGS)
     report = []
     for test in finder.find(importlib.import_module(name), globs={}):
