@@ -325,6 +325,12 @@ def test_compiles_once_for_all_steps_fits_and_targets(compilations):
     assert count() == 0
 
 
+def test_an_ending_of_a_name_that_only_one_parameter_has_will_do():
+    fitter = _fitter()
+    short, full = (fitter.sweep(name, [1.0, 2.0], TARGET) for name in ("rate", "damping.rate"))
+    np.testing.assert_array_equal(short, full)
+
+
 def test_second_fit_starts_with_a_fresh_optimizer():
     model = Oscillator()
     fitter = _fitter(model, braintools.optim.Adam(lr=0.1))
@@ -576,7 +582,7 @@ class Fixed(Module):
             r"the loss must be one number without a unit; got shape \(100,\), unit mV",
         ),
         (lambda: _fitter().fit(TARGET, 1, starts=3), r"Fitter.search_space: must hold 'damping.rate'"),
-        (lambda: _fitter().fit(TARGET, 1, starts={"rate": [1.0]}), r"Fitter.fit.starts: must be one of"),
+        (lambda: _fitter().fit(TARGET, 1, starts={"rates": [1.0]}), r"Fitter.fit.starts: must be one of"),
         (
             lambda: _fitter().fit(TARGET, 1, starts={"frequency": [1.0 * u.ms]}),
             r"Fitter.fit.starts\['frequency'\]: must have the dimension",
@@ -589,7 +595,7 @@ class Fixed(Module):
             lambda: _fitter().fit(TARGET, 1, starts={"frequency": [2.0], "damping.rate": [1.0, 2.0]}),
             r"as many values for every parameter",
         ),
-        (lambda: _fitter().sweep("rate", [1.0], TARGET), r"Fitter.sweep.name: must be one of"),
+        (lambda: _fitter().sweep("rates", [1.0], TARGET), r"Fitter.sweep.name: must be one of"),
     ],
 )
 def test_bad_input_is_named(call, message):
