@@ -14,6 +14,7 @@ import numpy as np
 from brainstate.nn import Module, Param
 
 from .checks import ArgumentError, check_choice
+from .params import bounds_of
 from .units import magnitude
 
 
@@ -53,11 +54,8 @@ class Parameter:
 
     def box(self) -> tuple[Any, Any] | None:
         """Return the bounds of the transform if both are finite."""
-        transform = getattr(self.param, "t", None)
-        low, width, high = (getattr(transform, edge, None) for edge in ("lower", "width", "upper"))
-        if low is None or (width is None and high is None):
-            return None
-        return low, (low + width if high is None else high)
+        bounds = (None, None) if self.param is None else bounds_of(self.param)
+        return None if any(bound is None for bound in bounds) else bounds
 
 
 def find_parameters(model: Module) -> dict[str, Parameter]:

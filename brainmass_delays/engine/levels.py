@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 
-from ..delays.edges import Edges
 from ..delays.interpolation import Interpolation, split
 from .block_reads import MirroredReads, ScatteredReads
 from .plan import SlotList
@@ -19,8 +18,6 @@ class LevelReads:
         Which slots of the table.
     shortest : int
         The smallest whole lag among them.
-    edges : Edges
-        What the table reads.
     n_sources : int
         Rows of the tracks that it reads.
     lag, weights : array, array or None
@@ -35,7 +32,6 @@ class LevelReads:
         self,
         slots: SlotList,
         shortest: int,
-        edges: Edges,
         n_sources: int,
         lag: jax.Array,
         weights: jax.Array | None,

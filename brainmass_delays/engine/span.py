@@ -84,7 +84,6 @@ class Span:
                 k: LevelReads(
                     slots,
                     level.shortest[k],
-                    table.edges,
                     frame.n_rows[frame.groups_of[k][0]],
                     given.lags[k],
                     given.weights[k],
