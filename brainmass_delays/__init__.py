@@ -2,11 +2,11 @@
 
 import importlib
 
-from brainstate.nn import Param
-
 from . import integrate, objectives, stimuli
 from ._core import pickles
 from ._core.checks import ArgumentError
+from ._core.param import Param
+from ._core.parameters import get_params, set_params
 from ._core.status import RunError
 from .connectome import Connectome
 from .couplings import *  # noqa: F403
@@ -49,10 +49,12 @@ __all__ = [
     "SweepResult",
     "WhiteNoise",
     "delay_index",
+    "get_params",
     "integrate",
     "objectives",
     "prefetch",
     "prefetch_delay",
+    "set_params",
     "stimuli",
     "sweep",
     *_LAZY,

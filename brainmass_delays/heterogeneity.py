@@ -12,6 +12,7 @@ import numpy as np
 from brainstate.nn import Param
 
 from ._core.checks import ArgumentError, check_choice, check_finite
+from ._core.param import HoldsParams, constant
 from ._core.status import is_traced
 
 LINKS = {
@@ -21,7 +22,7 @@ LINKS = {
 }
 
 
-class Heterogeneous(brainstate.nn.Module):
+class Heterogeneous(HoldsParams, brainstate.nn.Module):
     r"""Let a parameter follow maps: :math:`p_i = p_0 \exp(\sum_k c_k m_{ki})`.
 
     Pass it wherever a node model takes a parameter.
@@ -73,7 +74,7 @@ class Heterogeneous(brainstate.nn.Module):
     def __init__(self, base: Any, maps: Any, coefficients: Any, link: str = "exp"):
         super().__init__()
         self.names, self.maps = _maps(maps)
-        self.base = base if isinstance(base, Param) else Param.init(base)
+        self.base = constant(base)
         self.link = check_choice("Heterogeneous.link", link, LINKS)
         self.coefficients = _per_name("Heterogeneous.coefficients", coefficients, self.names, "map")
 
@@ -83,7 +84,7 @@ class Heterogeneous(brainstate.nn.Module):
         return LINKS[self.link](self.base.value(), u.math.sum(terms, axis=0))
 
 
-class Grouped(brainstate.nn.Module):
+class Grouped(HoldsParams, brainstate.nn.Module):
     """Let regions of a group share a parameter.
 
     Pass it wherever a node model takes a parameter.
@@ -184,7 +185,7 @@ def _per_name(where: str, values: Any, names: tuple, what: str) -> Param:
         values = u.math.stack([u.math.asarray(values[name]) for name in names])
     if not (isinstance(values, Param | u.Quantity) or is_traced(values)):
         values = np.asarray(values)
-    param = values if isinstance(values, Param) else Param.init(values)
+    param = constant(values)
     shape = u.math.shape(param.value())
     if shape != (len(names),):
         raise ArgumentError(where, f"must be one per {what}, shape ({len(names)},)", shape)

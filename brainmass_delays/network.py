@@ -9,7 +9,7 @@ import brainunit as u
 import numpy as np
 
 from ._core.checks import ArgumentError, check_choice
-from ._core.params import set_param
+from ._core.param import set_param
 from ._core.states import holding
 from ._core.units import magnitude
 from .delays.context import at_stage

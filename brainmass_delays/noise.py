@@ -8,9 +8,9 @@ import brainunit as u
 import jax
 import jax.numpy as jnp
 import numpy as np
-from brainstate.nn import Param
 
 from ._core.checks import ArgumentError, check_count, check_finite, check_positive
+from ._core.param import HoldsParams, constant
 from ._core.status import is_traced
 from ._core.units import magnitude
 from .delays.context import server
@@ -50,7 +50,7 @@ def normals(
     return drawn if batch else drawn[:, 0]
 
 
-class Noise(brainstate.nn.Dynamics):
+class Noise(HoldsParams, brainstate.nn.Dynamics):
     """Hand out one sample of noise per time step, held over the step.
 
     Parameters
@@ -90,7 +90,7 @@ class Noise(brainstate.nn.Dynamics):
         self.mixing = None if correlation is None else _mixing(where, correlation, n)
         for name, value in params.items():
             try:
-                setattr(self, name, Param.init(value, self.varshape))
+                setattr(self, name, constant(value, self.varshape))
             except (TypeError, ValueError) as error:
                 raise ArgumentError(
                     self._where(name), f"must be a number, or an array of shape {self.varshape}", repr(value)

@@ -13,6 +13,7 @@ import numpy as np
 from brainstate.nn import Param
 
 from ._core.checks import ArgumentError, check_choice
+from ._core.param import constant
 from ._core.status import is_traced
 from ._core.units import magnitude
 from .connectome import Connectome
@@ -263,8 +264,7 @@ def _make_coupling(where, coupling, source, target, weights, k):
             k,
             "Let the coupling take k, or set it there",
         )
-    weights = weights if isinstance(weights, Param) else Param.init(weights)
-    module = build(source, target, weights, **({"k": k} if takes_k else {}))
+    module = build(source, target, constant(weights), **({"k": k} if takes_k else {}))
     if not isinstance(module, brainstate.nn.Module):
         raise ArgumentError(f"{where}.coupling", "must return a brainstate Module", type(module).__name__)
     return module

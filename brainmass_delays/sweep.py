@@ -204,6 +204,10 @@ def _axis(name, values):
         raise ArgumentError(
             where, "must hold at least one value", repr(values), "Write a list, even for one value"
         )
+    held = jax.dtypes.canonicalize_dtype(array.dtype)
+    if array.dtype.kind in "iu" and not np.array_equal(array, array.astype(held)):
+        cure = "Set brainstate.environ.set(precision=64), or sweep an index and look up the rest"
+        raise ArgumentError(where, f"must hold integers that fit {held}", array, cure)
     return array if unit.is_unitless else u.Quantity(array, unit=unit)
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,10 @@ def check_choice(where: str, value: Any, choices: Iterable[str]) -> str:
 def check_finite(where: str, value: Any, cure: str = "") -> np.ndarray:
     """Return ``value`` as a NumPy array if every entry is finite."""
     array = np.asarray(value)
+    if array.dtype.kind not in "biufc":
+        entry = next(iter(value), "") if isinstance(value, Mapping) else ""
+        hint = f"Take one entry, such as result[{entry!r}]" if isinstance(value, Mapping) else cure
+        raise ArgumentError(where, "must be numbers", type(value).__name__, hint)
     if not np.all(np.isfinite(array)):
         position = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         at = f" at {position}" if array.ndim else ""

@@ -1,35 +1,36 @@
-"""The trainable parameters of a model: found by name, read and set with units, stored without constraints."""
+"""The parameters of a model: found by name, read and set with units, stored without constraints."""
 
+import functools
 import heapq
+import inspect
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import brainstate
 import brainunit as u
 import jax
-import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Module, Param
 
 from .checks import ArgumentError, check_choice
-from .params import bounds_of
+from .param import as_stored, bounds_of, set_param
 from .units import magnitude
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One trainable parameter: the state an optimizer moves, and the `Param` that constrains it, if any."""
+    """One parameter: the state that an optimizer moves, if trained, and the `Param` around it, if any."""
 
     name: str
-    state: brainstate.ParamState
+    state: brainstate.ParamState | None
     param: Param | None = None
 
     @property
     def is_scalar(self) -> bool:
         """Whether the value is one number."""
-        leaves = jax.tree.leaves(self.state.value)
+        leaves = jax.tree.leaves(self.value())
         return len(leaves) == 1 and np.size(leaves[0]) == 1
 
     def value(self) -> Any:
@@ -38,19 +39,17 @@ class Parameter:
 
     def set(self, value: Any, where: str) -> None:
         """Store a constrained value, which may be a plain number in the parameter's unit."""
-        self.state.value = self.unconstrained(value, where)
+        if self.param is None:
+            self.state.value = self.unconstrained(value, where)
+        else:
+            set_param(where, self.param, value)
 
     def unconstrained(self, value: Any, where: str) -> Any:
         """Return a constrained value as the state stores it."""
-        now = self.value()
-        unit = u.get_unit(now)
-        number = jnp.asarray(magnitude(where, value, unit))
-        if number.ndim and number.shape != now.shape:
-            raise ArgumentError(where, f"must have the shape of the parameter, {now.shape}", number.shape)
-        value = u.maybe_decimal(jnp.broadcast_to(number, now.shape) * unit)
-        free = value if self.param is None else self.param.t.inverse(value)
-        # The exact type of the old value: a new one would compile the loss again.
-        return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), free, self.state.value)
+        transform = None if self.param is None else self.param.t
+        held = self.state.value
+        now = held if transform is None else transform.forward(held)
+        return as_stored(where, value, now, held, transform)
 
     def box(self) -> tuple[Any, Any] | None:
         """Return the bounds of the transform if both are finite."""
@@ -58,36 +57,106 @@ class Parameter:
         return None if any(bound is None for bound in bounds) else bounds
 
 
-def find_parameters(model: Module) -> dict[str, Parameter]:
-    """Return the trainable parameters of a model by dotted name, the shortest where there are several."""
-    paths, params = _paths(model), {}
-    for node in model.nodes().values():
-        for value in (node, *vars(node).values()):
-            if isinstance(value, Param) and value.fit:
-                params[id(value.val)] = value
+def find_parameters(model: Module, *, fixed: bool = False) -> dict[str, Parameter]:
+    """Return the parameters of a model by dotted name, the shortest where there are several: those that are
+    trained, or all of them with ``fixed=True``."""
+    paths = _paths(model)
+    params = {id(part): part for part, _ in paths.values() if isinstance(part, Param)}
     full = {}
     for path, state in model.states(brainstate.ParamState).items():
-        owner = params.get(id(state), state)
-        found = paths.get(id(owner), tuple(map(str, path)))
-        full[found] = Parameter("", state, params.get(id(state)))
+        owner = next((p for p in params.values() if p.val is state), None)
+        found = paths[id(owner or state)][1] if id(owner or state) in paths else tuple(map(str, path))
+        full[found] = Parameter("", state, owner)
+    trained = set(full)
+    for param in params.values():
+        path = paths[id(param)][1]
+        # Weights that are not trained are data, and may be packed.
+        if not isinstance(param.val, brainstate.State) and path[-1] != "conn":
+            full[path] = Parameter("", None, param)
     names = _names(list(full))
-    found = {names[path]: Parameter(names[path], part.state, part.param) for path, part in full.items()}
+    found = {
+        names[path]: replace(part, name=names[path])
+        for path, part in full.items()
+        if fixed or path in trained
+    }
     return dict(sorted(found.items()))
+
+
+def get_params(model: Module, *, fixed: bool = True) -> dict[str, Any]:
+    """Return the parameters of a model by name, constrained and with their units.
+
+    Parameters
+    ----------
+    model : brainstate.nn.Module
+        A `Network`, a node, or any Module that holds Params.
+    fixed : bool, default True
+        Whether those that are not trained are listed too, without weights of connections.
+
+    Returns
+    -------
+    dict of str to Quantity or jax.Array
+
+    Examples
+    --------
+    >>> from brainmass_delays import HopfStep, get_params, set_params
+    >>> node = HopfStep(2)
+    >>> set_params(node, {'a': -0.1})
+    >>> print(round(float(get_params(node)['a']), 3))
+    -0.1
+    """
+    return constrained(find_parameters(_module("get_params.model", model), fixed=fixed))
+
+
+def set_params(model: Module, values: Mapping[str, Any]) -> None:
+    """Set parameters of a model by name, all of them or none.
+
+    Parameters
+    ----------
+    model : brainstate.nn.Module
+        A `Network`, a node, or any Module that holds Params.
+    values : mapping of str to Quantity, float or array_like
+        Constrained values by name, as `get_params` and ``FitResult.best_params`` give them, or by an ending
+        of the name that no other one has. Plain numbers are in the unit of the parameter.
+
+    Raises
+    ------
+    ArgumentError
+        If a name is unknown, or a value has another unit or shape or lies outside of its bounds; then nothing
+        was changed.
+    """
+    known = find_parameters(_module("set_params.model", model), fixed=True)
+    if not isinstance(values, Mapping):
+        raise ArgumentError("set_params.values", "must be a dict of values by name", type(values).__name__)
+    pairs = [(find_by_name("set_params.values", name, known), value) for name, value in values.items()]
+    before = [(parameter, parameter.value()) for parameter, _ in pairs]
+    try:
+        for parameter, value in pairs:
+            parameter.set(value, f"set_params.values[{parameter.name!r}]")
+    except BaseException:
+        for parameter, value in before:
+            parameter.set(value, "set_params")
+        raise
+
+
+def _module(where: str, model: Any) -> Module:
+    if not isinstance(model, Module):
+        raise ArgumentError(where, "must be a brainstate.nn.Module", type(model).__name__)
+    return model
 
 
 # Parts of a path that say how a model is built, not which parameter is meant.
 PLUMBING = {"populations", "projections", "delay", "params", "source_read", "target_read", "past", "pasts"}
 
 
-def _paths(model: Module) -> dict[int, tuple[str, ...]]:
-    """Return the shortest path to every module and state that a model reaches, as a reader would write it."""
-    found: dict[int, tuple[str, ...]] = {}
+def _paths(model: Module) -> dict[int, tuple[Any, tuple[str, ...]]]:
+    """Return every module and state that a model reaches with its shortest path, as a reader writes it."""
+    found: dict[int, tuple[Any, tuple[str, ...]]] = {}
     waiting = [(0, (), 0, model)]
     while waiting:
         _, path, _, value = heapq.heappop(waiting)
         if id(value) in found:
             continue
-        found[id(value)] = _without_plumbing(path) if path else ()
+        found[id(value)] = value, _without_plumbing(path) if path else ()
         for name, child in _children(value):
             longer = (*path, name)
             heapq.heappush(waiting, (len(_without_plumbing(longer)), longer, id(child), child))
@@ -185,3 +254,57 @@ def _shaped_box(parameter: Parameter, box: tuple) -> tuple[Any, Any]:
     if not np.all(np.isfinite(low) & np.isfinite(high) & (low < high)):
         raise ArgumentError(where, "low must be below high, both finite", f"({box[0]}, {box[1]})")
     return u.maybe_decimal(low * unit), u.maybe_decimal(high * unit)
+
+
+def params_behind(function: Callable) -> dict[str, Param]:
+    """Find the Params that a function uses: in its closure, globals, defaults, its partial arguments, the
+    object it is a method of, and in functions and containers among those.
+
+    Names are those under which the function knows them, with a number where two Params share one.
+    """
+    found: dict[int, tuple[str, Param]] = {}
+    _collect("param", function, found, set())
+    names: dict[str, Param] = {}
+    for name, param in found.values():
+        unique, count = name, 1
+        while unique in names:
+            count += 1
+            unique = f"{name}_{count}"
+        names[unique] = param
+    return names
+
+
+def _collect(name, value, found, seen):
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, Param):
+        found[id(value)] = name, value
+    elif isinstance(value, brainstate.graph.Node):
+        for path, param in value.nodes(Param).items():
+            found.setdefault(id(param), (str(path[-1]) if path else name, param))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            _collect(str(key) if isinstance(key, str) and key.isidentifier() else name, item, found, seen)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _collect(name, item, found, seen)
+    elif isinstance(value, functools.partial):
+        for item in (value.func, value.args, value.keywords):
+            _collect(name, item, found, seen)
+    elif inspect.ismethod(value):
+        _collect(name, value.__self__, found, seen)
+        _collect(name, value.__func__, found, seen)
+    elif inspect.isfunction(value):
+        variables = inspect.getclosurevars(value)
+        defaults = {
+            key: parameter.default
+            for key, parameter in inspect.signature(value).parameters.items()
+            if parameter.default is not parameter.empty
+        }
+        for key, item in {**variables.globals, **variables.nonlocals, **defaults}.items():
+            _collect(key, item, found, seen)
+    elif not inspect.ismodule(value) and not inspect.isclass(value) and hasattr(value, "__dict__"):
+        for key, item in vars(value).items():
+            if isinstance(item, Param):
+                found.setdefault(id(item), (key, item))

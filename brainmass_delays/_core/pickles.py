@@ -6,6 +6,8 @@ from typing import Any
 import brainstate
 from brainstate.nn import Const, Param
 
+from .param import Param as BoundedParam
+
 STATES = (
     brainstate.State,
     brainstate.ShortTermState,
@@ -29,8 +31,8 @@ def _reduce_param(param: Param):
 
 
 def _param(kind: type, value: Any, val: Any, transform: Any, reg: Any, precompute: Any, fit: bool) -> Param:
-    options = {} if issubclass(kind, Const) else {"fit": fit}
-    param = kind(value, t=transform, reg=reg, precompute=precompute, **options)
+    param = kind.__new__(kind)  # its own constructor may refuse a value that training has moved to a bound
+    Param.__init__(param, value, t=transform, reg=reg, precompute=precompute, fit=fit)
     if isinstance(param.val, brainstate.State):
         param.val.value = val
     else:
@@ -42,5 +44,5 @@ def register() -> None:
     """Teach `pickle` the kinds of states and Params that models hold."""
     for kind in STATES:
         copyreg.pickle(kind, _reduce_state)
-    for kind in (Param, Const):
+    for kind in (Param, Const, BoundedParam):
         copyreg.pickle(kind, _reduce_param)

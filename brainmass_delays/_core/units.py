@@ -1,8 +1,10 @@
 """The border between quantities with units and plain magnitudes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import brainunit as u
+import numpy as np
 
 from .checks import ArgumentError
 
@@ -25,3 +27,17 @@ def magnitude(where: str, value: Any, unit: u.Unit, *, plain: bool = True) -> An
             f"Write {value} * brainunit.{unit}" if getattr(value, "ndim", 0) == 0 else "",
         )
     return u.get_magnitude(value)
+
+
+UNIT = ".unit"
+
+
+def plain_arrays(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return every value as a plain array under its name, and its unit, if any, under ``name.unit``."""
+    plain = {}
+    for name, value in values.items():
+        unit = u.get_unit(value)
+        plain[name] = np.asarray(u.get_magnitude(value))
+        if not unit.is_unitless:
+            plain[name + UNIT] = np.array(str(unit))
+    return plain

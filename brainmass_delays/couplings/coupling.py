@@ -9,7 +9,7 @@ import jax
 from brainstate.nn import Param
 
 from .._core.checks import ArgumentError
-from .._core.params import HoldsParams
+from .._core.param import HoldsParams, constant
 from ..delays.read import DelayedRead
 from .shapes import source_values, weight_matrix
 
@@ -110,7 +110,7 @@ class Coupling(HoldsParams, brainstate.nn.Module):
         if isinstance(value, (list, tuple)):
             value = u.math.asarray(value)
         try:
-            return Param.init(value)
+            return constant(value)
         except (TypeError, ValueError, AssertionError) as error:
             raise ArgumentError(
                 f"{self._title}.{name}", "must be a number, an array, a Quantity or a Param", repr(value)

@@ -11,7 +11,8 @@ import numpy as np
 from brainstate.nn import Param
 
 from .._core.checks import ArgumentError
-from .._core.params import bounds_of, params_behind
+from .._core.param import HoldsParams, bounds_of
+from .._core.parameters import params_behind
 from .._core.states import varies
 from .._core.status import is_traced
 from .._core.units import magnitude
@@ -22,7 +23,7 @@ SPEED = u.mm / u.ms
 SHRINK = 0.25
 
 
-class Delay(brainstate.nn.Module):
+class Delay(HoldsParams, brainstate.nn.Module):
     """Hold the delays of some connections: their value now, their static bounds and their Params.
 
     Parameters

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._core.checks import ArgumentError
 
+DRAWN_TOGETHER = 64  # samples
 INITIALIZERS = (braintools.init.Initialization, brainstate.nn.init.Initializer)
 
 
@@ -22,8 +23,8 @@ def sampled_history(init: Any, initial: jax.Array, unit: u.Unit, n_slots: int, d
     init : None, callable, array or initializer
         None: the initial state at all times. A function of time (a Quantity, zero or negative) ->
         ``(channel,)``. An array ``(channel,)`` for constant history or ``(time, channel)`` in steps of
-        ``dt``, newest last, at least ``n_slots`` long. A braintools or brainstate initializer, drawn for
-        the shape ``(n_slots, ..., channel)``.
+        ``dt``, newest last, at least ``n_slots`` long. A braintools or brainstate initializer, drawn from the
+        newest sample backwards, so that one seed gives one past whatever the bound.
     initial : array
         Initial state ``(..., channel)``, magnitude.
 
@@ -36,7 +37,7 @@ def sampled_history(init: Any, initial: jax.Array, unit: u.Unit, n_slots: int, d
     if init is None:
         past = jnp.broadcast_to(initial, shape)
     elif isinstance(init, INITIALIZERS):
-        past = _magnitude(init(shape), unit)
+        past = _magnitude(_drawn(init, shape), unit)
     elif callable(init):
         times = jnp.arange(-(n_slots - 1), 1) * dt
         past = jax.vmap(lambda t: _broadcast(_magnitude(init(t), unit), initial.shape))(times)
@@ -64,6 +65,20 @@ def sampled_slopes(init: Any, past: jax.Array, unit: u.Unit, dt: u.Quantity) -> 
         slopes = jax.vmap(lambda t: jax.jvp(value, (t,), (step,))[1])(times)
         return jnp.moveaxis(slopes, 0, -1)
     return _differences(past)
+
+
+def _drawn(init, shape):
+    """Draw a past in pieces of one size from the newest sample backwards, one draw to anybody else."""
+    n_slots, *rest = shape
+    source = brainstate.random.DEFAULT
+    own = source.split_key()
+    after = source.value
+    source.value = own
+    try:
+        pieces = [init((DRAWN_TOGETHER, *rest))[::-1] for _ in range(-(-n_slots // DRAWN_TOGETHER))]
+    finally:
+        source.value = after
+    return u.math.concatenate(pieces[::-1], axis=0)[-n_slots:]
 
 
 def _magnitude(value, unit):

@@ -24,7 +24,7 @@ _DERIVATIVE_FREE = {"nelder-mead", "powell", "cobyla", "cobyqa"}
 class GradientDescent:
     """Follow the gradient with an optax optimizer, in the space where parameters have no constraints."""
 
-    uses_gradient, tolerant, takes_starts = True, False, True
+    uses_gradient, tolerant, takes_starts, resumes = True, False, True, True
 
     def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
         optimizer = braintools.optim.Adam(lr=1e-2) if optimizer is None else optimizer
@@ -49,12 +49,17 @@ class GradientDescent:
         self.optimizer, self.problem = optimizer, problem
         self._schedule = optimizer.lr_scheduler.state_dict()
         self._update = brainstate.transform.jit(optimizer.step)
+        self._end: tuple[dict, dict] | None = None
 
-    def run(self, journal: Journal, n_steps: int) -> None:
-        """Take ``n_steps`` steps from where the parameters stand, with a fresh optimizer and schedule."""
-        self.optimizer.opt_state.value = self.optimizer.tx.init(stored(self.problem.parameters))
+    def run(self, journal: Journal, n_steps: int, *, resume: bool = False) -> None:
+        """Take ``n_steps`` steps from where the parameters stand, with a fresh optimizer, or from the
+        end of the last run."""
         schedule = self.optimizer.lr_scheduler
-        schedule.load_state_dict(self._schedule)
+        if resume:
+            self._go_back_to_the_end()
+        else:
+            self.optimizer.opt_state.value = self.optimizer.tx.init(stored(self.problem.parameters))
+            schedule.load_state_dict(self._schedule)
         for _ in range(n_steps):
             evaluation = journal.step(gradient=True)
             self._update(evaluation.gradient)
@@ -62,13 +67,33 @@ class GradientDescent:
                 schedule.step(evaluation.loss)
             else:
                 schedule.step()
+        last = stored(self.problem.parameters)
         journal.finish()
+        self._end = last, stored(self.problem.parameters)
+
+    def _go_back_to_the_end(self) -> None:
+        """Put the last parameters of the last run back, unless others than its best ones were set since."""
+        if self._end is None:
+            raise ArgumentError("Fitter.fit.resume", "needs an earlier fit that has ended", True)
+        last, best = self._end
+        now = stored(self.problem.parameters)
+        same = jax.tree.structure(now) == jax.tree.structure(best) and jax.tree.all(
+            jax.tree.map(jnp.array_equal, now, best)
+        )
+        if not same:
+            raise ArgumentError(
+                "Fitter.fit.resume",
+                "must find the parameters as the last fit left them",
+                "others",
+                "Drop resume",
+            )
+        store(self.problem.parameters, last)
 
 
 class Scipy:
     """Run a minimizer of SciPy from where the parameters stand, with the exact gradient if it takes one."""
 
-    tolerant, takes_starts = False, True
+    tolerant, takes_starts, resumes = False, True, False
 
     def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
         options = _options(optimizer, "scipy")
@@ -118,7 +143,7 @@ class Scipy:
 class Nevergrad:
     """Search a box of constrained values with an evolutionary optimizer; no gradient is needed."""
 
-    uses_gradient, tolerant, takes_starts = False, True, False
+    uses_gradient, tolerant, takes_starts, resumes = False, True, False, False
 
     def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
         if importlib.util.find_spec("nevergrad") is None:

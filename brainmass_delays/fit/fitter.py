@@ -128,13 +128,21 @@ class Fitter:
             for name, box in self.search_space.items()
         }
         self._backend = BACKENDS[backend](self._problem, optimizer, self.search_space)
+        self._journal: Journal | None = None
 
     @property
     def optimizer(self) -> Any:
         """The optimizer or the options in use."""
         return self._backend.optimizer
 
-    def fit(self, target: Any = None, n_steps: int = 100, *, starts: int | dict | None = None) -> FitResult:
+    def fit(
+        self,
+        target: Any = None,
+        n_steps: int = 100,
+        *,
+        starts: int | dict | None = None,
+        resume: bool = False,
+    ) -> FitResult:
         """Move the parameters from where they stand or from several starts; the model keeps the best.
 
         Parameters
@@ -148,6 +156,11 @@ class Fitter:
             Fit from several starts one after another and keep the best: a number of points drawn from the
             search space by Latin hypercube with a fixed seed, or the starting values of some parameters by
             name, one per start. Parameters not named start where they stand.
+        resume : bool, default False
+            ``backend='grad'``: go on where the last fit of this Fitter ended, with its last parameters and
+            the memory and learning rate of its optimizer, so that ``fit(n_steps=50)`` and then
+            ``fit(n_steps=50, resume=True)`` do what ``fit(n_steps=100)`` does. By default the optimizer is
+            fresh and starts from the best parameters, which the model holds.
 
         Returns
         -------
@@ -172,9 +185,14 @@ class Fitter:
         if self._backend.uses_gradient:
             self._problem.check_trainable()
             self._problem.check_reads(target)
+        if check_flag("Fitter.fit.resume", resume) and (starts is not None or not self._backend.resumes):
+            raise ArgumentError(
+                "Fitter.fit.resume", "must be False with starts, and with a backend without steps", True
+            )
         if starts is None:
             with self._bar(n_steps) as bar:
-                return self._run(target, n_steps, bar)
+                return self._run(target, n_steps, bar, resume=resume)
+        self._journal = None
         return self._run_starts(target, n_steps, self._starting_values(starts))
 
     def sweep(self, name: str, values: Sequence, target: Any = None) -> np.ndarray:
@@ -240,11 +258,17 @@ class Fitter:
         """Return a progress bar, silent unless asked for."""
         return tqdm(total=n_steps, desc="fit", disable=not self.progress)
 
-    def _run(self, target, n_steps: int, bar) -> FitResult:
+    def _run(self, target, n_steps: int, bar, resume: bool = False) -> FitResult:
         """Run the backend once."""
         journal = Journal(self._problem, target, self.callbacks, bar, tolerant=self._backend.tolerant)
+        if resume and self._journal is not None:
+            journal.best_loss, journal.best_prediction = (
+                self._journal.best_loss,
+                self._journal.best_prediction,
+            )
+        self._journal = journal
         try:
-            raw = self._backend.run(journal, n_steps)
+            raw = self._backend.run(journal, n_steps, **({"resume": True} if resume else {}))
         except Stopped:
             journal.restore()
             raw = None

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import brainunit as u
+import jax
 import numpy as np
 
 from .._core.parameters import constrained, store, stored
@@ -87,11 +88,19 @@ class Journal:
         if self.tolerant and not np.isfinite(evaluation.loss):
             self.n_refused += 1
             return
-        cures = self.problem.delays_outside() or [
-            *(["Raise max_delay."] if evaluation.status & DELAY_ABOVE_BOUND else []),
-            "Lower the learning rate, or bound the Param, e.g. t=SigmoidT(low, high).",
-        ]
-        raise self._failure(f"{reason}. " + " ".join(cures))
+        raise self._failure(f"{reason}. " + " ".join(self._cures(evaluation)))
+
+    def _cures(self, evaluation: Evaluation) -> list[str]:
+        """Say what helps against what has happened."""
+        if outside := self.problem.delays_outside():
+            return outside
+        if gaps := [at for leaf in jax.tree.leaves(self.target) if (at := _first_gap(leaf)) is not None]:
+            return [f"The target is not finite at {gaps[0]}: leave gaps out, or let the objective mask them."]
+        if evaluation.status & DELAY_ABOVE_BOUND:
+            return ["Raise max_delay."]
+        if len(self.history) == 0:
+            return ["It is so where the fit starts: start from other values, or lower dt."]
+        return ["Lower the learning rate, or bound the Param, e.g. t=SigmoidT(low, high)."]
 
     def _failure(self, reason: str) -> RunError:
         """Restore the best parameters and return an error that says where the run stood."""
@@ -123,6 +132,12 @@ class Journal:
         }
         if True in [callback(info) for callback in self.callbacks]:
             raise Stopped
+
+
+def _first_gap(values: Any) -> tuple[int, ...] | None:
+    """Return the place of the first value that is not finite."""
+    gaps = np.argwhere(~np.isfinite(np.asarray(values)))
+    return tuple(int(i) for i in gaps[0]) if len(gaps) else None
 
 
 def spell(values: dict[str, Any]) -> str:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from brainstate.nn import Module
 
+from .._core.units import plain_arrays
 from .journal import spell
 
 
@@ -54,6 +56,20 @@ class FitResult:
     optimizer: Any = None
     raw: Any = None
     starts: tuple["FitResult", ...] = ()
+
+    def to_numpy(self) -> dict[str, np.ndarray]:
+        """Return plain arrays, with units as strings beside them.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+            ``best_loss``, ``history``, every parameter under its name and its history under
+            ``history.name``; units of ``name`` under ``name.unit``. ``np.savez(path, **result.to_numpy())``
+            works, and `set_params` takes ``best_params`` back into a model.
+        """
+        histories = {f"history.{name}": values for name, values in self.param_history.items()}
+        losses = {"best_loss": self.best_loss, "history": self.history}
+        return plain_arrays({**losses, **self.best_params, **histories})
 
     def __repr__(self):
         params = spell(self.best_params)

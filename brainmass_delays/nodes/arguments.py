@@ -12,6 +12,7 @@ import numpy as np
 from brainstate.nn import Param
 
 from .._core.checks import ArgumentError, check_choice, check_count, check_finite
+from .._core.param import constant
 from .._core.status import is_traced
 from .._core.units import magnitude
 from .declaration import Input, Parameter, StateVariable
@@ -60,7 +61,7 @@ def param(where: str, parameter: Parameter, value: Any, shape: tuple[int, ...]) 
     else:
         given = value(shape) if callable(value) else value
         number = _number(where, given, parameter.plain_unit, parameter.plain)
-        result = Param.init(in_unit(number, parameter.plain_unit) if parameter.carries_unit else number)
+        result = constant(in_unit(number, parameter.plain_unit) if parameter.carries_unit else number)
     _check_values(where, parameter, result.value(), shape)
     return result
 

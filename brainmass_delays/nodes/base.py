@@ -8,6 +8,7 @@ import brainunit as u
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError, check_choice
+from .._core.param import HoldsParams
 from .._core.units import magnitude
 from ..delays import read as delayed_reads
 from ..delays.delay import step_size
@@ -20,7 +21,7 @@ DEFAULT_METHOD = "heun"
 METHOD_NAMES = {"rk2": "heun"}
 
 
-class NeuralMass(brainstate.nn.Dynamics):
+class NeuralMass(HoldsParams, brainstate.nn.Dynamics):
     """Turn a declaration of states, parameters and inputs, and one derivative, into a node model.
 
     A model sets the class attributes `STATES`, `PARAMETERS` and, where they differ from one additive input
@@ -204,6 +205,11 @@ class NeuralMass(brainstate.nn.Dynamics):
     def rates(self, c: float, state: tuple, t: Any, inputs: tuple) -> tuple:
         """Return the rates at a stage of a step, and keep those that its start finds first."""
         rates = self.derivative(state, t, inputs)
+        if not isinstance(rates, tuple | list) or len(rates) != len(self.STATES):
+            names = ", ".join(self.STATE_NAMES)
+            got = len(rates) if isinstance(rates, tuple | list) else type(rates).__name__
+            rule = f"must return a tuple of one rate per state ({names})"
+            raise ArgumentError(self._where("derivative"), rule, got)
         if c == 0.0 and not self.slopes:
             self._keep(rates, state)
         return rates

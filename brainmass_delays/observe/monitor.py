@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.checks import ArgumentError
+from .._core.param import HoldsParams
 from .schedule import NEVER, Nested, Schedule, schedule
 
 
-class Monitor(brainstate.nn.Module):
+class Monitor(HoldsParams, brainstate.nn.Module):
     """Turn the values of every step into the few that are kept.
 
     To write a monitor, subclass and define `init`, `update` and `sample`; they must be pure, so a monitor

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from brainstate.nn import Param
 
 from .._core.checks import ArgumentError, check_finite, check_positive
+from .._core.param import constant
 from .._core.status import is_traced
 from .._core.units import magnitude
 
@@ -15,7 +16,7 @@ def to_param(where: str, value: Any, unit: u.Unit, *, positive: bool = False) ->
     """Return ``value`` as a Param of ``unit``, its concrete numbers checked; plain numbers are in it."""
     if not isinstance(value, Param):
         number = _real(where, magnitude(where, value, unit))
-        value = Param.init(number if unit.is_unitless else u.Quantity(number, unit=unit))
+        value = constant(number if unit.is_unitless else u.Quantity(number, unit=unit))
     number = magnitude(where, value.value(), unit, plain=False)
     if not is_traced(number):
         (check_positive if positive else check_finite)(where, number)

@@ -15,9 +15,10 @@ import numpy as np
 from .._core.checks import ArgumentError
 from .._core.files import read_once, write_whole
 from .._core.status import describe, is_traced
+from .._core.units import UNIT, plain_arrays
 
 MAX_BYTES = 2**34
-TIMES, UNIT = ".ts", ".unit"  # endings of names in plain form, beside the name of a value
+TIMES = ".ts"  # ending of names in plain form, beside the name of a value
 RESERVED = ("ts", "status")
 
 
@@ -138,13 +139,7 @@ class Trajectory(Mapping):
         >>> sorted(plain), str(plain['x.unit'])
         (['status', 'ts', 'ts.unit', 'x', 'x.unit'], 'mV')
         """
-        plain = {}
-        for name, value in (*self.items(), *((name + TIMES, times) for name, times in self._times.items())):
-            unit = u.get_unit(value)
-            plain[name] = np.asarray(u.get_magnitude(value))
-            if not unit.is_unitless:
-                plain[name + UNIT] = np.array(str(unit))
-        return plain
+        return plain_arrays({**self, **{name + TIMES: times for name, times in self._times.items()}})
 
     def save(self, path: str | PathLike) -> None:
         """Write a ``.npz`` file that `load` reads, whole or not at all.

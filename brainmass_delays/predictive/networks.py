@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from brainstate.nn import Param
 
 from .._core.checks import ArgumentError, check_choice
+from .._core.param import HoldsParams
 from .._core.units import magnitude
 from ..delays.delay import step_size
 from ..integrate.steps import STEPS
@@ -23,7 +24,7 @@ from .validation import check_labels, check_network, inputs_and_targets
 METHODS = tuple(name for name, step in STEPS.items() if set(step.offsets) <= {0.0, 1.0})
 
 
-class PCNetwork(brainstate.nn.Module):
+class PCNetwork(HoldsParams, brainstate.nn.Module):
     r"""Relax the activities of a predictive-coding network in time, with conduction delays.
 
     .. math::

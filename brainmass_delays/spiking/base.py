@@ -11,6 +11,7 @@ import numpy as np
 from brainstate.nn import Param
 
 from .._core.checks import ArgumentError, check_choice, check_finite, check_positive
+from .._core.param import HoldsParams
 from .._core.status import DELAY_ABOVE_BOUND, OK, flag, raise_if_failed
 from .._core.units import magnitude
 from ..delays.buffer import fill, push, sample, unroll
@@ -23,7 +24,7 @@ MODES = ("same", "valid")
 LAG_TOLERANCE = 1e-4
 
 
-class DelayedSpikes(brainstate.nn.Module):
+class DelayedSpikes(HoldsParams, brainstate.nn.Module):
     """Hold delays and the past of ``shape_in`` channels; subclasses say what arrives from it.
 
     A subclass sets ``shape``, the shape of the delays of all connections, before it calls ``__init__``. It

@@ -11,11 +11,12 @@ from brainstate.nn import Param
 from braintools import surrogate
 
 from .._core.checks import ArgumentError, check_choice, check_count, check_finite, check_positive
+from .._core.param import HoldsParams
 from .._core.units import magnitude
 from .grid import time_step
 
 
-class _Leaky(brainstate.nn.Module):
+class _Leaky(HoldsParams, brainstate.nn.Module):
     """Run neurons with one decay over whole sequences or step by step; subclasses give rest and one step."""
 
     def __init__(self, n: int, tau: u.Quantity | Param = 5 * u.ms):

@@ -10,11 +10,12 @@ import numpy as np
 from brainstate.nn import Param
 
 from .._core.checks import ArgumentError, check_finite
+from .._core.param import HoldsParams, constant
 from .._core.status import is_traced
 from .._core.units import magnitude
 
 
-class Stimulus(brainstate.nn.Module):
+class Stimulus(HoldsParams, brainstate.nn.Module):
     """Return a value at every time; the base of all stimuli.
 
     Parameters
@@ -100,7 +101,7 @@ class Stimulus(brainstate.nn.Module):
 
     def _set(self, name: str, value: Any) -> None:
         """Keep a parameter as a Param, checked as far as its numbers are known."""
-        param = value if isinstance(value, Param) else Param.init(as_array(self._where(name), value))
+        param = value if isinstance(value, Param) else constant(as_array(self._where(name), value))
         if not is_traced(param.value()):
             check_finite(self._where(name), u.get_mantissa(param.value()))
         setattr(self, name, param)

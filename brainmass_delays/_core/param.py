@@ -1,0 +1,167 @@
+"""The parameter of a model: a constrained number with a unit that may be trained."""
+
+from typing import Any
+
+import brainstate
+import brainunit as u
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .checks import ArgumentError
+from .status import is_traced
+from .units import magnitude
+
+
+class Param(brainstate.nn.Param):
+    """Hold a parameter: a number or an array with its unit, its bounds, and whether it is trained.
+
+    Parameters
+    ----------
+    value : array_like or Quantity
+        The constrained value, inside of the bounds of ``t``.
+    t : brainstate.nn.Transform, optional
+        Keeps bounds: the optimizer moves ``t.inverse(value)``, which has none. ``SigmoidT(low, high)``,
+        ``SoftplusT(low)`` and the others of brainstate; edges in the unit of the value.
+    reg : brainstate.nn.Regularization, optional
+        Added to the objective by `Fitter`. It sees plain numbers in the unit of ``value``: a normal prior on
+        a speed is ``reg=GaussianReg(5.0, 1.0)`` for ``Param(5.0 * u.mm / u.ms)``.
+    precompute : callable, optional
+        Applied to the constrained value wherever it is read.
+    fit : bool, default True
+        Whether it is trained. Every model can change it: ``param.value = 3.0`` or ``param.set_value(3.0)``.
+
+    Raises
+    ------
+    ArgumentError
+        If the value lies outside of the bounds of ``t``; in `set_value` also for another unit or shape.
+
+    Notes
+    -----
+    *What the gradient is*: that of the loss through ``t.forward``; it vanishes at the ends of a SigmoidT,
+    which is why a value there is refused.
+
+    Examples
+    --------
+    >>> import brainunit as u
+    >>> from brainstate.nn import SigmoidT
+    >>> from brainmass_delays import Param
+    >>> speed = Param(4.0 * u.mm / u.ms, t=SigmoidT(1.0 * u.mm / u.ms, 20.0 * u.mm / u.ms))
+    >>> speed.value = 6.0
+    >>> print(round(float(speed.value() / (u.mm / u.ms)), 3))
+    6.0
+    """
+
+    def __init__(self, value: Any, t=None, reg=None, precompute=None, fit: bool = True, **options: Any):
+        t = brainstate.nn.IdentityT() if t is None else t
+        super().__init__(value, t, reg=reg, precompute=precompute, fit=fit, **options)
+        check_inside("Param.value", self, value)
+
+    def set_value(self, value: Any) -> None:
+        """Store a constrained value; a plain number is in the unit of the present one."""
+        set_param("Param.value", self, value)
+
+    def reg_loss(self) -> Any:
+        """Return what the regularization says of the value in its unit; 0 if there is none or it is fixed."""
+        if not self.fit or self.reg is None:
+            return 0.0
+        return self.reg.loss(u.get_magnitude(self.value()))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "value":
+            self.set_value(value)
+        else:
+            super().__setattr__(name, value)
+
+
+def _refuse_arithmetic(self, *others: Any) -> Any:
+    raise ArgumentError(
+        "Param",
+        "holds a number and is none",
+        "a formula with it",
+        "Write param.value(), e.g. self.k.value() * x",
+    )
+
+
+for _name in ("add", "sub", "mul", "truediv", "pow", "matmul"):
+    setattr(Param, f"__{_name}__", _refuse_arithmetic)
+    setattr(Param, f"__r{_name}__", _refuse_arithmetic)
+for _name in ("__neg__", "__array__", "__float__"):
+    setattr(Param, _name, _refuse_arithmetic)
+Param.__array_ufunc__ = None  # NumPy leaves the refusal to the methods above
+
+
+class HoldsParams:
+    """Let ``module.name = number`` set the Param that is found there, so that none is replaced."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        now = vars(self).get(name)
+        if isinstance(now, brainstate.nn.Param) and not isinstance(value, brainstate.nn.Module):
+            set_param(f"{type(self).__name__}.{name}", now, value)
+        else:
+            super().__setattr__(name, value)
+
+
+def constant(value: Any, shape: tuple[int, ...] | None = None) -> brainstate.nn.Param:
+    """Return ``value`` as a Param: itself if it is one, else one that is not trained; for a ``shape``, it may
+    be an initializer and must fit."""
+    if not isinstance(value, brainstate.nn.Param):
+        value = Param(value(shape) if shape is not None and callable(value) else value, fit=False)
+    if shape is not None and np.broadcast_shapes(u.math.shape(value.value()), shape) != shape:
+        raise ValueError(f"shape {u.math.shape(value.value())} does not fit {shape}")
+    return value
+
+
+def set_param(where: str, param: brainstate.nn.Param, value: Any) -> None:
+    """Store a constrained value, which may be a plain number in the unit of the present one."""
+    check_inside(where, param, value)
+    held = param.val.value if isinstance(param.val, brainstate.State) else param.val
+    free = as_stored(where, value, param.t.forward(held), held, param.t)
+    param.clear_cache()
+    if isinstance(param.val, brainstate.State):
+        param.val.value = free
+    else:
+        param.val = free
+
+
+def check_inside(where: str, param: brainstate.nn.Param, value: Any) -> None:
+    """Refuse a concrete value that the transform cannot hold: out of its bounds, or at an end that no number
+    maps to."""
+    low, high = bounds_of(param)
+    if is_traced(value) or (low is None and high is None):
+        return
+    unit = u.get_unit(param.value())
+    number = np.asarray(magnitude(where, value, unit))
+    low = -np.inf if low is None else magnitude(where, low, unit)
+    high = np.inf if high is None else magnitude(where, high, unit)
+    free = param.t.inverse(u.maybe_decimal(jnp.asarray(number, float) * unit))
+    kept = np.all((number >= low) & (number <= high))
+    if not (kept and all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(free))):
+        text = "" if unit.is_unitless else f" {unit}"
+        raise ArgumentError(
+            where,
+            f"must lie inside of the bounds of its {type(param.t).__name__}, ({low}, {high}){text}",
+            f"{number}{text}",
+            "Widen the bounds or move the value",
+        )
+
+
+def bounds_of(param: brainstate.nn.Param) -> tuple[Any, Any]:
+    """Return the lower and upper bound that a Param's transform keeps; None where none is known."""
+    transform = param.t
+    low = getattr(transform, "lower", None)
+    high = getattr(transform, "upper", low + transform.width if hasattr(transform, "width") else None)
+    low, high = (None if is_traced(bound) else bound for bound in (low, high))
+    return (high, low) if isinstance(transform, brainstate.nn.NegSoftplusT) else (low, high)
+
+
+def as_stored(where: str, value: Any, now: Any, stored: Any, transform: Any = None) -> Any:
+    """Return a constrained value, or a plain number in the unit of ``now``, as a state stores it."""
+    unit, shape = u.get_unit(now), u.math.shape(now)
+    number = jnp.asarray(magnitude(where, value, unit))
+    if number.ndim and number.shape != shape:
+        raise ArgumentError(where, f"must have the shape of the parameter, {shape}", number.shape)
+    value = u.maybe_decimal(jnp.broadcast_to(number, shape) * unit)
+    free = value if transform is None else transform.inverse(value)
+    # The exact type of the old value: a new one would compile the loss again.
+    return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), free, stored)
