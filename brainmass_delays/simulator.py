@@ -10,10 +10,11 @@ from typing import Any
 import brainstate
 import brainunit as u
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from ._core.checks import ArgumentError, check_count
-from ._core.parameters import find_by_name, find_parameters
+from ._core.checks import ArgumentError, check_choice, check_count
+from ._core.parameters import find_by_name, find_parameters, unique_ending
 from ._core.states import holding, untouched, write
 from ._core.status import DELAY_ABOVE_BOUND, NOT_FINITE, RunError, concrete, describe, flag, is_traced
 from ._core.units import magnitude
@@ -28,6 +29,7 @@ from .recording import Recording
 from .snapshot import load_states, save_states
 from .stimulation import Stimulation
 
+FUNCTION_OPTIONS = ("inputs", "monitors", "transient", "sample_every", "batch_size")
 LOCK = threading.RLock()  # tracing changes global states, and a run changes those of its model
 
 
@@ -236,16 +238,18 @@ class Simulator:
         Returns
         -------
         callable
-            ``f(params, *, key=None)`` runs from the initial states and returns what `run` does. ``params``
-            is a dict of constrained values by name (plain numbers in the unit of the parameter); those it
-            lacks are as in the model. ``key`` is a JAX key for all that is drawn; by default that of
-            ``brainstate.random``, the same at every call. Both may be mapped by `jax.vmap`.
+            ``f(params, *, states=None, key=None)`` runs from the initial states and returns what `run` does.
+            ``params`` is a dict of constrained values by name (plain numbers in the unit of the parameter);
+            those it lacks are as in the model. ``states`` holds other initial values by name, ``'x'`` or
+            ``'population.x'``; a constant history follows them. ``key`` is a JAX key for all that is drawn;
+            by default that of ``brainstate.random``, the same at every call. All three may be mapped by
+            `jax.vmap`.
 
         Raises
         ------
         ArgumentError
-            For names that are no trainable parameters, and as `run`. Inside a trace, runs that fail are
-            flagged in ``'status'``.
+            For names that are no trainable parameters or no states, and as `run`. Inside a trace, runs that
+            fail are flagged in ``'status'``.
 
         Notes
         -----
@@ -264,7 +268,10 @@ class Simulator:
         3.679
         """
 
-        def run(params: dict | None = None, *, key: Any = None) -> Trajectory:
+        for name in options:
+            check_choice("Simulator.function", name, FUNCTION_OPTIONS)
+
+        def run(params: dict | None = None, *, states: dict | None = None, key: Any = None) -> Trajectory:
             params = params or {}
             known = find_parameters(self.model)
             chosen = [find_by_name("Simulator.function.params", name, known) for name in params]
@@ -274,20 +281,30 @@ class Simulator:
             ]
             now = brainstate.random.DEFAULT.value if key is None else jax.random.key_data(key)
 
-            def call(values, key):
+            def call(values, starts, key):
                 with holding([part.state for part in chosen], values):
                     brainstate.random.DEFAULT.value = key
-                    return self.run(duration, **options)
+                    return self._run(duration, **options, states=starts)
 
             with LOCK, untouched(self.model):
                 stateful = brainstate.transform.StatefulFunction(call)
-                states = stateful.get_states(values, now, compile_if_miss=True)
-                return stateful.jaxpr_call([state.value for state in states], values, now)[1]
+                known = stateful.get_states(values, states, now, compile_if_miss=True)
+                return stateful.jaxpr_call([state.value for state in known], values, states, now)[1]
 
         return run
 
     def _run(
-        self, duration, inputs, monitors, transient, sample_every, batch_size, init_states, jit, progress
+        self,
+        duration,
+        inputs=None,
+        monitors=None,
+        transient=None,
+        sample_every=None,
+        batch_size=None,
+        init_states=True,
+        jit=True,
+        progress=False,
+        states=None,
     ):
         dt, where = self.dt, "Simulator.run"
         n_steps = count_steps(f"{where}.duration", duration, dt)
@@ -299,6 +316,7 @@ class Simulator:
             if init_states:
                 batch = [] if batch_size is None else [check_count(f"{where}.batch_size", batch_size)]
                 brainstate.nn.init_all_states(self.model, *batch)
+                _start_from(self.model, states or {})
                 clock.start(dt)
             else:
                 clock.check(dt, batch_size)
@@ -350,6 +368,30 @@ class Simulator:
                 "Lower dt, or check parameters and inputs; jit=False with jax_debug_nans shows the place."
             ]
         raise RunError(f"Simulator.run: {describe(int(value))}. " + " ".join(details))
+
+
+def _start_from(model, states):
+    """Put other initial values into the states of the nodes, and let the histories follow."""
+    where = "Simulator.function.states"
+    nodes = model.populations if isinstance(model, Network) else {"": model}
+    known = {
+        f"{name}.{key}".lstrip("."): state
+        for name, node in nodes.items()
+        for key, state in vars(node).items()
+        if isinstance(state, brainstate.State)
+    }
+    for name, value in states.items():
+        full = unique_ending(where, name, known)
+        state = known[full]
+        number = magnitude(f"{where}[{name!r}]", value, u.get_unit(state.value))
+        shape = u.math.shape(state.value)
+        try:
+            number = jnp.broadcast_to(number, shape).astype(u.get_magnitude(state.value).dtype)
+        except ValueError:
+            raise ArgumentError(f"{where}[{name!r}]", f"must have shape {shape}", np.shape(number)) from None
+        state.value = u.maybe_decimal(number * u.get_unit(state.value))
+    for past in model.nodes(Past).values() if states else ():
+        past.init_state()
 
 
 def _bar(total):

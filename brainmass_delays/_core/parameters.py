@@ -4,7 +4,7 @@ import functools
 import heapq
 import inspect
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -194,13 +194,17 @@ def _names(paths: list[tuple[str, ...]]) -> dict[tuple, str]:
 
 def find_by_name(where: str, name: str, parameters: dict[str, Parameter]) -> Parameter:
     """Return the parameter of a name, or of an ending of its name that no other one has."""
-    if name not in parameters and isinstance(name, str):
-        ends = [full for full in parameters if full.endswith(f".{name}")]
+    return parameters[unique_ending(where, name, parameters)]
+
+
+def unique_ending(where: str, name: str, names: Collection[str]) -> str:
+    """Return the one of ``names`` that is ``name`` or, alone, ends with it."""
+    if name not in names and isinstance(name, str):
+        ends = [full for full in names if full.endswith(f".{name}")]
         if len(ends) > 1:
-            cure = f"Write one of {', '.join(ends)}"
-            raise ArgumentError(where, "must name one parameter", repr(name), cure)
+            raise ArgumentError(where, "must name one only", repr(name), f"Write one of {', '.join(ends)}")
         name = ends[0] if ends else name
-    return parameters[check_choice(where, name, parameters)]
+    return check_choice(where, name, names)
 
 
 def stored(parameters: dict[str, Parameter]) -> dict[str, Any]:

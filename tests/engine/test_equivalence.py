@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from brainmass_delays import (
     Coupling,
     HopfStep,
-    JansenRitStep,
     Network,
     OUNoise,
     Param,

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import brainunit as u
 import numpy as np
-import pytest
 
 from brainmass_delays import JansenRitStep, Network, Projection, Simulator, WilsonCowanStep
 
