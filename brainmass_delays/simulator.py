@@ -15,7 +15,7 @@ import numpy as np
 
 from ._core.checks import ArgumentError, check_choice, check_count
 from ._core.parameters import find_by_name, find_parameters, unique_ending
-from ._core.states import holding, untouched, write
+from ._core.states import holding, present_key, untouched, write
 from ._core.status import DELAY_ABOVE_BOUND, NOT_FINITE, RunError, concrete, describe, flag, is_traced
 from ._core.units import magnitude
 from .delays.past import Past
@@ -279,7 +279,7 @@ class Simulator:
                 part.unconstrained(value, f"Simulator.function.params[{part.name!r}]")
                 for part, value in zip(chosen, params.values(), strict=True)
             ]
-            now = brainstate.random.DEFAULT.value if key is None else jax.random.key_data(key)
+            now = present_key() if key is None else jax.random.key_data(key)
 
             def call(values, starts, key):
                 with holding([part.state for part in chosen], values):
@@ -311,6 +311,7 @@ class Simulator:
         every = 1 if sample_every is None else check_count(f"{where}.sample_every", sample_every)
         skipped = _transient_steps(transient, dt, n_steps)
         _check_precision()
+        present_key()
         clock = clock_of(self.model)
         with brainstate.environ.context(dt=dt):
             if init_states:

@@ -74,3 +74,9 @@ def varies(function: Callable) -> bool:
     jaxpr = traced.get_jaxpr(0.0).jaxpr
     t = jaxpr.invars[0]
     return any(t is v for equation in jaxpr.eqns for v in equation.invars) or t in jaxpr.outvars
+
+
+def present_key() -> jax.Array:
+    """Return the key of ``brainstate.random``, which makes it at its first read: a trace must not do that."""
+    with jax.ensure_compile_time_eval():
+        return brainstate.random.DEFAULT.value
