@@ -46,7 +46,7 @@ class Effort:
     n_steps: int = 100
 
 
-QUICK = Effort(duration=40.0, n_coarse=6, n_fine=12, n_zoom=8, n_gradients=5, n_steps=60)
+QUICK = Effort(duration=40.0, n_coarse=24, n_fine=24, n_zoom=8, n_gradients=5, n_steps=60)
 
 
 def build(connectome: Connectome, speed, interpolation: str = "linear") -> Network:
