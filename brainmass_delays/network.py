@@ -9,7 +9,7 @@ import brainunit as u
 import numpy as np
 
 from ._core.checks import ArgumentError, check_choice
-from ._core.param import set_param
+from ._core.param import ShowsSignature, set_param
 from ._core.states import holding
 from ._core.units import magnitude
 from .delays.context import at_stage
@@ -29,7 +29,7 @@ STAGES = ("each", "middle", "frozen")
 KEPT = ("populations", "projections", "regions", "stages", "block", "noise")
 
 
-class Network(brainstate.nn.Module):
+class Network(ShowsSignature, brainstate.nn.Module):
     """Couple populations of nodes through delayed, weighted connections.
 
     Parameters

@@ -99,3 +99,14 @@ def test_package_is_typed():
 def test_version_is_the_same_everywhere():
     written = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE).group(1)
     assert brainmass_delays.__version__ == written
+
+
+@pytest.mark.parametrize("namespace", ["", ".observe", ".stimuli", ".spiking", ".predictive", ".couplings"])
+def test_signatures_show_the_arguments(namespace):
+    """What a notebook shows of a class is what its constructor takes."""
+    module = importlib.import_module(f"brainmass_delays{namespace}")
+    for name in module.__all__:
+        part = getattr(module, name)
+        if inspect.isclass(part) and name != "NeuralMass":
+            kinds = {p.kind for p in inspect.signature(part).parameters.values()}
+            assert inspect.Parameter.VAR_POSITIONAL not in kinds, name

@@ -1,5 +1,6 @@
 """The parameter of a model: a constrained number with a unit that may be trained."""
 
+import inspect
 from typing import Any
 
 import brainstate
@@ -13,7 +14,16 @@ from .status import is_traced
 from .units import magnitude
 
 
-class Param(brainstate.nn.Param):
+class ShowsSignature:
+    """Show the arguments of the constructor where brainstate's metaclass shows ``(*args, **kwargs)``."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        signature = inspect.signature(cls.__init__)
+        cls.__signature__ = signature.replace(parameters=[*signature.parameters.values()][1:])
+
+
+class Param(ShowsSignature, brainstate.nn.Param):
     """Hold a parameter: a number or an array with its unit, its bounds, and whether it is trained.
 
     Parameters
@@ -91,7 +101,7 @@ for _name in ("__neg__", "__array__", "__float__"):
 Param.__array_ufunc__ = None  # NumPy leaves the refusal to the methods above
 
 
-class HoldsParams:
+class HoldsParams(ShowsSignature):
     """Let ``module.name = number`` set the Param that is found there, so that none is replaced."""
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError, check_choice
+from .._core.param import ShowsSignature
 from ..delays.delay import Delay
 from ..delays.read import prefetch, prefetch_delay
 from .energies import LOSSES
@@ -16,7 +17,7 @@ from .populations import ErrorUnits, ValueUnits
 from .prediction import predict
 
 
-class PCLayer(brainstate.nn.Module):
+class PCLayer(ShowsSignature, brainstate.nn.Module):
     r"""Predict the units above from delayed values of the units below, and send the errors back with a delay.
 
     .. math::

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
+from .._core.param import ShowsSignature
 from .._core.status import is_traced
 from .delay_layer import DelayLayer
 from .grid import time_step, whole_steps
@@ -24,7 +25,7 @@ class Activity(NamedTuple):
     potential: jax.Array
 
 
-class SpikingClassifier(brainstate.nn.Module):
+class SpikingClassifier(ShowsSignature, brainstate.nn.Module):
     """Classify delayed spike trains by the mean potential of leaky integrators.
 
     Parameters

@@ -5,12 +5,13 @@ import jax
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
+from .._core.param import ShowsSignature
 from .delay_layer import DelayLayer
 from .lif import LIF, AdaptiveLIF
 from .sparse_layer import SparseDelayLayer
 
 
-class RecurrentLIF(brainstate.nn.Module):
+class RecurrentLIF(ShowsSignature, brainstate.nn.Module):
     """Feed the spikes of neurons back to themselves through delayed, weighted synapses.
 
     Parameters
