@@ -108,5 +108,4 @@ def test_signatures_show_the_arguments(namespace):
     for name in module.__all__:
         part = getattr(module, name)
         if inspect.isclass(part) and name != "NeuralMass":
-            kinds = {p.kind for p in inspect.signature(part).parameters.values()}
-            assert inspect.Parameter.VAR_POSITIONAL not in kinds, name
+            assert list(inspect.signature(part).parameters) != ["args", "kwargs"], name

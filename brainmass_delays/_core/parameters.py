@@ -123,6 +123,14 @@ def set_params(model: Module, values: Mapping[str, Any]) -> None:
     ArgumentError
         If a name is unknown, or a value has another unit or shape or lies outside of its bounds; then nothing
         was changed.
+
+    Examples
+    --------
+    >>> from brainmass_delays import JansenRitStep, get_params, set_params
+    >>> node = JansenRitStep(2)
+    >>> set_params(node, {'C': 108.0, 'v0': 5.5})
+    >>> get_params(node)['v0']
+    Quantity(5.5, "mV")
     """
     known = find_parameters(_module("set_params.model", model), fixed=True)
     if not isinstance(values, Mapping):
