@@ -9,6 +9,7 @@ import brainunit as u
 import numpy as np
 
 from ._core.checks import ArgumentError, check_choice
+from ._core.choices import CouplingName, InterpolationName, Stages
 from ._core.param import ShowsSignature, set_param
 from ._core.states import holding
 from ._core.units import magnitude
@@ -107,16 +108,16 @@ class Network(ShowsSignature, brainstate.nn.Module):
         distance: Any = None,
         speed: Any = None,
         delay: Any = None,
-        coupling: str | type | Callable = "diffusive",
+        coupling: CouplingName | type | Callable = "diffusive",
         coupled_var: str | Callable | None = None,
         k: Any = 1.0,
-        interpolation: str = "linear",
+        interpolation: InterpolationName = "linear",
         max_delay: Any = None,
         min_delay: Any = None,
         delay_init: Any = None,
         self_connection: bool | None = None,
         noise: Any = None,
-        stages: str | None = None,
+        stages: Stages | None = None,
         block: int | None = None,
     ):
         super().__init__()

@@ -13,6 +13,7 @@ import numpy as np
 from brainstate.nn import Param
 
 from ._core.checks import ArgumentError, check_choice
+from ._core.choices import CouplingName
 from ._core.param import constant
 from ._core.status import is_traced
 from ._core.units import magnitude
@@ -80,7 +81,7 @@ class Projection:
     distance: Any = None
     speed: Any = None
     delay: Any = None
-    coupling: str | type | Callable = "additive"
+    coupling: CouplingName | type | Callable = "additive"
     k: Any = 1.0
     compared: str | Callable | None = None
     max_delay: Any = None

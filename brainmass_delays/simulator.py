@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._core.checks import ArgumentError, check_choice, check_count
+from ._core.choices import Differentiation
 from ._core.parameters import find_by_name, find_parameters, unique_ending
 from ._core.states import holding, present_key, untouched, write
 from ._core.status import DELAY_ABOVE_BOUND, NOT_FINITE, RunError, concrete, describe, flag, is_traced
@@ -77,7 +78,7 @@ class Simulator:
         dt: Any = None,
         *,
         grad_horizon: Any = None,
-        gradient: str = "reverse",
+        gradient: Differentiation = "reverse",
         checkpoint: bool = True,
     ):
         if not isinstance(model, brainstate.nn.Module):

@@ -62,9 +62,9 @@ class Param(ShowsSignature, brainstate.nn.Param):
     6.0
     """
 
-    def __init__(self, value: Any, t=None, reg=None, precompute=None, fit: bool = True, **options: Any):
+    def __init__(self, value: Any, t=None, reg=None, precompute=None, fit: bool = True):
         t = brainstate.nn.IdentityT() if t is None else t
-        super().__init__(value, t, reg=reg, precompute=precompute, fit=fit, **options)
+        super().__init__(value, t, reg=reg, precompute=precompute, fit=fit)
         check_inside("Param.value", self, value)
 
     def set_value(self, value: Any) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from brainstate.nn import Param
 
 from .._core.checks import ArgumentError, check_choice, check_flag
+from .._core.choices import Normalization
 from .._core.files import replacing
 from .._core.units import magnitude
 from . import interventions
@@ -267,7 +268,7 @@ class Connectome:
         keep.flat[edges[order[: round(density * n_pairs)]]] = True
         return keep | keep.T if symmetric else keep
 
-    def normalize(self, how: str = "row") -> "Connectome":
+    def normalize(self, how: Normalization = "row") -> "Connectome":
         """Scale the weights.
 
         Parameters

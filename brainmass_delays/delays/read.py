@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.checks import ArgumentError
+from .._core.choices import InterpolationName
 from .._core.status import concrete
 from .._core.units import magnitude
 from . import buffer as ring_buffer
@@ -72,7 +73,7 @@ def prefetch_delay(
     delay: Any,
     *,
     init: Any = None,
-    interpolation: str = "linear",
+    interpolation: InterpolationName = "linear",
     max_delay: Any = None,
     min_delay: Any = None,
 ) -> "DelayedRead":

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from .._core.choices import ControllerName, LoopName, SolverName
 from .control import Controller
 from .problem import Problem
 from .programs import run_compiled
@@ -17,13 +18,13 @@ def solve_ode(
     t1: Any,
     *,
     args: Any = None,
-    method: str = "dopri5",
+    method: SolverName = "dopri5",
     rtol: float = 1e-6,
     atol: Any = 1e-6,
-    controller: str | Controller = "integral",
+    controller: ControllerName | Controller = "integral",
     dt0: Any = None,
     max_steps: int = 4096,
-    while_loop: str | Callable = "lax",
+    while_loop: LoopName | Callable = "lax",
     save_at: Any = None,
     dense: bool = False,
     breakpoints: Any = None,

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
+from .._core.choices import ControllerName, LoopName, SolverName
 from .breakpoints import distinct
 from .control import Controller
 from .equation import Equation
@@ -30,13 +31,13 @@ def solve_dde(
     u0: Any = None,
     coupled: Callable[[Any], Any] | None = None,
     args: Any = None,
-    method: str = "dopri5",
+    method: SolverName = "dopri5",
     rtol: float = 1e-6,
     atol: Any = 1e-6,
-    controller: str | Controller = "integral",
+    controller: ControllerName | Controller = "integral",
     dt0: Any = None,
     max_steps: int = 4096,
-    while_loop: str | Callable = "lax",
+    while_loop: LoopName | Callable = "lax",
     save_at: Any = None,
     dense: bool = False,
     breakpoints: Any = None,

@@ -8,6 +8,7 @@ import brainunit as u
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError, check_choice
+from .._core.choices import InterpolationName
 from .._core.param import HoldsParams
 from .._core.units import magnitude
 from ..delays import read as delayed_reads
@@ -246,7 +247,7 @@ class NeuralMass(HoldsParams, brainstate.nn.Dynamics):
         state,
         *delay_and_index,
         init=None,
-        interpolation: str = "linear",
+        interpolation: InterpolationName = "linear",
         max_delay=None,
         min_delay=None,
     ) -> delayed_reads.DelayedRead:
