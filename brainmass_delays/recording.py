@@ -1,6 +1,6 @@
 """What a run records: states, signals, functions of the model, and monitors that keep less."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import brainstate
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._core.checks import ArgumentError
-from ._core.status import is_traced
+from ._core.status import concrete, is_traced
 from .delays.signal import Signal
 from .network import Network
 from .observe import Monitor, Trajectory, emission_steps
@@ -25,6 +25,13 @@ class Chosen(NamedTuple):
     steps: np.ndarray
     indices: Any = None
     valid: Any = None
+
+
+class Memory(NamedTuple):
+    """Hold what a monitor carries from one run to the next, and the step where the first one ended."""
+
+    state: Any
+    step: Any
 
 
 class Recording:
@@ -47,7 +54,7 @@ class Recording:
                 raise ArgumentError(
                     "Simulator.run.monitors", f"must not be named {name!r}", repr(name), "Rename it"
                 )
-        self.streams = {name: m for name, m in named.items() if isinstance(m, Monitor)}
+        self.streams = streams(named)
         self.readers = {
             name: _reader(model, spec) for name, spec in named.items() if name not in self.streams
         }
@@ -67,20 +74,29 @@ class Recording:
         recorded = {name: jax.tree.map(jnp.asarray, value) for name, value in recorded.items()}
         return recorded, [source(self.model) for source in self.sources]
 
-    def memory(self, dt: u.Quantity) -> list:
+    def memory(self, first: Any, dt: u.Quantity) -> list:
         """Return the memory of the monitors, new or as the last run left it."""
         found = []
-        for monitor, source in zip(self.streams.values(), self.sources, strict=True):
-            if self.fresh or not hasattr(monitor, "memory"):
+        for name, source in zip(self.streams, self.sources, strict=True):
+            monitor = self.streams[name]
+            kept = None if self.fresh else getattr(monitor, "memory", None)
+            if kept is not None and kept.step != concrete(first):
+                raise ArgumentError(
+                    f"Simulator.run.monitors[{name!r}]",
+                    "must follow every run from its first on",
+                    f"one that stopped at step {kept.step} and would continue at step {first}",
+                    "Pass it to every run, or begin with a new monitor",
+                )
+            if kept is None:
                 looks = jax.eval_shape(lambda source=source: jax.tree.map(jnp.asarray, source(self.model)))
-                monitor.memory = jax.tree.map(jnp.asarray, monitor.init(looks, dt))
-            found.append(monitor.memory)
+                kept = Memory(jax.tree.map(jnp.asarray, monitor.init(looks, dt)), first)
+            found.append(kept.state)
         return found
 
-    def remember(self, memory: list) -> None:
-        """Keep the memory of the monitors for a run that continues."""
+    def remember(self, memory: list, step: Any) -> None:
+        """Keep the memory of the monitors, at this step, for a run that continues."""
         for monitor, state in zip(self.streams.values(), memory, strict=True):
-            monitor.memory = state
+            monitor.memory = Memory(state, step)
 
     def choose(self, first: Any, n_steps: int, skipped: int, every: int, spans: Any) -> Chosen:
         """Choose the steps that are recorded: multiples of ``every`` on the clock of the model."""
@@ -104,8 +120,10 @@ class Recording:
         rest = last[0].astype(np.int32) if last else None
         return Chosen(steps[is_chosen], (padded, rest), valid)
 
-    def result(self, outcome: Any, chosen: Chosen, first: Any, n_steps: int, dt: u.Quantity, status: Any):
-        """Return what was recorded by name, with the times."""
+    def result(
+        self, outcome: Any, chosen: Chosen, first: Any, sizes: Sequence[int], dt: u.Quantity, status: Any
+    ):
+        """Return what was recorded by name, with the times; ``sizes`` are the steps of every span."""
         values = _merged([jax.tree.map(_flat, part) for part in outcome.recorded])
         if chosen.valid is not None and not chosen.valid.all():
             n_rows = jax.tree.leaves(values)[0].shape[0] if values else chosen.valid.size
@@ -114,28 +132,32 @@ class Recording:
             values = jax.tree.map(lambda leaf: leaf[rows], values)
         times = {}
         for n, (name, monitor) in enumerate(self.streams.items()):
-            steps = emission_steps(monitor, first, first + n_steps, dt)
-            times[name] = steps * (1.0 * dt)
-            parts = [part[n] for part in outcome.samples]
-            values[name] = self._samples(monitor, parts, len(np.atleast_1d(steps)))
+            ends = first + np.cumsum([0, *sizes])
+            if monitor.period is None:
+                times[name], values[name] = ends[-1] * (1.0 * dt), monitor.sample(monitor.memory.state)
+                continue
+            if is_traced(first):
+                raise ArgumentError(
+                    f"Simulator.run.monitors[{name!r}]", "needs a clock whose time is known to emit",
+                    "a traced clock", "Continue a run outside of jax.jit, or use a monitor without a period",
+                )  # fmt: skip
+            times[name] = emission_steps(monitor, first, int(ends[-1]), dt) * (1.0 * dt)
+            samples = [part[n][0] for part in outcome.samples]
+            values[name] = _samples(monitor, samples, np.diff(monitor.schedule(dt).count(ends)))
         return Trajectory(values, (first + chosen.steps) * dt, status, times)
 
-    def _samples(self, monitor, parts, n_samples):
-        """Return what a monitor emitted; ``parts`` hold, by kind of span, samples ``(span, slot, ...)`` and
-        how many slots count."""
-        if monitor.period is None:
-            return monitor.sample(monitor.memory)
-        parts = [(samples, counts) for samples, counts in parts if samples is not None]
-        if not n_samples or not parts:
-            return jax.tree.map(lambda leaf: leaf[None][:0], monitor.sample(monitor.memory))
-        samples = _merged([jax.tree.map(_flat, samples) for samples, _ in parts])
-        is_sample = []
-        for of_spans, counts in parts:
-            n_spans, n_slots = jax.tree.leaves(of_spans)[0].shape[:2]
-            counts = np.broadcast_to(np.asarray(counts), (n_spans,))
-            is_sample.append((np.arange(n_slots) < counts[:, None]).ravel())
-        rows = np.flatnonzero(np.concatenate(is_sample))
-        return jax.tree.map(lambda leaf: leaf[rows], samples)
+
+def _samples(monitor, parts, counts):
+    """Return what a monitor emitted: ``parts`` hold, by kind of span, samples ``(span, slot, ...)``, of
+    which the first ``counts`` of every span count."""
+    parts = [part for part in parts if part is not None]
+    if not parts or not counts.sum():
+        return jax.tree.map(lambda leaf: leaf[None][:0], monitor.sample(monitor.memory.state))
+    shapes = [jax.tree.leaves(part)[0].shape for part in parts]
+    slots = np.concatenate([np.full(n_spans, n_slots) for n_spans, n_slots, *_ in shapes])
+    is_sample = [np.arange(n) < count for n, count in zip(slots, counts, strict=True)]
+    rows = np.flatnonzero(np.concatenate(is_sample))
+    return jax.tree.map(lambda leaf: leaf[rows], _merged([jax.tree.map(_flat, part) for part in parts]))
 
 
 def _flat(leaf):
@@ -145,6 +167,11 @@ def _flat(leaf):
 
 def _merged(parts):
     return jax.tree.map(lambda *p: jnp.concatenate(p) if len(p) > 1 else p[0], *parts)
+
+
+def streams(monitors: Any) -> dict[str, Monitor]:
+    """Return by name those of the ``monitors`` of a run that follow it with a memory of their own."""
+    return {name: monitor for name, monitor in _named(monitors).items() if isinstance(monitor, Monitor)}
 
 
 def _named(monitors):

@@ -24,7 +24,7 @@ from .engine.program import divide_run
 from .engine.run import Run, Settings
 from .network import Network
 from .observe import Trajectory
-from .recording import Recording
+from .recording import Recording, streams
 from .snapshot import load_states, save_states
 from .stimulation import Stimulation
 
@@ -279,7 +279,7 @@ class Simulator:
                     brainstate.random.DEFAULT.value = key
                     return self.run(duration, **options)
 
-            with LOCK, untouched(self.model):
+            with LOCK, untouched(self.model, *streams(options.get("monitors")).values()):
                 stateful = brainstate.transform.StatefulFunction(call)
                 states = stateful.get_states(values, now, compile_if_miss=True)
                 return stateful.jaxpr_call([state.value for state in states], values, now)[1]
@@ -302,26 +302,27 @@ class Simulator:
                 clock.start(dt)
             else:
                 clock.check(dt, batch_size)
-            first = clock.step()
+            first = 0 if init_states else clock.step()  # a known number, also where a trace made the clock
             stimulation = Stimulation(self.model, inputs, n_steps)
             recording = Recording(self.model, monitors, init_states)
             _check_time(stimulation, first, n_steps, dt)
             settings = self._settings(jit)
-            chosen = recording.choose(first, n_steps, skipped, every, divide_run(n_steps, settings.span))
+            spans = divide_run(n_steps, settings.span)
+            chosen = recording.choose(first, n_steps, skipped, every, spans)
             run = Run(
                 self.model, dt, stimulation.update, stimulation.at, stimulation.rows, recording.measure,
                 recording.monitors, settings,
             )  # fmt: skip
-            memory = recording.memory(dt)
+            memory = recording.memory(first, dt)
             bar = _bar(n_steps) if progress else None
             outcome, memory = run(first, n_steps, self._layouts, chosen.indices, memory, bar)
-            recording.remember(memory)
+            recording.remember(memory, first + n_steps)
             write(clock.i, clock.i.value + n_steps)
         status = self._status(outcome)
         self._raise_if_failed(status)
         if init_states:
             _warn_if_still(outcome)
-        return recording.result(outcome, chosen, first, n_steps, dt, status)
+        return recording.result(outcome, chosen, first, spans.sizes, dt, status)
 
     def _settings(self, jit):
         lean = self.gradient == "reverse" and self.checkpoint

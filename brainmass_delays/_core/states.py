@@ -36,9 +36,9 @@ def write(state: brainstate.State, value: Any) -> None:
 
 
 @contextmanager
-def untouched(model: brainstate.nn.Module) -> Iterator[None]:
-    """Give a model back the states it had: those that a trace makes in their place hold no numbers."""
-    nodes = list(model.nodes().values())
+def untouched(*modules: brainstate.nn.Module) -> Iterator[None]:
+    """Give models back the states they had: those that a trace makes in their place hold no numbers."""
+    nodes = [node for module in modules for node in module.nodes().values()]
     before = [dict(vars(node)) for node in nodes]
     try:
         yield

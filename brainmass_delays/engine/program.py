@@ -73,7 +73,7 @@ class RunProgram:
         self.whole = jax.jit(self._whole) if compiled else self._whole
         self.one = jax.jit(self._span, static_argnames="size") if compiled else self._span
 
-    def _whole(self, given: Given, post_given: tuple, progress: Progress, rows: Any, kept: Any):
+    def _whole(self, given: Given, post_given: dict, progress: Progress, rows: Any, kept: Any):
         """Run all spans and return what is left and what was kept."""
         size, count, rest = self.spans
         keeps_spans_apart = self.lean and count + bool(rest) > 1
@@ -112,7 +112,7 @@ class RunProgram:
             outs.append(_alone(out))
         return progress, outs
 
-    def _span(self, given: Given, post_given: tuple, progress: Progress, base, rows, kept, *, size: int):
+    def _span(self, given: Given, post_given: dict, progress: Progress, base, rows, kept, *, size: int):
         """Run one span."""
         if self.cuts:
             progress = jax.tree.map(lambda x: _cut(x, base > 0), progress)
@@ -121,7 +121,7 @@ class RunProgram:
         recorded, watched = out
         is_finite = progress.is_finite & _all_finite((carry.states, recorded, watched))
         is_still = progress.is_still & _is_constant((recorded, watched))
-        _, (memory, samples) = self.post[size](*post_given, progress.memory, watched, given.first + base)
+        _, (memory, samples) = self.post[size](*post_given[size], progress.memory, watched, given.first + base)
         if kept is not None:
             recorded = jax.tree.map(lambda x: x[kept], recorded)
         return Progress(carry, past, memory, is_finite, is_still), (recorded, samples)

@@ -83,7 +83,6 @@ class Run:
         layout, start, step = self._plan(layouts, literals)
         _forget_slopes(self.model)
         posts = {size: self._trace_post(size, step, memory) for size in set(spans.sizes)}
-        post = next(iter(posts.values()))
         draws = tuple(noise.draw for noise in layout.noises)
         frame = layout.frame()
         key = (
@@ -101,7 +100,10 @@ class Run:
             start["lags"], start["weights"], start["left"], start["age"], jnp.asarray(first, jnp.int32),
         )  # fmt: skip
         carry = Carry([v for v, w in values if w], start["jump"])
-        post_given = [state.value for state in post.states], post.consts
+        # each size of span has constants of its own, such as the places of emissions in it
+        post_given = {
+            size: ([state.value for state in post.states], post.consts) for size, post in posts.items()
+        }
         progress = Progress(carry, start["tracks"], memory, jnp.bool_(True), jnp.bool_(True))
         if bar is None:
             end, outs = program.whole(given, post_given, progress, self.rows, kept)
