@@ -121,7 +121,9 @@ class RunProgram:
         recorded, watched = out
         is_finite = progress.is_finite & _all_finite((carry.states, recorded, watched))
         is_still = progress.is_still & _is_constant((recorded, watched))
-        _, (memory, samples) = self.post[size](*post_given[size], progress.memory, watched, given.first + base)
+        _, (memory, samples) = self.post[size](
+            *post_given[size], progress.memory, watched, given.first + base
+        )
         if kept is not None:
             recorded = jax.tree.map(lambda x: x[kept], recorded)
         return Progress(carry, past, memory, is_finite, is_still), (recorded, samples)
