@@ -251,7 +251,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short runs, two subjects")
     quick = parser.parse_args().quick
-    short, n_steps, long, n_seeds, n_subjects = (75, 2, 75, 2, 2) if quick else (220, 8, 864, 5, 7)
+    short, n_steps, long, n_seeds, n_subjects = (75, 2, 75, 2, 2) if quick else (160, 8, 864, 5, 7)
     begun = time.perf_counter()
 
     def note(text):
@@ -269,7 +269,7 @@ def main():
         f"(sensory), noise {float(fitted['sigma']):.6f}; correlation {history[0]:.3f} to {max(history):.3f}"
     )
     check_step(first, fitted, short, keys)
-    speeds = profile(first, fitted, short, keys[:3])
+    speeds = profile(first, fitted, short, keys[:2])
     note(
         "speed in mm/ms: " + ", ".join(f"{s:g} {m:.4f}" for s, m in zip(SPEEDS, speeds.mean(1), strict=True))
     )
