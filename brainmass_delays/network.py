@@ -23,6 +23,7 @@ from .inputs import InputNames
 from .integrate import DelayEquation
 from .integrate.steps import STEPS
 from .nodes.base import step_time
+from .outline import outline
 from .projection import Pathway, Projection
 
 STAGES = ("each", "middle", "frozen")
@@ -141,6 +142,9 @@ class Network(ShowsSignature, brainstate.nn.Module):
         self.noise = self._noises(noise)
         self._check_methods()
         self._is_built = True
+
+    def __repr__(self) -> str:
+        return outline(self)
 
     def _choose_stages(self, stages):
         foreign = [type(node).__name__ for node in self.populations.values() if not _is_own(node)]

@@ -94,6 +94,11 @@ class Simulator:
         """Leave the plans of runs out of copies: they belong to this model."""
         return vars(self) | {"_layouts": {}}
 
+    def __repr__(self) -> str:
+        model = repr(self.model) if isinstance(self.model, Network) else type(self.model).__name__
+        dt = "of the environment" if self._dt is None else self._dt
+        return f"Simulator, dt {dt}, gradient {self.gradient}\n{model}"
+
     @property
     def dt(self) -> u.Quantity:
         """The step size: as given, or of the environment."""

@@ -1,9 +1,9 @@
 """Fit a network to the functional connectivity of one person, and ask how far the fit carries.
 
-A reduced Wong-Wang network on the connectome of one subject of the Human Connectome Project is fitted to that
-subject's fMRI by forward-mode gradients in four numbers. Then the same numbers are tried on six other people,
-with their own connectomes, beside what needs no model at all: the connectome itself. Ten minutes on two cores;
-``--quick`` takes one and is too short to find much.
+A reduced Wong-Wang network on the connectome of one subject of the Human Connectome Project is fitted to
+that subject's fMRI by forward-mode gradients in four numbers. Then the same numbers are tried on six other
+people, with their own connectomes, beside what needs no model at all: the connectome itself. Ten minutes on
+two cores; ``--quick`` takes one and is too short to find much.
 """
 
 import argparse
@@ -37,8 +37,8 @@ SUBJECT = "101309"
 DT = 1.0 * u.ms
 SPEED = 5.0 * u.mm / u.ms
 SPEEDS = (1.5, 3.0, 6.0, 12.0, 24.0)  # mm/ms
-WARM_UP = 20.0  # s: the neurons settle and the haemodynamics fill
-COUPLINGS = np.linspace(0.2, 2.0, 10)
+WARM_UP = 20.0  # s: neurons settle, haemodynamics forget their start
+COUPLINGS = np.linspace(0.05, 0.5, 10)
 # Regions whose BOLD is weak, near air or deep, and those next to the senses and the muscles.
 WEAK = (
     "Hippocampus", "ParaHippocampal", "Amygdala", "Caudate", "Putamen", "Pallidum", "Thalamus", "Olfactory",
@@ -48,7 +48,11 @@ SENSORY = (
     "Precentral", "Postcentral", "Paracentral", "Rolandic", "Supp_Motor", "Calcarine", "Cuneus", "Lingual",
     "Occipital", "Heschl", "Temporal_Sup_",
 )  # fmt: skip
-START = {"k": 1.0, "coefficients": jnp.zeros(2), "sigma": 0.001}  # the noise of Deco et al. (2013)
+ROWS = (
+    "structure alone", "log structure", "root structure", "best of ten couplings", "fitted",
+    "FC of another subject",
+)  # fmt: skip
+START = {"k": 0.3, "coefficients": jnp.zeros(2), "sigma": 0.001}  # the noise of Deco et al. (2013)
 
 
 def structure(recording):
@@ -71,7 +75,7 @@ def network(recording, speed=SPEED):
     n = len(recording.labels)
     node = ReducedWongWangStep(
         n,
-        I_o=Heterogeneous(0.3 * u.nA, maps(recording.labels), Param(jnp.zeros(2), fit=True), link="linear"),
+        I_o=Heterogeneous(0.33, maps(recording.labels), Param(jnp.zeros(2), fit=True), link="linear"),
         init_S=0.05,
         noise_S=WhiteNoise(n, Param(START["sigma"], fit=True)),
     )
@@ -82,7 +86,7 @@ def network(recording, speed=SPEED):
 
 
 def bold_of(recording, seconds, dt=DT, speed=SPEED, gradient="reverse"):
-    """Return a compiled function of the four numbers and a key: BOLD after the warm-up, (time, region)."""
+    """Return a function of the four numbers and a key: BOLD after the warm-up, (time, region)."""
     scanner = TemporalAverage("S", period=10 * u.ms) >> Balloon(period=recording.tr, step=10 * u.ms)
     simulator = Simulator(network(recording, speed), dt=dt, gradient=gradient)
     run = simulator.function((seconds + WARM_UP) * u.second, monitors={"bold": scanner})
@@ -91,11 +95,11 @@ def bold_of(recording, seconds, dt=DT, speed=SPEED, gradient="reverse"):
     def bold(params, key):
         return run(params, key=key)["bold"][skipped:]
 
-    return bold if gradient == "forward" else jax.jit(bold)
+    return bold
 
 
 def side_by_side(function, *arguments):
-    """Map a compiled function over arguments, two at a time: one run keeps one core busy."""
+    """Map a function over arguments, two at a time: one run keeps one core busy."""
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(function, *arguments))
 
@@ -103,7 +107,8 @@ def side_by_side(function, *arguments):
 def search(recording, seconds, key):
     """Return the best of ten couplings, and the score of each."""
     bold = bold_of(recording, seconds)
-    scores = side_by_side(lambda k: float(fc_corr(bold(START | {"k": k}, key), recording.fc)), COUPLINGS)
+    scores = jax.jit(jax.vmap(lambda k: fc_corr(bold(START | {"k": k}, key), recording.fc)))
+    scores = np.concatenate(side_by_side(scores, COUPLINGS.reshape(2, 5)))
     return START | {"k": float(COUPLINGS[np.nanargmax(scores)])}, scores
 
 
@@ -111,8 +116,8 @@ def fit(recording, start, seconds, n_steps, key):
     """Improve four numbers by Adam, along exact slopes that ride forward with one simulation."""
     bold = bold_of(recording, seconds, gradient="forward")
 
-    def unpack(x):
-        return {"k": jnp.exp(x[0]), "coefficients": x[1:3], "sigma": jnp.exp(x[3])}
+    def unpack(x):  # a step is 5 % in coupling and noise, 0.005 in the gradients
+        return {"k": jnp.exp(x[0]), "coefficients": 0.1 * x[1:3], "sigma": jnp.exp(x[3])}
 
     def loss(x):
         return fc_corr(bold(unpack(x), key), recording.fc, as_loss=True)
@@ -121,28 +126,26 @@ def fit(recording, start, seconds, n_steps, key):
     def slopes(x, directions):
         return jax.vmap(lambda direction: jax.jvp(loss, (x,), (direction,)))(directions)
 
-    x = jnp.array([np.log(start["k"]), *start["coefficients"], np.log(start["sigma"])])
-    optimizer = optax.adam(optax.cosine_decay_schedule(0.03, n_steps))
+    x = jnp.array([np.log(start["k"]), *(10 * start["coefficients"]), np.log(start["sigma"])])
+    optimizer = optax.adam(optax.cosine_decay_schedule(0.05, n_steps))
     state, history, halves = optimizer.init(x), [], jnp.eye(4).reshape(2, 2, 4)
     bar = tqdm(range(n_steps), desc="fit")
     for _ in bar:
         found = side_by_side(lambda half, x=x: slopes(x, half), halves)  # two directions on each core
-        value, slope = float(found[0][0][0]), jnp.concatenate([half[1] for half in found])
-        history.append((value, x))
-        bar.set_postfix(correlation=f"{1 - value:.3f}")
-        if not np.all(np.isfinite(slope)):  # beyond a bifurcation: back to the best, with smaller steps
-            x = min(history)[1]
-            continue
-        updates, state = optimizer.update(slope, state)
+        history.append((float(found[0][0][0]), x))
+        bar.set_postfix(correlation=f"{1 - history[-1][0]:.3f}")
+        updates, state = optimizer.update(jnp.concatenate([slope for _, slope in found]), state)
         x = x + updates
-    value, x = min(history, key=lambda pair: np.nan_to_num(pair[0], nan=2.0))
+    _, x = min(history, key=lambda pair: pair[0])
     return unpack(x), [1 - value for value, _ in history]
 
 
-def repeat(recording, params, seconds, keys):
-    """Return the BOLD of a subject for every key."""
+def repeat(recording, candidates, seconds, keys):
+    """Return the BOLD of a subject for every candidate and every key, (candidate, key, time, region)."""
     bold = bold_of(recording, seconds)
-    return side_by_side(lambda key: np.asarray(bold(params, key)), keys)
+    over_keys = jax.vmap(bold, in_axes=(None, 0))
+    candidates = jax.tree.map(lambda *x: jnp.stack([jnp.asarray(v, float) for v in x]), *candidates)
+    return np.asarray(jax.jit(jax.vmap(over_keys, in_axes=(0, None)))(candidates, keys))
 
 
 def scores_of(runs, recording):
@@ -164,26 +167,28 @@ def baselines(recording, recordings):
 
 
 def check_step(recording, params, seconds, keys):
-    """Compare steps of 1 and 0.1 ms at the optimum."""
-    coarse = repeat(recording, params, seconds, keys)
-    (fine,) = [np.asarray(bold_of(recording, seconds, dt=0.1 * u.ms)(params, keys[0]))]
-    scores = scores_of([*coarse, fine], recording)
+    """Compare steps of 1 and 0.1 ms at the optimum, beside two seeds, since other steps draw other noise."""
+    fine = jax.jit(bold_of(recording, seconds, dt=0.1 * u.ms))
+    jobs = [lambda: fine(params, keys[0]), lambda: repeat(recording, [params], seconds, keys[:2])[0]]
+    fine, (coarse, again) = side_by_side(lambda job: job(), jobs)
     print(
-        f"step 0.1 ms: correlation with the data {scores[-1]:.3f}, with 1 ms {scores[0]:.3f} and {scores[1]:.3f} "
-        f"for two seeds; FC at 0.1 ms with FC at 1 ms {float(fc_corr(fine, coarse[0])):.3f}, "
-        f"of two seeds at 1 ms {float(fc_corr(*coarse[:2])):.3f}"
+        f"correlation with the data: {scores_of([fine], recording)[0]:.3f} at 0.1 ms; at 1 ms, two seeds, "
+        + " and ".join(f"{score:.3f}" for score in scores_of([coarse, again], recording))
     )
-    return scores
+    print(
+        f"correlation of the simulated FCs: {float(fc_corr(fine, coarse)):.3f} between 0.1 and 1 ms, "
+        f"{float(fc_corr(coarse, again)):.3f} between two seeds"
+    )
 
 
 def profile(recording, params, seconds, keys):
     """Return the scores over speeds, (speed, seed); the same seeds at every speed."""
 
     def at(speed):
-        bold = bold_of(recording, seconds, speed=speed * u.mm / u.ms)
-        return [float(fc_corr(bold(params, key), recording.fc)) for key in keys]
+        bold = jax.jit(jax.vmap(bold_of(recording, seconds, speed=speed * u.mm / u.ms), in_axes=(None, 0)))
+        return scores_of(bold(params, keys), recording)
 
-    return np.array(side_by_side(at, SPEEDS))
+    return np.stack(side_by_side(at, SPEEDS))
 
 
 def print_table(table, names):
@@ -222,63 +227,59 @@ def draw(recording, before, after, history, speeds, path):
     plt.close(figure)
 
 
+def report(first, recordings, best, fitted, seconds, keys):
+    """Simulate every subject with the numbers of one, print the table, and return runs of that one."""
+    runs = side_by_side(lambda candidate: repeat(first, [candidate], seconds, keys)[0], (best, fitted))
+    runs = [runs, *side_by_side(lambda r: repeat(r, (best, fitted), seconds, keys[:1]), recordings[1:])]
+    table = {name: [] for name in ROWS}
+    for recording, (before, after) in zip(recordings, runs, strict=True):
+        ours = {"best of ten couplings": scores_of(before, recording), "fitted": scores_of(after, recording)}
+        for name, score in (baselines(recording, recordings) | ours).items():
+            table[name].append(np.mean(score))
+        if recording is first:
+            for name, score in ours.items():
+                print(f"{name}, {len(keys)} seeds: {score.mean():.3f} +- {score.std(ddof=1):.3f}")
+    print_table(table, [recording.subject for recording in recordings])
+    for name in ROWS[:4]:
+        gain = np.subtract(table["fitted"], table[name])[1:]
+        print(f"fitted minus {name}, the others: {gain.mean():+.3f} ({gain.min():+.3f} to {gain.max():+.3f})")
+    return runs[0][0][0], runs[0][1][0]
+
+
 def main():
     """Fit one subject and print how far the fit carries."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short runs, two subjects")
     quick = parser.parse_args().quick
-    fitted_on, n_steps, long, n_seeds, n_subjects = (30, 2, 60, 2, 2) if quick else (180, 14, 864, 5, 7)
+    short, n_steps, long, n_seeds, n_subjects = (75, 2, 75, 2, 2) if quick else (160, 8, 864, 5, 7)
     begun = time.perf_counter()
+
+    def note(text):
+        print(f"{text} [{time.perf_counter() - begun:.0f} s]", flush=True)
+
     names = sorted(datasets.subjects("hcp"), key=lambda name: name != SUBJECT)[:n_subjects]
     recordings = [datasets.fetch("hcp", subject=name) for name in names]
     first, keys = recordings[0], jax.random.split(jax.random.key(0), n_seeds + 1)
-
-    best, scores = search(first, fitted_on, keys[-1])
-    print("ten couplings:", " ".join(f"{k:.1f}: {s:.3f}" for k, s in zip(COUPLINGS, scores, strict=True)))
-    fitted, history = fit(first, best, fitted_on, n_steps, keys[-1])
+    best, scores = search(first, short, keys[-1])
+    note("ten couplings: " + ", ".join(f"{k:.2f} {s:.3f}" for k, s in zip(COUPLINGS, scores, strict=True)))
+    fitted, history = fit(first, best, short, n_steps, keys[-1])
     weak, sensory = np.asarray(fitted["coefficients"])
-    print(
-        f"fitted: coupling {float(fitted['k']):.3f}, gradients {weak:.4f} (weak signal) and {sensory:.4f} (sensory), "
-        f"noise {float(fitted['sigma']):.5f}; {time.perf_counter() - begun:.0f} s so far"
+    note(
+        f"fitted: coupling {float(fitted['k']):.4f}, current {weak:+.4f} (weak signal) and {sensory:+.4f} "
+        f"(sensory), noise {float(fitted['sigma']):.6f}; correlation {history[0]:.3f} to {max(history):.3f}"
     )
-    check_step(first, fitted, fitted_on, keys)
-    speeds = profile(first, fitted, fitted_on, keys[:2])
-
-    table = {name: [] for name in (*baselines(first, recordings), "best of ten couplings", "fitted")}
-    for recording in recordings:
-        seeds = keys[:-1] if recording is first else keys[:1]
-        before, after = (repeat(recording, params, long, seeds) for params in (best, fitted))
-        if recording is first:
-            shown = before[0], after[0]
-        ours = {"best of ten couplings": before, "fitted": after}
-        ours = {name: scores_of(runs, recording) for name, runs in ours.items()}
-        if recording is first:
-            for name, score in ours.items():
-                print(f"{name}, {n_seeds} seeds: {score.mean():.3f} +- {score.std(ddof=1):.3f}")
-        for name, score in (baselines(recording, recordings) | ours).items():
-            table[name].append(np.mean(score))
-    order = (
-        "structure alone",
-        "log structure",
-        "root structure",
-        "best of ten couplings",
-        "fitted",
-        "FC of another subject",
-    )
-    print_table({name: table[name] for name in order}, names)
-    for name in order[:4]:
-        gain = np.mean(table["fitted"][1:]) - np.mean(table[name][1:])
-        print(f"fitted minus {name}, mean of the others: {gain:+.3f}")
-    print(
-        "profile over speed (mm/ms): "
-        + ", ".join(f"{s:g}: {m:.4f}" for s, m in zip(SPEEDS, speeds.mean(1), strict=True))
+    check_step(first, fitted, short, keys)
+    speeds = profile(first, fitted, short, keys[:2])
+    note(
+        "speed in mm/ms: " + ", ".join(f"{s:g} {m:.4f}" for s, m in zip(SPEEDS, speeds.mean(1), strict=True))
     )
     print(
-        f"  it varies by {np.ptp(speeds.mean(axis=1)):.4f} over speeds, by {speeds.std(axis=1, ddof=1).mean():.4f} "
-        "(standard deviation) over seeds"
+        f"over speeds it varies by {np.ptp(speeds.mean(axis=1)):.4f}, over seeds by a standard deviation of "
+        f"{speeds.std(axis=1, ddof=1).mean():.4f}"
     )
-    draw(first, *shown, history, speeds, Path("figures") / "fit_bold.png")
-    print(f"{time.perf_counter() - begun:.0f} s")
+    before, after = report(first, recordings, best, fitted, long, keys[:-1])
+    draw(first, before, after, history, speeds, Path("figures") / "fit_bold.png")
+    note("figures/fit_bold.png")
 
 
 if __name__ == "__main__":
