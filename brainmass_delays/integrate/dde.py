@@ -43,6 +43,7 @@ def solve_dde(
     impulses: tuple[Any, Any] | None = None,
     switches: Any = None,
     event: Callable[[Any, Any, Any], Any] | None = None,
+    sparsity: Any = "detect",
     kinks: int | str | None = None,
 ) -> Solution:
     """Solve ``du/dt = f(t, u(t), u(t - delays), args)`` from ``t0`` to ``t1`` with steps chosen by tolerance.
@@ -77,7 +78,7 @@ def solve_dde(
         As in `solve_ode`. Delays read the jumps as they read all of the past.
     switches : callable or list of them, optional
         ``(t, u, delayed, args) ->`` a real number at whose change of sign ``f`` jumps. Steps land there.
-    event : callable, optional
+    event, sparsity
         As in `solve_ode`.
     kinks : int or 'all', optional
         Generations of kinks that steps land on: sums of up to that many constant delays after ``t0`` and
@@ -142,7 +143,7 @@ def solve_dde(
     problem = Problem.of(
         "solve_dde", initial_state, t0, t1, args=args, method=method, rtol=rtol, atol=atol,
         controller=controller, dt0=dt0, max_steps=max_steps, while_loop=while_loop, save_at=save_at,
-        dense=dense, breakpoints=breakpoints, impulses=impulses,
+        dense=dense, breakpoints=breakpoints, impulses=impulses, sparsity=sparsity,
     )  # fmt: skip
     border = problem.border
     bounds = _bounds(border, min_delay, max_delay)
