@@ -101,9 +101,8 @@ class Radau:
         def correct(iterate):
             stages = iterate.stages
             slopes, derivative = self._linearize(state, reader, slope, stages)
-            matrix = jnp.eye(3 * n, dtype=h.dtype) - h * jnp.einsum("ij,jakb->iakb", collocation, derivative).reshape(
-                3 * n, 3 * n
-            )
+            mixed = jnp.einsum("ij,jakb->iakb", collocation, derivative).reshape(3 * n, 3 * n)
+            matrix = jnp.eye(3 * n, dtype=h.dtype) - h * mixed
             residual = stages - h * collocation @ slopes
             change = jnp.linalg.solve(matrix, residual.ravel()).reshape(stages.shape)
             size = jnp.max(jax.vmap(lambda x: norm(x, state.y, state.y + stages[2]))(change))
@@ -122,7 +121,8 @@ class Radau:
         """Return the slopes and their derivative, shape (stage, component, stage, component)."""
         seeds = self.coloring.directions(stages.dtype)
         if self.coupled:
-            basis = jnp.einsum("ij,ca->icja", jnp.eye(3, dtype=stages.dtype), seeds).reshape(-1, *stages.shape)
+            basis = jnp.einsum("ij,ca->icja", jnp.eye(3, dtype=stages.dtype), seeds)
+            basis = basis.reshape(-1, *stages.shape)
         else:  # all stages at once, as none depends on another
             basis = jnp.broadcast_to(seeds[:, None], (len(seeds), *stages.shape))
         slopes, push = jax.linearize(lambda z: self._slopes(state, reader, slope, z), stages)

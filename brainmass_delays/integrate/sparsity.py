@@ -1,4 +1,4 @@
-"""Which components of a slope depend on which of the state, and Jacobians by as few directions as that allows.
+"""Which components of a slope depend on which of the state, and Jacobians by few directions.
 
 Columns of a Jacobian that share no row can be probed in one direction [1]_. The pattern is read off the
 program of the function: every number is followed by the set of components that it depends on. An operation
@@ -24,19 +24,27 @@ from .._core.status import is_traced
 
 MOST_BITS = 2**27  # of the sets that one operation makes; functions above that count as dense
 # results depend on arguments place by place; arguments have the shape of the result, or are scalars
-ELEMENTWISE = set(
-    "abs acos acosh add add_any and asin asinh atan atan2 atanh cbrt ceil clamp complex conj "
-    "convert_element_type copy copy_p cos cosh digamma div eq erf erf_inv erfc exp exp2 expm1 floor ge gt imag "
-    "integer_pow is_finite le lgamma log log1p logistic lt max min mul name ne neg nextafter not or pow real "
-    "reduce_precision rem round rsqrt select_n sign sin sinh sqrt square stop_gradient sub tan tanh xor".split()
-)
+ELEMENTWISE = frozenset({
+    "abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh", "cbrt",
+    "ceil", "clamp", "complex", "conj", "convert_element_type", "copy", "copy_p", "cos", "cosh",
+    "digamma", "div", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1", "floor", "ge", "gt",
+    "imag", "integer_pow", "is_finite", "le", "lgamma", "log", "log1p", "logistic", "lt", "max", "min",
+    "mul", "name", "ne", "neg", "nextafter", "not", "or", "pow", "real", "reduce_precision", "rem",
+    "round", "rsqrt", "select_n", "sign", "sin", "sinh", "sqrt", "square", "stop_gradient", "sub",
+    "tan", "tanh", "xor",
+})  # fmt: skip
 # results are arguments in other places; further arguments tell where, and must be known
-MOVES = set(
-    "broadcast_in_dim concatenate dynamic_slice dynamic_update_slice expand_dims gather pad reshape rev scatter "
-    "scatter-add slice split squeeze stack transpose unstack".split()
-)
-REDUCTIONS = set("reduce_sum reduce_max reduce_min reduce_prod reduce_and reduce_or".split())
-CALLS = set("jit pjit closed_call core_call custom_jvp_call custom_vjp_call checkpoint remat2".split())
+MOVES = frozenset({
+    "broadcast_in_dim", "concatenate", "dynamic_slice", "dynamic_update_slice", "expand_dims", "gather",
+    "pad", "reshape", "rev", "scatter", "scatter-add", "slice", "split", "squeeze", "stack",
+    "transpose", "unstack",
+})  # fmt: skip
+REDUCTIONS = frozenset({
+    "reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or",
+})  # fmt: skip
+CALLS = frozenset({
+    "jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2",
+})  # fmt: skip
 
 
 class Known(NamedTuple):
@@ -97,7 +105,7 @@ def coloring(sparsity: Any, function: Callable, y: jax.Array) -> tuple[Coloring,
 
 
 def check_sparsity(where: str, sparsity: Any, size: int, used: bool) -> Any:
-    """Return ``sparsity`` as one of its names or a boolean array; ``used`` tells whether the method needs it."""
+    """Return ``sparsity`` as one of its names or a boolean array; ``used``: by the method."""
     if isinstance(sparsity, str) and sparsity in ("detect", "dense"):
         return sparsity
     rule = "must be 'detect', 'dense' or an array (component of the slope, component of the state)"
@@ -135,7 +143,8 @@ def _follow(closed: ClosedJaxpr, arguments: list[Known], n: int) -> list[Known]:
         return _constant(atom.val) if isinstance(atom, Literal) else known[atom]
 
     for equation in jaxpr.eqns:
-        known.update(zip(equation.outvars, _results(equation, [look(x) for x in equation.invars], n), strict=True))
+        results = _results(equation, [look(x) for x in equation.invars], n)
+        known.update(zip(equation.outvars, results, strict=True))
     return [look(x) for x in jaxpr.outvars]
 
 
@@ -169,7 +178,7 @@ def _results(equation, arguments, n) -> list[Known]:
 def _computed(equation, arguments, shapes):
     """Return results that depend on no component, computed if all arguments are known: indices, weights."""
     known = all(x.value is not None for x in arguments) and not equation.effects
-    if not known or not equation.primitive.name in ELEMENTWISE | MOVES | REDUCTIONS | {"iota"}:
+    if not known or equation.primitive.name not in ELEMENTWISE | MOVES | REDUCTIONS | {"iota"}:
         return [Known(shape, None) for shape in shapes]
     values = equation.primitive.bind(*(x.value for x in arguments), **equation.params)
     values = values if equation.primitive.multiple_results else [values]
@@ -189,31 +198,31 @@ def _union(name, arguments, shape):
 
 def _product(numbers, arguments):
     """Return the sets of a product of matrices, of which one may be known."""
-    (left, right), (left_batch, right_batch) = numbers
-    n = next(len(x.sets) for x in arguments if x.sets is not None)
-    parts = []
-    for i, (contracted, batch) in enumerate([(left, left_batch), (right, right_batch)]):
-        x = arguments[i]
-        free = [a for a in range(len(x.shape)) if a not in (*contracted, *batch)]
-        ends = ([*batch], free, [*contracted]) if i == 0 else ([*batch], [*contracted], free)
-        parts.append((x, ends))
+    total, sides = 0.0, []
+    for i, x in enumerate(arguments):
+        (contracted, batch), rank = (numbers[0][i], numbers[1][i]), range(len(x.shape))
+        free = [a for a in rank if a not in (*contracted, *batch)]
+        order = [*batch, *free, *contracted] if i == 0 else [*batch, *contracted, *free]
+        kept = [x.shape[a] for a in batch], [x.shape[a] for a in free]
+        inner = int(np.prod([x.shape[a] for a in contracted]))
+        ends = (int(np.prod(kept[1])), inner) if i == 0 else (inner, int(np.prod(kept[1])))
+        sides.append((x, order, (int(np.prod(kept[0])), *ends), kept))
 
-    def arranged(array, ends, lead):
-        sizes = [int(np.prod([array.shape[a + lead] for a in axes])) for axes in ends]
-        order = [*range(lead), *(a + lead for axes in ends for a in axes)]
-        return np.transpose(array, order).reshape(*array.shape[:lead], *sizes).astype(np.float32)
+    def arranged(array, order, sizes):
+        lead = array.ndim - len(order)
+        axes = [*range(lead), *(lead + a for a in order)]
+        return np.transpose(array, axes).reshape(*array.shape[:lead], *sizes).astype(np.float32)
 
-    def numbers_of(x):
-        return np.ones(x.shape, bool) if x.value is None else np.asarray(x.value) != 0
-
-    total = 0.0
-    (a, a_ends), (b, b_ends) = parts
-    if a.sets is not None:
-        total = total + arranged(a.sets, a_ends, 1) @ arranged(numbers_of(b), b_ends, 0)
-    if b.sets is not None:
-        total = total + arranged(numbers_of(a), a_ends, 0) @ arranged(b.sets, b_ends, 1)
-    shape = [x.shape[i] for x, ends in ((a, [a_ends[0], a_ends[1]]), (b, [b_ends[2]])) for e in ends for i in e]
-    return (total > 0).reshape(n, *shape)
+    nonzero = [
+        arranged(np.ones(x.shape, bool) if x.value is None else np.asarray(x.value) != 0, *rest[:2])
+        for x, *rest in sides
+    ]
+    (left, *left_rest, (batch, rows)), (right, *right_rest, (_, columns)) = sides
+    if left.sets is not None:
+        total = total + arranged(left.sets, *left_rest) @ nonzero[1]
+    if right.sets is not None:
+        total = total + nonzero[0] @ arranged(right.sets, *right_rest)
+    return (total > 0).reshape(-1, *batch, *rows, *columns)
 
 
 def _moved(equation, arguments, shapes, n):

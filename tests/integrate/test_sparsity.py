@@ -80,9 +80,7 @@ def test_a_sparse_jacobian_takes_as_many_evaluations_as_colors():
     n = 10
     f, start = reaction(n)
     pattern = np.asarray(jax.jacfwd(lambda u: f(0.0, u, None))(start)) != 0
-    colored, dense = (
-        solve_ode(f, start, 0.0, 1.0, method="radau5", sparsity=s) for s in (pattern, "dense")
-    )
+    colored, dense = (solve_ode(f, start, 0.0, 1.0, method="radau5", sparsity=s) for s in (pattern, "dense"))
     np.testing.assert_array_equal(detect(lambda u: f(0.0, u, None), start), pattern)
     np.testing.assert_allclose(colored.ys, dense.ys, rtol=1e-12)
     attempts = dense.statistics.accepted + dense.statistics.rejected
@@ -109,7 +107,9 @@ DELAYED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [n if n == "short" else pytest.param(n, marks=pytest.mark.slow) for n in DELAYED])
+@pytest.mark.parametrize(
+    "name", [n if n == "short" else pytest.param(n, marks=pytest.mark.slow) for n in DELAYED]
+)
 def test_delays_are_part_of_the_pattern(name):
     """A delay that depends on the state makes all that it delays depend on that."""
     f, delays, options = DELAYED[name]
