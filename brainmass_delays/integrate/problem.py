@@ -265,6 +265,10 @@ def _impulses(border, impulses, t0, t1):
         raise ArgumentError(where, f"must lie between t0 = {t0} and t1 = {t1}", times, cure)
     if callable(impulses[1]):
         return (times, None), impulses[1]
+    for leaf in jax.tree.leaves(impulses[1]):
+        if np.shape(leaf)[:1] != times.shape:
+            rule = f"must have a leading axis of {times.size} in every leaf of the amounts, one per time"
+            raise ArgumentError(where, rule, f"shape {np.shape(leaf)}")
     amounts = [
         border.like_state("impulses", jax.tree.map(lambda x, i=i: jnp.asarray(x)[i], impulses[1]))
         for i in range(times.size)
