@@ -158,7 +158,9 @@ class Problem:
         """Tell whether a piece is needed after the solve."""
         if self.dense:
             return jnp.asarray(True)
-        return jnp.any((self.times >= piece.start) & (self.times <= piece.start + 1.0001 * piece.length))
+        end = piece.start + piece.length
+        rounding = 8 * jnp.finfo(end.dtype).eps * jnp.maximum(jnp.abs(piece.start), jnp.abs(end))
+        return jnp.any((self.times >= piece.start) & (self.times <= end + rounding))
 
     def _tapes(self, past):
         """Return room for the past, and for the pieces that are kept."""
@@ -174,7 +176,8 @@ class Problem:
         if self.dense and past is None:
             tapes.append(pieces(self.max_steps + 1, self.border.size))
         elif self.times is not None and not self.dense:
-            tapes.append(pieces(min(self.max_steps, 2 * self.times.size) + 1, self.border.size))
+            # a time may end one piece, start the next, and be within rounding of a third
+            tapes.append(pieces(min(self.max_steps, 3 * self.times.size) + 1, self.border.size))
         return tuple(tapes)
 
     def _report(self, state, tapes, past, equation) -> Solution:
