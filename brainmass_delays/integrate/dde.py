@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
-from .breakpoints import distinct
+from .breakpoints import distinct_constants
 from .control import Controller
 from .equation import Equation
 from .lookup import Reads, check_delays, check_right_side, resolve
@@ -110,8 +110,8 @@ def solve_dde(
     attempts. A callable ``history`` that edges read is tabulated to a tenth of the tolerance.
 
     The error estimate does not see the whole error, so each step keeps a part of the tolerance: a sixth, as
-    the past is known to order 4 only; a tenth with delays that depend on time or state; a twentieth where less
-    than two generations of kinks are landed on, as in a network.
+    the past is known to order 4 only; a tenth with delays that depend on time or state; a twentieth where
+    less than two generations of kinks are landed on, as in a network.
 
     The gradient reaches ``history``, ``u0``, ``args``, what ``f`` closes over, and ``delays``. It is the
     exact derivative of the steps taken; steps that land on a kink or a switch move with it, so that a jump of
@@ -145,28 +145,21 @@ def solve_dde(
         controller=controller, dt0=dt0, max_steps=max_steps, while_loop=while_loop, save_at=save_at,
         dense=dense, breakpoints=breakpoints, impulses=impulses, sparsity=sparsity,
     )  # fmt: skip
-    border = problem.border
-    bounds = _bounds(border, min_delay, max_delay)
-    structure, leaves = resolve(border, delays)
-    check_delays(border, leaves, *bounds)
-    flat = [jnp.ravel(leaf) for leaf in leaves if not callable(leaf)]
-    constants = distinct(jnp.concatenate([*flat, problem.start[None][:0]]))
-    history = history if callable(history) else jax.tree.map(jnp.asarray, history)
+    structure, leaves, bounds = _checked_delays(problem.border, delays, min_delay, max_delay)
+    constants = distinct_constants(leaves, problem.start)
 
     def solve(arguments):
         problem, leaves, constants, bounds, history = arguments
-        border, args = problem.border, problem.args
-        reads = Reads.of(
-            border, structure, leaves, bounds, coupled, args, (problem.start, problem.y0), problem.dense
-        )
-        slope = border.slopes(f)
+        border, start = problem.border, (problem.start, problem.y0)
+        reads = Reads.of(border, structure, leaves, bounds, coupled, problem.args, start, problem.dense)
         return problem.solve(
-            lambda t, y, values: slope(t, y, reads.assemble(values), args),
+            lambda t, y, values: border.slopes(f)(t, y, reads.assemble(values), problem.args),
             equation=Equation.of(problem, reads, history, constants, kinks, u0 is not None),
-            switches=Switches.of(border, switches, args, reads.assemble),
-            stop=stop_of(border, event, args),
+            switches=Switches.of(border, switches, problem.args, reads.assemble),
+            stop=stop_of(border, event, problem.args),
         )
 
+    history = history if callable(history) else jax.tree.map(jnp.asarray, history)
     return run_compiled(solve, (problem, leaves, constants, bounds, history)).check()
 
 
@@ -253,9 +246,12 @@ def solve_network(network: Any, t1: Any, *, t0: Any = 0.0 * u.ms, **options: Any
     return solve_dde(f, history, t0, t1, delays, **equation, **options)
 
 
-def _bounds(border, low, high):
-    """Return the bounds of the delays as magnitudes."""
-    return tuple(
+def _checked_delays(border, delays, low, high):
+    """Return the structure of the delays, each of them, and their bounds as magnitudes."""
+    bounds = tuple(
         None if bound is None else border.time(name, bound)
         for name, bound in (("min_delay", low), ("max_delay", high))
     )
+    structure, leaves = resolve(border, delays)
+    check_delays(border, leaves, *bounds)
+    return structure, leaves, bounds

@@ -189,13 +189,7 @@ def solve_filter(
 
     def solve(numbers):
         adaptive, state, targets = prepare(numbers)
-        if strategy == "fixed-interval":
-            run = _replay(adaptive, state, targets[-1])
-        elif save_at is None and adaptive.clip:
-            state = adaptive.advance(state, targets[-1])
-            run = _run(Node(state.now.t, state.now.gaussian, None), state, state.accepted)
-        else:
-            run = _stop_at(adaptive, state, targets, only_last=save_at is None)
+        run = _march(adaptive, state, targets, strategy, only_last=save_at is None)
         return finish(adaptive.filter, run, correct_underconfidence)
 
     numbers = {
@@ -239,6 +233,16 @@ def _prepare(
         loop=resolve(loop, max_steps, f"{where}.while_loop"),
     )
     return adaptive, adaptive.start(_first_step(f"{where}.dt0", filter, dt0, rtol, atol)), targets
+
+
+def _march(adaptive: AdaptiveFilter, state: State, targets: jax.Array, strategy: str, *, only_last) -> Run:
+    """Advance to the last target and collect what is to be reported."""
+    if strategy == "fixed-interval":
+        return _replay(adaptive, state, targets[-1])
+    if only_last and adaptive.clip:
+        state = adaptive.advance(state, targets[-1])
+        return _run(Node(state.now.t, state.now.gaussian, None), state, state.accepted)
+    return _stop_at(adaptive, state, targets, only_last=only_last)
 
 
 def _run(nodes: Node, state: State, accepted) -> Run:
