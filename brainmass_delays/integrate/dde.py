@@ -4,8 +4,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import brainunit as u
-import jax
-import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
 from .breakpoints import distinct_constants
@@ -13,7 +11,7 @@ from .control import Controller
 from .equation import Equation
 from .lookup import Reads, check_delays, check_right_side, resolve
 from .problem import Problem
-from .programs import run_compiled
+from .programs import as_arrays, run_compiled
 from .solution import Solution
 from .switches import Switches, stop_of
 
@@ -159,8 +157,7 @@ def solve_dde(
             stop=stop_of(border, event, problem.args),
         )
 
-    history = history if callable(history) else jax.tree.map(jnp.asarray, history)
-    return run_compiled(solve, (problem, leaves, constants, bounds, history)).check()
+    return run_compiled(solve, (problem, leaves, constants, bounds, as_arrays(history))).check()
 
 
 class DelayEquation(NamedTuple):

@@ -51,6 +51,12 @@ def as_arrays(tree: Any) -> Any:
     return jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, NUMBERS) else x, tree)
 
 
+def as_axis(values: Any) -> Any:
+    """Return a list of numbers as one array; anything else as it is."""
+    plain = isinstance(values, list | tuple) and all(isinstance(x, NUMBERS) for x in values)
+    return np.asarray(values) if plain else values
+
+
 def find_program(closed: ClosedJaxpr) -> Callable:
     """Return ``(consts, arguments) -> leaves``, compiled, for a program that equals this one."""
     key = fingerprint(closed.jaxpr)

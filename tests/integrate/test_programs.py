@@ -173,7 +173,7 @@ def logistic(t, y, args):
 
 FILTERS = {
     "adaptive": lambda i: solve_filter(logistic, jnp.array([0.1 + i]), 0.0, 1.0 + i, num=1, rtol=1e-3 + i).u,
-    "on a grid": lambda i: solve_filter_on_grid(logistic, [0.1 + i], np.linspace(0, 1 + i, 4), num=1).u,
+    "on a grid": lambda i: solve_filter_on_grid(logistic, jnp.array([0.1 + i]), [0.0, 0.5, 1.0 + i], num=1).u,
     "delays": lambda i: solve_filter_dde(
         lambda t, y, d, args: y * (1 - d), 0.5 + i, 0.0, 1.0, 0.7 + i, num=1, rtol=None, dt0=0.2, window=8,
         covariance="isotropic",

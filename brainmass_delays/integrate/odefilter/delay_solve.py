@@ -13,7 +13,7 @@ from ..._core.checks import ArgumentError, check_choice, check_count
 from ..._core.status import is_traced
 from ..control import Controller, resolve_controller
 from ..loops import resolve
-from ..programs import as_arrays, run_compiled
+from ..programs import as_arrays, as_axis, run_compiled
 from .acceptance import SAFETY
 from .delay_march import March, State
 from .delay_step import DelayFilter
@@ -163,8 +163,8 @@ def solve_filter_dde(
         return _finish(march.filter, state, calibration, correct_underconfidence)
 
     numbers = {
-        "history": None if callable(history) else history, "t0": t0, "t1": t1, "delays": live(delays),
-        "u0": u0, "output_scale": output_scale, "rtol": rtol, "atol": atol, "dt0": dt0, "save_at": save_at,
+        "history": None if callable(history) else history, "t0": t0, "t1": t1, "delays": as_axis(live(delays)),
+        "u0": u0, "output_scale": output_scale, "rtol": rtol, "atol": atol, "dt0": dt0, "save_at": as_axis(save_at),
         "damp": damp,
     }  # fmt: skip
     prepare(numbers)  # inside a program numbers cannot be checked

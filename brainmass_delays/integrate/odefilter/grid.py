@@ -9,7 +9,7 @@ import numpy as np
 
 from ..._core.checks import ArgumentError, check_choice
 from ..._core.status import OK, is_traced
-from ..programs import as_arrays, run_compiled
+from ..programs import as_arrays, as_axis, run_compiled
 from .gaussian import identity_kernel
 from .solution import FilterSolution, Run, checked, finish
 from .step import Filter
@@ -91,7 +91,7 @@ def solve_filter_on_grid(
         run = march(filter, times, smoothing=strategy == "fixed-interval")
         return finish(filter, run, correct_underconfidence)
 
-    numbers = {"u0": u0, "grid": grid, "output_scale": output_scale, "damp": damp, "u0_std": u0_std}
+    numbers = {"u0": u0, "grid": as_axis(grid), "output_scale": output_scale, "damp": damp, "u0_std": u0_std}
     prepare(numbers)  # inside a program numbers cannot be checked
     return checked(where, run_compiled(solve, as_arrays(numbers)))
 

@@ -10,7 +10,7 @@ from ..._core.checks import ArgumentError, check_choice, check_count
 from ..._core.status import MAX_STEPS_REACHED, OK, flag, is_traced
 from ..control import Controller, resolve_controller
 from ..loops import resolve
-from ..programs import as_arrays, run_compiled
+from ..programs import as_arrays, as_axis, run_compiled
 from .acceptance import ERROR_NORMS, INITIAL_STEPS, SAFETY
 from .adaptive import AdaptiveFilter, Node, State
 from .coordinates import Equation
@@ -194,7 +194,7 @@ def solve_filter(
 
     numbers = {
         "u0": u0, "t0": t0, "t1": t1, "output_scale": output_scale, "rtol": rtol, "atol": atol, "dt0": dt0,
-        "save_at": save_at, "damp": damp, "u0_std": u0_std,
+        "save_at": as_axis(save_at), "damp": damp, "u0_std": u0_std,
     }  # fmt: skip
     prepare(numbers)  # inside a program numbers cannot be checked
     return checked(where, run_compiled(solve, as_arrays(numbers)))
