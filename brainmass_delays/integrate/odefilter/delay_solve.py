@@ -163,9 +163,9 @@ def solve_filter_dde(
         return _finish(march.filter, state, calibration, correct_underconfidence)
 
     numbers = {
-        "history": None if callable(history) else history, "t0": t0, "t1": t1, "delays": as_axis(live(delays)),
-        "u0": u0, "output_scale": output_scale, "rtol": rtol, "atol": atol, "dt0": dt0, "save_at": as_axis(save_at),
-        "damp": damp,
+        "history": None if callable(history) else history, "t0": t0, "t1": t1, "u0": u0, "rtol": rtol,
+        "delays": as_axis(live(delays)), "output_scale": output_scale, "atol": atol, "dt0": dt0,
+        "save_at": as_axis(save_at), "damp": damp,
     }  # fmt: skip
     prepare(numbers)  # inside a program numbers cannot be checked
     return checked(where, run_compiled(solve, as_arrays(numbers)))
