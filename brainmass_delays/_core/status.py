@@ -11,6 +11,7 @@ MAX_STEPS_REACHED = 4
 STEP_UNDERFLOW = 8
 NOT_RUN = 16
 HISTORY_UNRESOLVED = 1024
+ENTRY_MISSING = 2048
 
 MEANINGS = {
     DELAY_ABOVE_BOUND: "a delay passed its static bound",
@@ -19,6 +20,7 @@ MEANINGS = {
     STEP_UNDERFLOW: "the step size underflowed",
     NOT_RUN: "it was not run",
     HISTORY_UNRESOLVED: "the history before the start varies too fast to be tabulated to the tolerance",
+    ENTRY_MISSING: "the sparsity given lacks an entry of the Jacobian at the start",
 }
 
 

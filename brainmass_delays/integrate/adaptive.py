@@ -31,6 +31,7 @@ def solve_ode(
     impulses: tuple[Any, Any] | None = None,
     switches: Any = None,
     event: Callable[[Any, Any, Any], Any] | None = None,
+    sparsity: Any = "detect",
 ) -> Solution:
     """Solve ``du/dt = f(t, u, args)`` from ``t0`` to ``t1`` with steps chosen by tolerance.
 
@@ -47,8 +48,8 @@ def solve_ode(
         Handed to ``f``; ``f`` may also close over arrays. Gradients reach both.
     method : {'dopri5', 'tsit5', 'bosh3', 'heun21', 'radau5'}, default 'dopri5'
         Embedded pair of order 5(4), 5(4), 3(2), 2(1), or Radau IIA of order 5, L-stable, for stiff equations:
-        Newton's method with Jacobians by forward mode, whose cost grows with the cube of the number of
-        components.
+        Newton's method with Jacobians by forward mode, colored if sparse, and linear systems whose cost grows
+        with the cube of the number of components.
     rtol, atol : float, or for atol also a pytree like ``u0``, default 1e-6
         A step is accepted if the root mean square over components of ``error / (atol + rtol |u|)`` is at most
         1. A plain ``atol`` is in the unit of each component.
@@ -76,6 +77,11 @@ def solve_ode(
     event : callable, optional
         ``(t, u, args) ->`` a real number. The solve ends where it changes sign; ``Solution.t`` is that time,
         with a gradient. Changes of sign are looked for at 16 points of every step.
+    sparsity : {'detect', 'dense'} or array, shape (component, component), default 'detect'
+        For 'radau5': which components of the slope depend on which of the state, in the order of
+        ``jax.flatten_util.ravel_pytree``, through delays too; found in the program of ``f`` by default.
+        Columns of the Jacobian that share no row are probed in one direction. An array without an entry that
+        is not 0 at the start is refused; an entry missing later costs Newton iterations and spoils gradients.
 
     Returns
     -------
@@ -124,7 +130,7 @@ def solve_ode(
     problem = Problem.of(
         "solve_ode", u0, t0, t1, args=args, method=method, rtol=rtol, atol=atol, controller=controller,
         dt0=dt0, max_steps=max_steps, while_loop=while_loop, save_at=save_at, dense=dense,
-        breakpoints=breakpoints, impulses=impulses,
+        breakpoints=breakpoints, impulses=impulses, sparsity=sparsity,
     )  # fmt: skip
 
     def solve(problem):

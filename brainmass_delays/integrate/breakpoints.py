@@ -36,6 +36,12 @@ def propagate(roots: jax.Array, delays: jax.Array, n_generations: int) -> jax.Ar
     return (roots[:, None] + multiplicity @ delays).ravel()
 
 
+def distinct_constants(delays: list, start: jax.Array) -> jax.Array:
+    """Return the distinct positive values of those delays that are arrays, like ``start``."""
+    flat = [jnp.ravel(leaf) for leaf in delays if not callable(leaf)]
+    return distinct(jnp.concatenate([*flat, start[None][:0]]))
+
+
 def distinct(delays: jax.Array) -> jax.Array:
     """Return the distinct positive values of concrete delays; traced ones as they are."""
     if is_traced(delays):

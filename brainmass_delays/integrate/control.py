@@ -32,6 +32,9 @@ class Controller:
         Factor that makes the next attempt a little shorter than the error asks for.
     shortest, longest : float, default 0.2 and 10
         Bounds of the ratio of consecutive steps.
+    sudden : float, default infinite
+        Largest ratio unless the step before had room for more, too: the error estimate of one number passes
+        through 0, and a step that is five times too long for its problem may then be accepted as well.
 
     Examples
     --------
@@ -47,6 +50,7 @@ class Controller:
     safety: float = 0.9
     shortest: float = 0.2
     longest: float = 10.0
+    sudden: float = float("inf")
 
     def start(self, dtype):
         """Return the memory before the first attempt: two margins of 1."""
@@ -59,6 +63,8 @@ class Controller:
         if p or d:
             factor *= memory[0] ** (-p - 2 * d) * memory[1] ** d
         factor = jnp.where(jnp.isnan(factor), self.shortest, jnp.clip(factor, self.shortest, self.longest))
+        if self.sudden < self.longest:
+            factor = jnp.minimum(factor, jnp.maximum(self.sudden, self.safety * memory[0]))
         largest = self.longest ** (1 / max(i, 0.1))  # an error of zero must not be remembered as infinity
         remembered = jnp.stack([jnp.minimum(power, largest), memory[0]])
         return factor, jnp.where(power >= 1, remembered, memory)

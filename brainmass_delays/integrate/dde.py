@@ -4,17 +4,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import brainunit as u
-import jax
-import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
 from .._core.choices import ControllerName, LoopName, SolverName
-from .breakpoints import distinct
+from .breakpoints import distinct_constants
 from .control import Controller
 from .equation import Equation
 from .lookup import Reads, check_delays, check_right_side, resolve
 from .problem import Problem
-from .programs import run_compiled
+from .programs import as_arrays, run_compiled
 from .solution import Solution
 from .switches import Switches, stop_of
 
@@ -44,6 +42,7 @@ def solve_dde(
     impulses: tuple[Any, Any] | None = None,
     switches: Any = None,
     event: Callable[[Any, Any, Any], Any] | None = None,
+    sparsity: Any = "detect",
     kinks: int | str | None = None,
 ) -> Solution:
     """Solve ``du/dt = f(t, u(t), u(t - delays), args)`` from ``t0`` to ``t1`` with steps chosen by tolerance.
@@ -78,7 +77,7 @@ def solve_dde(
         As in `solve_ode`. Delays read the jumps as they read all of the past.
     switches : callable or list of them, optional
         ``(t, u, delayed, args) ->`` a real number at whose change of sign ``f`` jumps. Steps land there.
-    event : callable, optional
+    event, sparsity
         As in `solve_ode`.
     kinks : int or 'all', optional
         Generations of kinks that steps land on: sums of up to that many constant delays after ``t0`` and
@@ -109,9 +108,9 @@ def solve_dde(
     past is the continuous extension of the method (order 4 for 'dopri5' and 'tsit5'), kept for ``max_steps``
     attempts. A callable ``history`` that edges read is tabulated to a tenth of the tolerance.
 
-    Where the error estimate cannot see the whole error, each step keeps a part of the tolerance: a tenth
-    with delays that depend on time or state, a twentieth where less than two generations
-    of kinks are landed on, as in a network.
+    The error estimate does not see the whole error, so each step keeps a part of the tolerance: a sixth, as
+    the past is known to order 4 only; a tenth with delays that depend on time or state; a twentieth where
+    less than two generations of kinks are landed on, as in a network.
 
     The gradient reaches ``history``, ``u0``, ``args``, what ``f`` closes over, and ``delays``. It is the
     exact derivative of the steps taken; steps that land on a kink or a switch move with it, so that a jump of
@@ -143,31 +142,23 @@ def solve_dde(
     problem = Problem.of(
         "solve_dde", initial_state, t0, t1, args=args, method=method, rtol=rtol, atol=atol,
         controller=controller, dt0=dt0, max_steps=max_steps, while_loop=while_loop, save_at=save_at,
-        dense=dense, breakpoints=breakpoints, impulses=impulses,
+        dense=dense, breakpoints=breakpoints, impulses=impulses, sparsity=sparsity,
     )  # fmt: skip
-    border = problem.border
-    bounds = _bounds(border, min_delay, max_delay)
-    structure, leaves = resolve(border, delays)
-    check_delays(border, leaves, *bounds)
-    flat = [jnp.ravel(leaf) for leaf in leaves if not callable(leaf)]
-    constants = distinct(jnp.concatenate([*flat, problem.start[None][:0]]))
-    history = history if callable(history) else jax.tree.map(jnp.asarray, history)
+    structure, leaves, bounds = _checked_delays(problem.border, delays, min_delay, max_delay)
+    constants = distinct_constants(leaves, problem.start)
 
     def solve(arguments):
         problem, leaves, constants, bounds, history = arguments
-        border, args = problem.border, problem.args
-        reads = Reads.of(
-            border, structure, leaves, bounds, coupled, args, (problem.start, problem.y0), problem.dense
-        )
-        slope = border.slopes(f)
+        border, start = problem.border, (problem.start, problem.y0)
+        reads = Reads.of(border, structure, leaves, bounds, coupled, problem.args, start, problem.dense)
         return problem.solve(
-            lambda t, y, values: slope(t, y, reads.assemble(values), args),
+            lambda t, y, values: border.slopes(f)(t, y, reads.assemble(values), problem.args),
             equation=Equation.of(problem, reads, history, constants, kinks, u0 is not None),
-            switches=Switches.of(border, switches, args, reads.assemble),
-            stop=stop_of(border, event, args),
+            switches=Switches.of(border, switches, problem.args, reads.assemble),
+            stop=stop_of(border, event, problem.args),
         )
 
-    return run_compiled(solve, (problem, leaves, constants, bounds, history)).check()
+    return run_compiled(solve, (problem, leaves, constants, bounds, as_arrays(history))).check()
 
 
 class DelayEquation(NamedTuple):
@@ -253,9 +244,12 @@ def solve_network(network: Any, t1: Any, *, t0: Any = 0.0 * u.ms, **options: Any
     return solve_dde(f, history, t0, t1, delays, **equation, **options)
 
 
-def _bounds(border, low, high):
-    """Return the bounds of the delays as magnitudes."""
-    return tuple(
+def _checked_delays(border, delays, low, high):
+    """Return the structure of the delays, each of them, and their bounds as magnitudes."""
+    bounds = tuple(
         None if bound is None else border.time(name, bound)
         for name, bound in (("min_delay", low), ("max_delay", high))
     )
+    structure, leaves = resolve(border, delays)
+    check_delays(border, leaves, *bounds)
+    return structure, leaves, bounds

@@ -133,10 +133,11 @@ class Gaps:
         def at(t):
             return self.values(state, reader, t, evaluate_piece(*piece, t), piece)
 
-        first = jnp.minimum(4 * precision / h, 0.1 / n_samples)  # past what the last step has landed on
-        thetas = jnp.concatenate([first[None], jnp.arange(1, n_samples + 1) / n_samples]).astype(t.dtype)
-        times = t + thetas * h
-        signs = jnp.sign(jax.vmap(at)(times.at[-1].set(state.end)))  # [sample, gap]
+        # from past what the last step has landed on to past the end, so that no crossing is between two steps
+        past = jnp.minimum(4 * precision, 0.1 * h / n_samples)
+        thetas = jnp.arange(n_samples + 1, dtype=t.dtype) / n_samples
+        times = (t + thetas * h).at[-1].set(state.end) + jnp.where((thetas == 0) | (thetas == 1), past, 0.0)
+        signs = jnp.sign(jax.vmap(at)(times))  # [sample, gap]
         changes = (signs[:-1] * signs[1:] < 0) | ((signs[1:] == 0) & (signs[:-1] != 0))
         which = jnp.argmax(changes.any(1))
         crossed = changes.any()

@@ -68,6 +68,13 @@ class Reads:
         full = [jnp.broadcast_to(d, shape) for d, shape in zip(leaves, self.shapes, strict=True)]
         return jnp.concatenate([jnp.ravel(leaf) for leaf in full])
 
+    def present(self, t, y) -> jax.Array:
+        """Return what all delays would read if the state had always been ``y``."""
+        delays = 0.0 * self.delays(t, y)  # what a delay depends on, its value depends on
+        if self.component is not None:
+            return y[self.component] + delays
+        return y + delays[:, None]
+
     def outside(self, t, y, slack=0.0):
         """Tell whether a delay is outside its bounds by more than ``slack``; NaN is outside."""
         delays = self.delays(t, y)

@@ -291,7 +291,7 @@ class March:
         return found._replace(
             cut=found.cut & usable,
             landed=found.landed & usable,
-            end=jnp.where(usable, found.end, state.end),
+            end=jnp.where(usable, jnp.minimum(found.end, self.targets[-1]), state.end),
         )
 
     def _impulse(self, y, t, accept):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend import linear_util
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
@@ -18,6 +19,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 from .checkpointing import TapeLoop
 
 MOST_PROGRAMS = 64
+NUMBERS = (int, float, complex, np.ndarray, np.generic)
 SCRATCH = {"DebugInfo", "Store", "EqualStore", "DynamicJaxprTrace"}  # differ between traces, mean nothing
 CACHES = {"cells", "sentinel"}  # of JAX's own closures
 _programs: OrderedDict = OrderedDict()
@@ -42,6 +44,17 @@ def run_compiled(function: Callable[[Any], Any], argument: Any) -> Any:
     closed, out = jax.make_jaxpr(of_arrays, return_shape=True)(arrays)
     found = find_program(closed)(closed.consts, arrays)
     return jax.tree.unflatten(jax.tree.structure(out), found)
+
+
+def as_arrays(tree: Any) -> Any:
+    """Return ``tree`` with its numbers as arrays, so that a program does not depend on them."""
+    return jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, NUMBERS) else x, tree)
+
+
+def as_axis(values: Any) -> Any:
+    """Return a list of numbers as one array; anything else as it is."""
+    plain = isinstance(values, list | tuple) and all(isinstance(x, NUMBERS) for x in values)
+    return np.asarray(values) if plain else values
 
 
 def find_program(closed: ClosedJaxpr) -> Callable:

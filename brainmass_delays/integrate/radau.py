@@ -2,7 +2,7 @@
 
 Its continuous extension is the collocation polynomial, which passes through the stages: a delay shorter than
 the step reads the polynomial that is being sought, and Newton's method sees that dependence. Jacobians are
-computed by forward mode.
+computed by forward mode, in one direction for all columns that share no row.
 
 References
 ----------
@@ -22,6 +22,7 @@ from jax import lax
 
 from .explicit import Trial, margin
 from .solution import Pieces, evaluate_piece
+from .sparsity import Coloring
 
 ROOT6 = 6**0.5
 NODES = ((4 - ROOT6) / 10, (4 + ROOT6) / 10, 1.0)
@@ -50,9 +51,11 @@ class Iterate(NamedTuple):
 
 @dataclass(frozen=True)
 class Radau:
-    """Attempt steps by collocation; ``coupled`` tells whether a stage may read the others by a delay."""
+    """Attempt steps by collocation; ``coupled`` tells whether a stage may read the others by a delay, and
+    ``coloring`` which entries the Jacobian of the slope has, those through delays included."""
 
     coupled: bool
+    coloring: Coloring
 
     solves_overlap = True
     order = 5
@@ -71,7 +74,8 @@ class Radau:
         piece = self._piece(state, stages)
         ends = jnp.asarray(INVERSE[2], h.dtype) @ stages / h
         power = reader.fixed(lambda reader: self._power(state, reader, slope, norm, found, stages, restart))
-        evaluations = 3 * (found.iteration + 1) + 2
+        directions = self.coloring.n_colors * (3 if self.coupled else 1)
+        evaluations = 3 * (found.iteration * (1 + directions) + 1) + 2
         return Trial(state.y + stages[2], ends, piece, power, evaluations)
 
     def _piece(self, state, stages):
@@ -97,9 +101,8 @@ class Radau:
         def correct(iterate):
             stages = iterate.stages
             slopes, derivative = self._linearize(state, reader, slope, stages)
-            matrix = jnp.eye(3 * n) - h * jnp.einsum("ij,jakb->iakb", collocation, derivative).reshape(
-                3 * n, 3 * n
-            )
+            mixed = jnp.einsum("ij,jakb->iakb", collocation, derivative).reshape(3 * n, 3 * n)
+            matrix = jnp.eye(3 * n, dtype=h.dtype) - h * mixed
             residual = stages - h * collocation @ slopes
             change = jnp.linalg.solve(matrix, residual.ravel()).reshape(stages.shape)
             size = jnp.max(jax.vmap(lambda x: norm(x, state.y, state.y + stages[2]))(change))
@@ -116,22 +119,25 @@ class Radau:
 
     def _linearize(self, state, reader, slope, stages):
         """Return the slopes and their derivative, shape (stage, component, stage, component)."""
-        n = state.y.size
+        seeds = self.coloring.directions(stages.dtype)
         if self.coupled:
-            basis = jnp.eye(3 * n, dtype=stages.dtype).reshape(3 * n, 3, n)
+            basis = jnp.einsum("ij,ca->icja", jnp.eye(3, dtype=stages.dtype), seeds)
+            basis = basis.reshape(-1, *stages.shape)
         else:  # all stages at once, as none depends on another
-            basis = jnp.broadcast_to(jnp.eye(n, dtype=stages.dtype)[:, None], (n, 3, n))
+            basis = jnp.broadcast_to(seeds[:, None], (len(seeds), *stages.shape))
         slopes, push = jax.linearize(lambda z: self._slopes(state, reader, slope, z), stages)
         pushed = jnp.moveaxis(jax.vmap(push)(basis), 0, -1)  # [stage, component, direction]
-        if self.coupled:
-            return slopes, pushed.reshape(3, n, 3, n)
-        return slopes, jnp.einsum("iab,ij->iajb", pushed, jnp.eye(3, dtype=stages.dtype))
+        if not self.coupled:
+            own = self.coloring.expand(jnp.moveaxis(pushed, 1, 0))  # [component, stage, component]
+            return slopes, jnp.einsum("aib,ij->iajb", own, jnp.eye(3, dtype=stages.dtype))
+        pushed = pushed.reshape(*stages.shape, 3, -1)  # [stage, component, stage, color]
+        return slopes, jnp.moveaxis(self.coloring.expand(jnp.moveaxis(pushed, 1, 0)), 0, 1)
 
     def _power(self, state, reader, slope, norm, found, stages, restart):
         """Return the margin of the error estimate of [1]_, filtered twice where the first is above 1."""
         h, new = state.end - state.t, state.y + stages[2]
         drift = jnp.asarray(ERROR, h.dtype) @ stages / h
-        matrix = REAL / h * jnp.eye(state.y.size) - found.last
+        matrix = REAL / h * jnp.eye(state.y.size, dtype=h.dtype) - found.last
         start = slope(reader, 0.0, state.y, state.slope) if restart else state.slope
         once = jnp.linalg.solve(matrix, start + drift)
         again = jnp.linalg.solve(matrix, slope(reader, 0.0, state.y + once, state.slope) + drift)

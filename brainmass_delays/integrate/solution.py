@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from .._core.checks import ArgumentError
 from .._core.status import (
     DELAY_ABOVE_BOUND,
+    ENTRY_MISSING,
     HISTORY_UNRESOLVED,
     MAX_STEPS_REACHED,
     NOT_FINITE,
@@ -28,7 +29,7 @@ class Statistics(NamedTuple):
     accepted, rejected : int array
         Attempts that became steps, and attempts whose error was too large.
     evaluations : int array
-        Calls of the vector field. A Jacobian is not counted.
+        Calls of the vector field; a direction in which a Jacobian is probed at a stage counts as one.
     repeated : int array
         Attempts made again with the same start and tolerable error: because they had read a past that only
         they found (a delay shorter than the step), or to land on a time inside them.
@@ -187,6 +188,7 @@ CURES = {
     NOT_FINITE: "The right side or an event is not finite near that time.",
     MAX_STEPS_REACHED: "Raise max_steps, loosen rtol and atol, or take method='radau5' for a stiff equation.",
     STEP_UNDERFLOW: "Look for a singularity near that time, or name the times at which f jumps.",
+    ENTRY_MISSING: "Leave sparsity='detect', or add the entry.",
     HISTORY_UNRESOLVED: "Name the jumps of history in breakpoints, or loosen rtol and atol.",
 }
 

@@ -64,18 +64,31 @@ def test_steps_longer_than_the_delay_are_iterated(delay):
     assert delay > 0.1 or solution.statistics.repeated > 0
 
 
-@pytest.mark.parametrize("loop", ["checkpointed", pytest.param("bounded", marks=pytest.mark.slow)])
-def test_gradient_through_iterated_steps(loop):
-    s = (lambertw(-0.02) / 0.02).real  # a history that the solution continues smoothly
+S = (lambertw(-0.02) / 0.02).real
+HISTORIES = {"constant": 1.0, "cosine": jnp.cos, "one that fits": lambda t: jnp.exp(S * t)}
 
-    def end(d, loop):
-        options = {"kinks": 0, "while_loop": loop, "max_steps": 400}
-        return solve_dde(decay, lambda t: jnp.exp(s * t), 0.0, 1.0, d, **options, **TIGHT).ys
 
-    value = jax.jit(lambda d: end(d, "lax"))
-    difference = (value(0.0201) - value(0.0199)) / 2e-4
-    grad = jax.jit(jax.grad(lambda d: end(d, loop)))(0.02)
-    np.testing.assert_allclose(grad, difference, rtol=1e-6)
+@pytest.mark.parametrize(
+    ("name", "loop"),
+    [
+        ("constant", "checkpointed"),
+        pytest.param("cosine", "checkpointed", marks=pytest.mark.slow),
+        pytest.param("one that fits", "checkpointed", marks=pytest.mark.slow),
+        pytest.param("constant", "bounded", marks=pytest.mark.slow),
+    ],
+)
+def test_gradient_through_iterated_steps(name, loop):
+    """Steps land on kinks: the derivative in a delay has them even where the history fits the solution."""
+
+    def solve(d, loop):
+        options = {"while_loop": loop, "max_steps": 400, "rtol": 1e-8, "atol": 1e-8}
+        return solve_dde(decay, HISTORIES[name], 0.0, 1.0, d, **options)
+
+    value = jax.jit(lambda d: (lambda s: (s.ys, s.statistics))(solve(d, "lax")))
+    near, far = (value(0.02 + h)[0] - value(0.02 - h)[0] for h in (1e-4, 2e-4))
+    grad = jax.jit(jax.grad(lambda d: solve(d, loop).ys))(0.02)
+    np.testing.assert_allclose(grad, (8 * near - far) / 12e-4, rtol=1e-6)
+    assert value(0.02)[1].repeated > 5
 
 
 def fundamental(t):
@@ -164,6 +177,10 @@ BAD = [
     ({"breakpoints": jnp.array([jnp.nan])}, "solve_dde.breakpoints: must be finite"),
     ({"impulses": jnp.ones(2)}, "solve_dde.impulses: must be"),
     ({"impulses": (jnp.array([2.0]), jnp.ones((1, 2)))}, "solve_dde.impulses: must lie between"),
+    (
+        {"impulses": (jnp.array([0.2, 0.4]), jnp.ones((1, 2)))},
+        "solve_dde.impulses: must have a leading axis of 2 in every leaf",
+    ),
     ({"event": lambda t, y, args: y[0] > 0}, "solve_dde.event: must return one real number.*difference"),
     ({"switches": lambda t, y, d, args: y}, "solve_dde.switches: must return one real number"),
     ({"kinks": "all", "delays": jnp.linspace(0.1, 1, 60)}, "solve_dde.kinks: 'all' of a method of order 5"),
@@ -185,3 +202,15 @@ def test_two_crossings_in_one_step_and_an_event_that_is_nan():
     np.testing.assert_allclose(solve(lambda t, y, a: (y - 6.0) * (y - 7.5)).t, 6.0, rtol=1e-9)
     with pytest.raises(RunError, match="not finite|NaN"):
         solve(lambda t, y, a: jnp.sqrt(5.0 - y))
+
+
+@pytest.mark.parametrize("method", ["dopri5", "radau5"])
+def test_a_crossing_exactly_at_the_end_of_a_step_is_seen(method):
+    """x = 1 - t up to the kink at 1, where steps end; and a breakpoint."""
+    found = solve_dde(decay, 1.0, 0.0, 5.0, 1.0, event=lambda t, y, args: y, method=method)
+    np.testing.assert_allclose(found.t, 1.0, rtol=1e-9)
+    if method == "dopri5":
+        found = solve_ode(
+            lambda t, y, args: 1.0, 0.0, 0.0, 10.0, event=lambda t, y, args: y - 4.0, breakpoints=[4.0]
+        )
+        np.testing.assert_allclose(found.t, 4.0, rtol=1e-12)

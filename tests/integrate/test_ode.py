@@ -326,3 +326,22 @@ def test_arguments_are_checked(arguments, message):
     defaults = {"f": lambda t, y, a: -y, "u0": jnp.ones(2), "t0": 0.0, "t1": 1.0}
     with pytest.raises(ArgumentError, match=message):
         solve_ode(**defaults | arguments)
+
+
+@pytest.mark.parametrize("method", ["dopri5", pytest.param("radau5", marks=pytest.mark.slow)])
+def test_save_at_at_the_ends_of_steps_is_the_dense_solution(method):
+    def solve(**options):
+        return solve_ode(
+            lambda t, y, args: jnp.stack([y[1], 30 * (1 - y[0] ** 2) * y[1] - y[0]]), jnp.array([2.0, 0.0]),
+            0.0, 30.0, method=method, breakpoints=jnp.array([1.0, 1.0 + 1e-9]), **options,
+        )  # fmt: skip
+
+    dense = solve(dense=True)
+    starts = dense.pieces.start[: dense.n_pieces]
+    times = jnp.concatenate(
+        [starts, jnp.nextafter(starts[1:], 0.0), jnp.nextafter(starts, 99.0), starts[-1:] + 0.1]
+    )
+    times = jnp.sort(jnp.minimum(times, 30.0))
+    np.testing.assert_allclose(solve(save_at=times).ys, dense.evaluate(times), rtol=1e-12, atol=1e-12)
+    every = solve(save_at=times[::7]).ys
+    np.testing.assert_allclose(every, dense.evaluate(times[::7]), rtol=1e-12, atol=1e-12)

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 from problems import method_of_steps
 
-from brainmass_delays.integrate import programs, solve_dde, solve_ode
+from brainmass_delays.integrate import (
+    programs,
+    solve_dde,
+    solve_filter,
+    solve_filter_dde,
+    solve_filter_on_grid,
+    solve_ode,
+)
 
 BASE = 1.0
 
@@ -158,3 +165,29 @@ def test_the_number_of_programs_is_bounded(monkeypatch):
     for shift in range(5):
         programs.run_compiled(lambda x, shift=shift: x + float(shift), jnp.ones(2))
     assert len(programs._programs) == 3
+
+
+def logistic(t, y, args):
+    return 0.5 * y * (1 - y)
+
+
+FILTERS = {
+    "adaptive": lambda i: solve_filter(logistic, jnp.array([0.1 + i]), 0.0, 1.0 + i, num=1, rtol=1e-3 + i).u,
+    "on a grid": lambda i: solve_filter_on_grid(logistic, jnp.array([0.1 + i]), [0.0, 0.5, 1.0 + i], num=1).u,
+    "delays": lambda i: solve_filter_dde(
+        lambda t, y, d, args: y * (1 - d), 0.5 + i, 0.0, 1.0, 0.7 + i, num=1, rtol=None, dt0=0.2, window=8,
+        covariance="isotropic",
+    ).u,
+    "gradient": lambda i: jax.grad(
+        lambda y: solve_filter(logistic, y, 0.0, 1.0, num=1, while_loop="checkpointed", max_steps=16).u[0]
+    )(jnp.array([0.1 + i])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_filters_compile_nothing_the_second_time(compilations, name):
+    call = FILTERS[name]
+    call(0.0), call(0.01)
+    first, count = compilations.of(lambda: call(0.02))
+    assert count == 0
+    assert not np.array_equal(first, call(0.03))

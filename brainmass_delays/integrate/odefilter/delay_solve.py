@@ -13,14 +13,15 @@ from ..._core.checks import ArgumentError, check_choice, check_count
 from ..._core.status import is_traced
 from ..control import Controller, resolve_controller
 from ..loops import resolve
+from ..programs import as_arrays, as_axis, run_compiled
 from .acceptance import SAFETY
 from .delay_march import March, State
 from .delay_step import DelayFilter
-from .delayed import DelayedField
+from .delayed import DelayedField, live
 from .layout import COVARIANCES, Layout
 from .posterior import Joint
 from .prior import Dynamics, check_unless_traced, wiener_prior
-from .solution import FilterSolution, Run, calibrated_scale, finish_with
+from .solution import FilterSolution, Run, calibrated_scale, checked, finish_with
 from .step import LINEARIZATIONS
 from .window import Memory
 
@@ -147,6 +148,34 @@ def solve_filter_dde(
     -0.500000
     """
     where = "solve_filter_dde"
+
+    def prepare(numbers):
+        past, rest = numbers["history"], {k: v for k, v in numbers.items() if k != "history"}
+        return _prepare(
+            where, f, history if past is None else past, **rest, args=args, num=num, calibration=calibration,
+            linearization=linearization, covariance=covariance, window=window, kinks=kinks,
+            controller=controller, max_steps=max_steps, loop=while_loop,
+        )  # fmt: skip
+
+    def solve(numbers):
+        march, first, targets = prepare(numbers)
+        state = march.run(first, targets)
+        return _finish(march.filter, state, calibration, correct_underconfidence)
+
+    numbers = {
+        "history": None if callable(history) else history, "t0": t0, "t1": t1, "u0": u0, "rtol": rtol,
+        "delays": as_axis(live(delays)), "output_scale": output_scale, "atol": atol, "dt0": dt0,
+        "save_at": as_axis(save_at), "damp": damp,
+    }  # fmt: skip
+    prepare(numbers)  # inside a program numbers cannot be checked
+    return checked(where, run_compiled(solve, as_arrays(numbers)))
+
+
+def _prepare(
+    where, f, history, t0, t1, delays, u0, output_scale, rtol, atol, dt0, save_at, damp, *, args, num,
+    calibration, linearization, covariance, window, kinks, controller, max_steps, loop,
+) -> tuple[March, jax.Array, jax.Array]:  # fmt: skip
+    """Check all arguments; return the march, its first step and its targets."""
     check_choice(f"{where}.calibration", calibration, DELAY_CALIBRATIONS)
     check_choice(f"{where}.linearization", linearization, LINEARIZATIONS)
     check_choice(f"{where}.covariance", covariance, COVARIANCES)
@@ -168,11 +197,10 @@ def solve_filter_dde(
         controller=None if constant else resolve_controller(controller, f"{where}.controller", safety=SAFETY),
         shortest=4.0 * filter.side,
         max_steps=check_count(f"{where}.max_steps", max_steps),
-        loop=resolve(while_loop, max_steps, f"{where}.while_loop"),
+        loop=resolve(loop, max_steps, f"{where}.while_loop"),
     )
     first = equation.state.time(f"{where}.dt0", check_unless_traced(f"{where}.dt0", dt0))
-    state = march.run(first, _targets(equation, end, kinks))
-    return _finish(where, filter, state, reported, calibration, correct_underconfidence)
+    return march, first, _targets(equation, end, kinks)
 
 
 def _filter(
@@ -230,9 +258,10 @@ def _targets(equation: DelayedField, end: jax.Array, n_generations: int) -> jax.
     return jnp.append(jnp.sort(jnp.minimum(kinks, end)), end)
 
 
-def _finish(where, filter, state: State, reported, calibration, correct_underconfidence) -> FilterSolution:
+def _finish(filter, state: State, calibration, correct_underconfidence) -> FilterSolution:
     """Report the last state, or the values asked for."""
     memory, dynamics = filter.memory, filter.dynamics
+    reported = memory.reported
     scale = jnp.ones_like(state.surprise)
     if calibration == "mle":
         scale = calibrated_scale(state.surprise, state.accepted, correct_underconfidence)
@@ -248,4 +277,4 @@ def _finish(where, filter, state: State, reported, calibration, correct_undercon
     run = Run(
         t, gaussian, None, None, accepted, state.attempts - state.accepted, state.surprise, state.status
     )
-    return finish_with(where, run, joint, scale, dynamics, filter.equation.state)
+    return finish_with(run, joint, scale, dynamics, filter.equation.state)

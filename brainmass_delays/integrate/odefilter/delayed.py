@@ -16,7 +16,6 @@ class DelayedField:
     """Hold ``u'(t) = f(t, u(t), u(t - delays), args)`` in vectors (d,) and delayed values (J, d)."""
 
     def __init__(self, where: str, f: Callable, history, t0, delays, *others, args, u0):
-        delays = _resolve(delays)
         self._history = history if callable(history) else None
         start = history(t0) if callable(history) else history
         self.state = state = Coordinates(where, start, unit_of(t0, delays, *others))
@@ -74,7 +73,7 @@ class DelayedField:
         return jnp.stack([value, *(function(t, value, delayed) for function in functions)])
 
 
-def _resolve(delays):
+def live(delays):
     """Return the value of live delays: a ``Param`` or a zero-argument callable."""
     if callable(getattr(delays, "value", None)):
         return delays.value()

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..._core.checks import ArgumentError, check_choice
 from ..._core.status import OK, is_traced
+from ..programs import as_arrays, as_axis, run_compiled
 from .gaussian import identity_kernel
-from .solution import FilterSolution, Run, finish
+from .solution import FilterSolution, Run, checked, finish
 from .step import Filter
 
 GRID_STRATEGIES = ("filter", "fixed-interval")
@@ -78,6 +79,28 @@ def solve_filter_on_grid(
         raise ArgumentError(
             f"{where}.grid", "must have shape (K,) with K > 1", np.shape(u.get_magnitude(grid))
         )
+
+    def prepare(numbers):
+        return _prepare(
+            where, f, args=args, num=num, order=order, calibration=calibration, linearization=linearization,
+            covariance=covariance, **numbers,
+        )  # fmt: skip
+
+    def solve(numbers):
+        filter, times = prepare(numbers)
+        run = march(filter, times, smoothing=strategy == "fixed-interval")
+        return finish(filter, run, correct_underconfidence)
+
+    numbers = {"u0": u0, "grid": as_axis(grid), "output_scale": output_scale, "damp": damp, "u0_std": u0_std}
+    prepare(numbers)  # inside a program numbers cannot be checked
+    return checked(where, run_compiled(solve, as_arrays(numbers)))
+
+
+def _prepare(
+    where, f, u0, grid, output_scale, damp, u0_std, *, args, num, order, calibration, linearization,
+    covariance,
+) -> tuple[Filter, jax.Array]:  # fmt: skip
+    """Check all arguments; return the filter and the times of the grid."""
     filter = Filter(
         where, f, u0, grid[0], num=num, order=order, args=args, output_scale=output_scale,
         calibration=calibration, damp=damp, linearization=linearization, covariance=covariance, u0_std=u0_std,
@@ -86,9 +109,7 @@ def solve_filter_on_grid(
     if not is_traced(times) and np.any(np.diff(np.asarray(times)) <= 0):
         raise ArgumentError(f"{where}.grid", "must increase", times)
     _check_steps(f"{where}.grid", times, filter.dynamics.longest)
-    times = filter.equation.state.time(f"{where}.grid", grid)
-    run = march(filter, times, smoothing=strategy == "fixed-interval")
-    return finish(where, filter, run, correct_underconfidence)
+    return filter, filter.equation.state.time(f"{where}.grid", grid)
 
 
 def _check_steps(where: str, times, longest: jax.Array) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any, NamedTuple
 
+import brainunit as u
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -184,7 +185,7 @@ class Run(NamedTuple):
     status: jax.Array
 
 
-def finish(where: str, filter: Filter, run: Run, correct_underconfidence: bool) -> FilterSolution:
+def finish(filter: Filter, run: Run, correct_underconfidence: bool) -> FilterSolution:
     """Calibrate and smooth what a filter found."""
     scale = filter.no_scale
     if filter.calibration == "mle":
@@ -196,11 +197,11 @@ def finish(where: str, filter: Filter, run: Run, correct_underconfidence: bool) 
         last = jax.tree.map(lambda rows: rows[-1], gaussian)
         posterior = Posterior(last, rescale(run.kernels, scale))
     run = run._replace(gaussian=gaussian, scales=scales)
-    return finish_with(where, run, posterior, scale, filter.dynamics, filter.equation.state)
+    return finish_with(run, posterior, scale, filter.dynamics, filter.equation.state)
 
 
-def finish_with(where: str, run: Run, posterior, scale, dynamics, coordinates) -> FilterSolution:
-    """Restore structure and units, and raise what went wrong if it can be seen."""
+def finish_with(run: Run, posterior, scale, dynamics, coordinates) -> FilterSolution:
+    """Restore structure and units."""
     solution = FilterSolution(
         t=None,
         mean=None,
@@ -216,9 +217,13 @@ def finish_with(where: str, run: Run, posterior, scale, dynamics, coordinates) -
         coordinates=coordinates,
     )
     gaussian = run.gaussian if posterior is None else posterior.marginals()
-    solution = _report(solution, coordinates.with_time_unit(run.t), gaussian, posterior, run.accepted)
-    if not is_traced((solution.status, run.t)):
-        raise_if_failed(where, solution.status, _story(run))
+    return _report(solution, coordinates.with_time_unit(run.t), gaussian, posterior, run.accepted)
+
+
+def checked(where: str, solution: FilterSolution) -> FilterSolution:
+    """Return a solution that succeeded; raise what went wrong if it can be seen."""
+    if not is_traced((solution.status, solution.t)):
+        raise_if_failed(where, solution.status, _story(solution))
     return solution
 
 
@@ -250,9 +255,10 @@ def calibrated_scale(surprise: jax.Array, accepted: jax.Array, correct_underconf
     return root / (count if correct_underconfidence else jnp.sqrt(count))
 
 
-def _story(run: Run) -> str:
+def _story(solution: FilterSolution) -> str:
     """Say how far a run came and what may help."""
-    reached, accepted, rejected = float(jnp.max(run.t)), int(jnp.max(run.accepted)), int(run.rejected)
+    reached = float(jnp.max(u.get_magnitude(solution.t)))
+    accepted, rejected = int(jnp.max(solution.accepted)), int(jnp.max(solution.rejected))
     return (
         f"Reached t = {reached:.6g} with {accepted} steps accepted and {rejected} rejected. "
         "Raise max_steps (for delays: window) or loosen rtol and atol; if values explode, look at f near it"

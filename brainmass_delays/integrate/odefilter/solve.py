@@ -10,12 +10,13 @@ from ..._core.checks import ArgumentError, check_choice, check_count
 from ..._core.status import MAX_STEPS_REACHED, OK, flag, is_traced
 from ..control import Controller, resolve_controller
 from ..loops import resolve
+from ..programs import as_arrays, as_axis, run_compiled
 from .acceptance import ERROR_NORMS, INITIAL_STEPS, SAFETY
 from .adaptive import AdaptiveFilter, Node, State
 from .coordinates import Equation
 from .grid import march
 from .prior import check_unless_traced
-from .solution import FilterSolution, Run, finish
+from .solution import FilterSolution, Run, checked, finish
 from .step import Filter
 
 STRATEGIES = ("filter", "fixed-point", "fixed-interval")
@@ -177,13 +178,40 @@ def solve_filter(
     0.02392 0.4496
     """
     where = "solve_filter"
+    strategy = _check_strategy(strategy, save_at)
+
+    def prepare(numbers):
+        return _prepare(
+            where, f, args=args, num=num, order=order, calibration=calibration, linearization=linearization,
+            covariance=covariance, controller=controller, error_norm=error_norm, slack=eps, strategy=strategy,
+            per_unit_step=error_per_unit_step, clip=clip, max_steps=max_steps, loop=while_loop, **numbers,
+        )  # fmt: skip
+
+    def solve(numbers):
+        adaptive, state, targets = prepare(numbers)
+        run = _march(adaptive, state, targets, strategy, only_last=save_at is None)
+        return finish(adaptive.filter, run, correct_underconfidence)
+
+    numbers = {
+        "u0": u0, "t0": t0, "t1": t1, "output_scale": output_scale, "rtol": rtol, "atol": atol, "dt0": dt0,
+        "save_at": as_axis(save_at), "damp": damp, "u0_std": u0_std,
+    }  # fmt: skip
+    prepare(numbers)  # inside a program numbers cannot be checked
+    return checked(where, run_compiled(solve, as_arrays(numbers)))
+
+
+def _prepare(
+    where, f, u0, t0, t1, output_scale, rtol, atol, dt0, save_at, damp, u0_std, *, args, num, order,
+    calibration, linearization, covariance, controller, error_norm, slack, strategy, per_unit_step, clip,
+    max_steps, loop,
+) -> tuple[AdaptiveFilter, State, jax.Array]:  # fmt: skip
+    """Check all arguments; return the solver, its first state and the times to stop at."""
     check_choice(f"{where}.error_norm", error_norm, ERROR_NORMS)
     filter = Filter(
         where, f, u0, t0, t1, save_at, dt0, num=num, order=order, args=args, output_scale=output_scale,
         calibration=calibration, damp=damp, linearization=linearization, covariance=covariance, u0_std=u0_std,
     )  # fmt: skip
     equation = filter.equation
-    strategy = _check_strategy(strategy, save_at)
     clip = strategy == "fixed-interval" or (save_at is None if clip is None else clip)
     targets = _check_times(where, equation, t0, t1, save_at)
     rtol = check_unless_traced(f"{where}.rtol", rtol)
@@ -195,24 +223,26 @@ def solve_filter(
         atol=atol,
         controller=resolve_controller(controller, f"{where}.controller", safety=SAFETY),
         tolerance_norm=ERROR_NORMS[error_norm],
-        per_unit_step=error_per_unit_step,
+        per_unit_step=per_unit_step,
         clip=clip,
         smoothing=strategy == "fixed-point"
         and not (clip and save_at is None),  # else the end needs no way back
-        slack=eps,
+        slack=slack,
         shortest=4.0 * jnp.finfo(targets.dtype).eps * jnp.maximum(jnp.abs(equation.t0), jnp.abs(targets[-1])),
         max_steps=max_steps,
-        loop=resolve(while_loop, max_steps, f"{where}.while_loop"),
+        loop=resolve(loop, max_steps, f"{where}.while_loop"),
     )
-    state = adaptive.start(_first_step(f"{where}.dt0", filter, dt0, rtol, atol))
+    return adaptive, adaptive.start(_first_step(f"{where}.dt0", filter, dt0, rtol, atol)), targets
+
+
+def _march(adaptive: AdaptiveFilter, state: State, targets: jax.Array, strategy: str, *, only_last) -> Run:
+    """Advance to the last target and collect what is to be reported."""
     if strategy == "fixed-interval":
-        run = _replay(adaptive, state, targets[-1])
-    elif save_at is None and clip:
+        return _replay(adaptive, state, targets[-1])
+    if only_last and adaptive.clip:
         state = adaptive.advance(state, targets[-1])
-        run = _run(Node(state.now.t, state.now.gaussian, None), state, state.accepted)
-    else:
-        run = _stop_at(adaptive, state, targets, only_last=save_at is None)
-    return finish(where, filter, run, correct_underconfidence)
+        return _run(Node(state.now.t, state.now.gaussian, None), state, state.accepted)
+    return _stop_at(adaptive, state, targets, only_last=only_last)
 
 
 def _run(nodes: Node, state: State, accepted) -> Run:
