@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .interpolation import INTERPOLATIONS
+from .interpolation import INTERPOLATIONS, split
 
 
 class Stencil(NamedTuple):
@@ -105,12 +105,11 @@ def linear_stencil(lag: jax.Array, lower: int, upper: int) -> Stencil:
     it, so that both parts of the library agree; at the upper bound, where there is none, it is that of the
     newer one. Arguments are those of `round_stencil`.
     """
-    inside = jnp.clip(jax.lax.stop_gradient(lag), lower, upper)
-    nearest = jnp.floor(inside)
-    at_nearest, older = jnp.split(INTERPOLATIONS["linear"].value_weights(inside - nearest), 2, axis=-1)
+    nearest, fraction = split(jnp.clip(jax.lax.stop_gradient(lag), lower, upper), lower)
+    at_nearest, older = jnp.split(INTERPOLATIONS["linear"].value_weights(fraction), 2, axis=-1)
     values = jnp.concatenate([older, at_nearest, jnp.zeros_like(older)], -1)
     slopes = jnp.where((nearest >= upper)[..., None], *(jnp.asarray(w, lag.dtype) for w in (_NEWER, _OLDER)))
-    return Stencil(nearest.astype(jnp.int32), values, slopes)
+    return Stencil(nearest, values, slopes)
 
 
 def _difference(nearest, lower, upper, dtype):
