@@ -20,7 +20,7 @@ from ..integrate.radau import Radau
 from ..integrate.tableaus import METHODS, Tableau
 from ..integrate.tape import Reader
 from .layers import as_params
-from .partition import compile_over_arrays
+from .partition import as_variables, compile_over_arrays
 from .validation import check_labels
 from .variants import energy_of
 
@@ -161,7 +161,9 @@ def solve_inference(
         for name, value in {**times, **numbers}.items()
     }
     options = _Options(method, controller, max_steps, while_loop, record_steps)
-    result = _solve(as_params(params), list(activities), y, x, loss_id, options, numbers, energy_options)
+    result = _solve(
+        as_params(params), as_variables(activities), y, x, loss_id, options, numbers, energy_options
+    )
     raise_if_failed(
         where,
         result.status,

@@ -7,13 +7,20 @@ import pytest
 
 from brainmass_delays import ArgumentError
 from brainmass_delays.predictive import (
+    activity_norms,
+    bpc_energy,
     compute_activity_grad,
     compute_hpc_param_grads,
     compute_pc_param_grads,
+    descend_inference,
+    evaluate_discriminative,
+    evaluate_generative,
     hpc_energy,
     init_activities_from_normal,
     init_activities_with_amort,
     init_activities_with_ffwd,
+    linear_equilibrium_activities,
+    linear_equilibrium_energy,
     make_mlp,
     make_pc_step,
     make_skip_model,
@@ -24,6 +31,7 @@ from brainmass_delays.predictive import (
 )
 
 MODEL = make_mlp(jax.random.key(0), [3, 5, 4, 2], "tanh")
+LINEAR = make_mlp(jax.random.key(0), [3, 5, 2], "identity")
 X, Y = jnp.ones((6, 3)), jnp.zeros((6, 2))
 
 
@@ -154,6 +162,41 @@ def test_choices():
         start(),
         (MODEL, Y, X, "MSE"),
     )
+
+
+@pytest.mark.parametrize(
+    "text, call",
+    [
+        ("energy options of variant='pc': must be one of 'param_type', 'output_energy_scaling', 'gamma', 'weight_decay', 'spectral_penalty', 'activity_decay', 'record_layers'; got 'weight_decy'. Did you mean 'weight_decay'?", lambda: solve_inference(MODEL, start(), Y, X, weight_decy=1.0)),
+        ("energy options of variant='epc': must be one of 'param_type', 'output_energy_scaling', 'gamma', 'record_layers'; got 'weight_decay'", lambda: compute_pc_param_grads(MODEL, start(), Y, X, variant="epc", weight_decay=1.0)),
+        ("got 'param_type'", lambda: compute_activity_grad((MODEL, MODEL[::-1]), start(), Y, X, variant="bpc", param_type="mupc")),
+        ("loss_id: must be one of 'MSE', 'CE'; got 'mes'. Did you mean 'MSE'?", lambda: evaluate_discriminative(MODEL, Y, X, "mes")),
+        ("evaluate_generative.loss_id: must be left out", lambda: evaluate_generative(MODEL, Y, X, loss_id="CE")),
+        ("y: must hold one-hot labels (batch, class) for loss_id='CE'; got the shape (6,)", lambda: pc_energy(MODEL, start(), jnp.zeros(6, int), X, "CE")),
+        ("pc_energy.gamma: must be positive; got 0.0", lambda: pc_energy(MODEL, start(), Y, X, gamma=0.0)),
+        ("optim: must be an optax.GradientTransformation; got 'adam'", lambda: descend_inference(MODEL, start(), "adam", 2, Y, X)),
+        ("params: must be (forward, backward)", lambda: bpc_energy((MODEL, None), start(), Y, X)),
+        ("activity_norms.activities: must hold arrays (batch, ...); got shapes []", lambda: activity_norms([])),
+        ("linear theory.x: must hold samples that params[0][0] reads; got samples of shape (2,)", lambda: linear_equilibrium_energy(LINEAR, x=Y, y=X)),
+        ("linear theory.y: must have the shape (batch, n_out) = (6, 2); got (5, 2)", lambda: linear_equilibrium_energy(LINEAR, x=X, y=Y[:5])),
+        ("linear theory.y: must have the shape (batch, n_out) = (6, 2); got None", lambda: linear_equilibrium_activities(LINEAR, x=X, y=None)),
+    ],
+)  # fmt: skip
+def test_what_has_no_place_is_named(text, call):
+    refused(text, call)
+
+
+def test_the_order_of_observation_and_prior_cannot_be_mistaken():
+    for function in (linear_equilibrium_energy, linear_equilibrium_activities):
+        with pytest.raises(TypeError, match="takes 1 positional argument"):
+            function(LINEAR, X, Y)
+
+
+def test_whole_numbers_are_taken_as_real_ones():
+    whole = [jnp.ones(z.shape, int) for z in start()]
+    real = [z.astype(float) for z in whole]
+    energy, grads = compute_activity_grad(MODEL, whole, Y, X)
+    assert energy == pc_energy(MODEL, real, Y, X) and grads[0].dtype == real[0].dtype
 
 
 def test_nothing_to_train_is_refused():
