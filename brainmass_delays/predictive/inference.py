@@ -204,8 +204,7 @@ def _relax(energy, options, numbers, z, y, x):
     numbers = jax.tree.map(lambda number: number.astype(border.time_dtype), numbers)
     end = border.time("max_t1", numbers["max_t1"])
     times = None if numbers["record_at"] is None else jnp.minimum(numbers["record_at"], end)
-    numbers["atol"] = jnp.broadcast_to(numbers["atol"], start.shape)
-    march = _march(border.slopes(_flow_of_sample(energy)), (y, x), times, end, options, numbers)
+    march = _march(border, _flow_of_sample(energy), (y, x), times, end, options, numbers)
     reader = Reader(())  # nothing of the past is read
     loop = resolve(options.while_loop, options.max_steps, "solve_inference.while_loop")
     rms = partial(_rms, sum(entry.size for entry in z[:-1]))
@@ -268,8 +267,9 @@ def _flow_of_sample(energy):
     return flow
 
 
-def _march(slope, data, times, end, options, numbers):
+def _march(border, flow, data, times, end, options, numbers):
     """Return the solver of one sample, which has no past and meets nothing on the way."""
+    slope = border.slopes(flow)
     if options.method == STIFF_METHOD:
         method = Radau(coupled=False)
     else:
@@ -280,7 +280,7 @@ def _march(slope, data, times, end, options, numbers):
         method=method,
         controller=resolve_controller(options.controller, "solve_inference.controller"),
         rtol=numbers["rtol"],
-        atol=numbers["atol"],
+        atol=jnp.broadcast_to(numbers["atol"], (border.size,)),
         past=None,
         gaps=Gaps(None, 0, method.order, None, 0, None),
         targets=end[None] if times is None else jnp.append(times, end),

@@ -56,81 +56,27 @@ def refused(text, function, *args, **kwargs):
     ],
 )
 def test_every_entry_point_names_the_entry(function):
-    z = start()
-    params = MODEL, None
-    refused(
-        "activities: must hold 3 entries, z_1 to z_L with x, for 3 layers; got 2 entries",
-        function,
-        params,
-        z[1:],
-        Y,
-        X,
-    )
-    refused(
-        "must hold 4 entries, z_0 to z_L without x, for 3 layers; got 3 entries. Pass x, or add z_0 in front",
-        function,
-        params,
-        z,
-        Y,
-        None,
-    )
-    refused("got 4 entries. Drop z_0, or x", function, params, [X, *z], Y, X)
-    refused("y: must hold the observation; got None", function, params, z, None, X)
-    refused("x: must have the batch size of y, 6; got 5", function, params, z, Y, X[:5])
-    refused(
-        "activities[1]: must have the batch size of y, 6; got 5",
-        function,
-        params,
-        [z[0], z[1][:5], z[2]],
-        Y,
-        X,
-    )
-    refused(
-        "y: must have samples of shape (2,), what params[0][2] makes of activities[1]; got (3,)",
-        function,
-        params,
-        z,
-        jnp.zeros((6, 3)),
-        X,
-    )
-    refused(
-        "activities[0]: must have samples of shape (5,), what params[0][0] makes of x; got (7,)",
-        function,
-        params,
-        [jnp.ones((6, 7)), *z[1:]],
-        Y,
-        X,
-    )
-    refused("params[0][0]: must map one sample of x, shape (4,)", function, params, z, Y, jnp.ones((6, 4)))
-    refused("loss_id: must be one of 'MSE', 'CE'; got 'MAE'", function, params, z, Y, X, "MAE")
-    refused(
-        "y: must hold one-hot labels for loss_id='CE'; got [0. 0.] at sample 0. Use jax.nn.one_hot",
-        function,
-        params,
-        z,
-        Y,
-        X,
-        "CE",
-    )
-    refused(
-        "got [0.5 0.5] at sample 2",
-        function,
-        params,
-        z,
-        jnp.eye(2)[jnp.zeros(6, int)].at[2].set(0.5),
-        X,
-        "CE",
-    )
-    refused(
-        "params[1]: must hold one skip or None per layer, 3 entries; got 2 entries",
-        function,
-        (MODEL, [None, None]),
-        z,
-        Y,
-        X,
-    )
-    refused("params[0][1]: must be callable", function, ([MODEL[0], 3.0, MODEL[2]], None), z, Y, X)
-    refused("params: must be (model, skip_model)", function, MODEL[0], z, Y, X)
+    z, params = start(), (MODEL, None)
+    half = jnp.eye(2)[jnp.zeros(6, int)].at[2].set(0.5)
+    wrong = [
+        ("activities: must hold 3 entries, z_1 to z_L with x, for 3 layers; got 2 entries", params, z[1:], Y, X),
+        ("must hold 4 entries, z_0 to z_L without x, for 3 layers; got 3 entries. Pass x, or add z_0 in front", params, z, Y, None),
+        ("got 4 entries. Drop z_0, or x", params, [X, *z], Y, X),
+        ("y: must hold the observation; got None", params, z, None, X),
+        ("x: must have the batch size of y, 6; got 5", params, z, Y, X[:5]),
+        ("activities[1]: must have the batch size of y, 6; got 5", params, [z[0], z[1][:5], z[2]], Y, X),
+        ("y: must have samples of shape (2,), what params[0][2] makes of activities[1]; got (3,)", params, z, jnp.zeros((6, 3)), X),
+        ("activities[0]: must have samples of shape (5,), what params[0][0] makes of x; got (7,)", params, [jnp.ones((6, 7)), *z[1:]], Y, X),
+        ("params[0][0]: must map one sample of x, shape (4,)", params, z, Y, jnp.ones((6, 4))),
+        ("loss_id: must be one of 'MSE', 'CE'; got 'MAE'", params, z, Y, X, "MAE"),
+        ("y: must hold one-hot labels for loss_id='CE'; got [0. 0.] at sample 0. Use jax.nn.one_hot", params, z, Y, X, "CE"),
+        ("got [0.5 0.5] at sample 2", params, z, half, X, "CE"),
+        ("params[1]: must hold one skip or None per layer, 3 entries; got 2 entries", (MODEL, [None, None]), z, Y, X),
+        ("params[0][1]: must be callable", ([MODEL[0], 3.0, MODEL[2]], None), z, Y, X),
+        ("params: must be (model, skip_model)", MODEL[0], z, Y, X),
+    ]  # fmt: skip
+    for text, *args in wrong:
+        refused(text, function, *args)
 
 
 def test_choices():
