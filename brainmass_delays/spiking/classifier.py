@@ -8,7 +8,7 @@ import brainunit as u
 import jax
 import jax.numpy as jnp
 
-from .._core.checks import ArgumentError
+from .._core.checks import ArgumentError, check_count
 from .._core.status import is_traced
 from .delay_layer import DelayLayer
 from .grid import time_step, whole_steps
@@ -78,6 +78,8 @@ class SpikingClassifier(brainstate.nn.Module):
         settle: u.Quantity | None = None,
     ):
         super().__init__()
+        n_hidden = check_count("SpikingClassifier.n_hidden", n_hidden)
+        n_classes = check_count("SpikingClassifier.n_classes", n_classes)
         self.delays, self.settle = delays, settle
         self.input = None if delays.n_out else _linear(delays.n_in, n_hidden)
         neurons = LIF(delays.n_out or n_hidden, tau)
