@@ -38,7 +38,6 @@ class SpikingClassifier(brainstate.nn.Module):
         Time constant of hidden and readout neurons.
     feedback : DelayLayer or SparseDelayLayer, optional
         From the hidden neurons to themselves, see `RecurrentLIF`.
-
     settle : Quantity[time], optional
         Start of each trial that the readout leaves out. By default ``max_delay`` of ``delays``: until then
         channels of different delay have seen different amounts of input. Give 0 ms for trials that begin in
