@@ -48,12 +48,9 @@ def library_epoch(name, trials):
     return epoch
 
 
-def published_epoch(trials):
-    """Return a function that trains one epoch of the published program, in PyTorch."""
-    import torch
-    from torch.nn import functional
-
-    torch.set_num_threads(1)
+def published_network(torch):
+    """Return ``(spikes, delays, weights, weights) -> mean potential`` of the published program."""
+    functional = torch.nn.functional
 
     class Spike(torch.autograd.Function):
         @staticmethod
@@ -101,7 +98,17 @@ def published_epoch(trials):
             potential.append(DECAY * potential[-1] + h[:, t])
         return torch.stack(potential, 1).mean(1)
 
+    return mean_potential
+
+
+def published_epoch(trials):
+    """Return a function that trains one epoch of the published program, in PyTorch."""
+    import torch
+    from torch.nn import functional
+
+    torch.set_num_threads(1)
     torch.manual_seed(0)
+    mean_potential = published_network(torch)
     w1 = ((torch.rand(N_IN, N_HIDDEN) * 2 - 1) * N_HIDDEN**-0.5).requires_grad_()
     w2 = ((torch.rand(N_HIDDEN, N_CLASSES) * 2 - 1) * N_CLASSES**-0.5).requires_grad_()
     delay = (torch.randint(1, MAX_DELAY, (N_IN,)) * 1e-3).requires_grad_()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .interpolation import INTERPOLATIONS
+from .interpolation import INTERPOLATIONS, split
 
 
 class Stencil(NamedTuple):
@@ -86,7 +86,8 @@ def round_stencil(lag: jax.Array, lower: int, upper: int) -> Stencil:
         Delay in steps.
     lower, upper : int
         Bounds of the lag; the stencil never reaches past them, so that nothing outside the history is read
-        and the slope at a bound is the one-sided difference that points inward.
+        and the slope at a bound is the one-sided difference that points inward. Between equal bounds a lag
+        cannot move, and its slope is zero.
 
     Returns
     -------
@@ -105,17 +106,18 @@ def linear_stencil(lag: jax.Array, lower: int, upper: int) -> Stencil:
     it, so that both parts of the library agree; at the upper bound, where there is none, it is that of the
     newer one. Arguments are those of `round_stencil`.
     """
-    inside = jnp.clip(jax.lax.stop_gradient(lag), lower, upper)
-    nearest = jnp.floor(inside)
-    at_nearest, older = jnp.split(INTERPOLATIONS["linear"].value_weights(inside - nearest), 2, axis=-1)
-    values = jnp.concatenate([older, at_nearest, jnp.zeros_like(older)], -1)
-    slopes = jnp.where((nearest >= upper)[..., None], *(jnp.asarray(w, lag.dtype) for w in (_NEWER, _OLDER)))
-    return Stencil(nearest.astype(jnp.int32), values, slopes)
+    nearest, fraction = split(jnp.clip(jax.lax.stop_gradient(lag), lower, upper), lower)
+    at_nearest, beyond = jnp.split(INTERPOLATIONS["linear"].value_weights(fraction), 2, axis=-1)
+    values = jnp.concatenate([beyond, at_nearest, jnp.zeros_like(beyond)], -1)
+    newer, older = (jnp.asarray(weights, lag.dtype) * (lower < upper) for weights in (_NEWER, _OLDER))
+    return Stencil(nearest, values, jnp.where((nearest >= upper)[..., None], newer, older))
 
 
 def _difference(nearest, lower, upper, dtype):
     """Choose the central difference inside and the one-sided one at a bound."""
-    central, older, newer = (jnp.asarray(weights, dtype) for weights in (_CENTRAL, _OLDER, _NEWER))
+    central, older, newer = (
+        jnp.asarray(weights, dtype) * (lower < upper) for weights in (_CENTRAL, _OLDER, _NEWER)
+    )
     nearest = nearest[..., None]
     return jnp.where(nearest <= lower, older, jnp.where(nearest >= upper, newer, central))
 

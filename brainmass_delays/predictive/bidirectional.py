@@ -3,9 +3,10 @@
 import jax
 import jax.numpy as jnp
 
+from .._core.checks import ArgumentError
 from .energies import LOSSES, check_loss, half_squared_error, output_first
 from .layers import as_params
-from .partition import compile_over_arrays
+from .partition import as_variables, compile_over_arrays
 from .validation import check_backward, check_labels, check_network, inputs_and_targets
 
 
@@ -78,9 +79,18 @@ def bpc_energy(
     >>> bpc_energy(params, init_activities_with_ffwd(params[0], x), y, x, record_layers=True).shape
     (4,)
     """
+    check_both_models(params)
     check_labels("bpc_energy", y, loss_id)
     alphas = {"alpha_forward": alpha_forward, "alpha_backward": alpha_backward}
-    return _energy(as_params(params), list(activities), y, x, loss_id, **alphas, record_layers=record_layers)
+    return _energy(
+        as_params(params), as_variables(activities), y, x, loss_id, **alphas, record_layers=record_layers
+    )
+
+
+def check_both_models(params) -> None:
+    """Refuse ``params`` that lack the backward model."""
+    if not (isinstance(params, tuple) and len(params) == 2 and params[1]):
+        raise ArgumentError("params", "must be (forward, backward) for variant='bpc'", "one model")
 
 
 def bidirectional_energy_of_batch(

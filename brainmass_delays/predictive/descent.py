@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from brainmass_delays._core.checks import check_count
+from brainmass_delays._core.checks import ArgumentError, check_count
 
 from .gradients import compute_activity_grad
 from .layers import as_params
 from .norms import tree_norm
-from .partition import compile_over_arrays
+from .partition import as_variables, compile_over_arrays
 from .validation import check_labels
 from .variants import energy_of
 
@@ -85,7 +85,7 @@ def update_activities(
     ()
     """
     energy, grads = compute_activity_grad(params, activities, y, x, loss_id, **energy_options)
-    activities, opt_state = apply_updates(optim, grads, opt_state, list(activities))
+    activities, opt_state = apply_updates(optim, grads, opt_state, as_variables(activities))
     return ActivityUpdate(energy, activities, grads, opt_state)
 
 
@@ -133,13 +133,15 @@ def descend_inference(
     """
     check_labels("descend_inference", y, loss_id)
     n_steps = check_count("descend_inference.n_steps", n_steps)
-    start = list(map(jnp.asarray, activities))
-    return _descend(as_params(params), start, optim, n_steps, y, x, loss_id, record, energy_options)
+    return _descend(
+        as_params(params), as_variables(activities), optim, n_steps, y, x, loss_id, record, energy_options
+    )
 
 
 @compile_over_arrays
 def _descend(params, activities, optim, n_steps, y, x, loss_id, record, energy_options):
     """Scan over the steps."""
+    _check_optimizer(optim)
     gradient = jax.value_and_grad(lambda z: energy_of(params, z, y, x, loss_id, **energy_options))
 
     def step(carry, _):
@@ -159,5 +161,14 @@ def _descend(params, activities, optim, n_steps, y, x, loss_id, record, energy_o
 @compile_over_arrays
 def apply_updates(optim, grads, opt_state, values):
     """Apply one optax step."""
+    _check_optimizer(optim)
     updates, opt_state = optim.update(grads, opt_state, values)
     return optax.apply_updates(values, updates), opt_state
+
+
+def _check_optimizer(optim):
+    """Refuse what is no optimizer of optax."""
+    if not isinstance(optim, optax.GradientTransformation):
+        raise ArgumentError(
+            "optim", "must be an optax.GradientTransformation", repr(optim), "E.g. optax.adam(1e-3)"
+        )

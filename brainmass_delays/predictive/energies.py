@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from brainmass_delays._core.checks import check_choice
 
 from .layers import as_params
-from .partition import compile_over_arrays, is_trainable
+from .partition import as_variables, compile_over_arrays, is_trainable
 from .prediction import layer_scalings, predict, sample_size
 from .validation import check_labels, check_network, hybrid_inputs_and_targets, inputs_and_targets
 
@@ -119,7 +119,7 @@ def pc_energy(
     check_labels("pc_energy", y, loss_id)
     return _energy(
         as_params(params),
-        list(activities),
+        as_variables(activities),
         y,
         x,
         loss_id,
@@ -187,7 +187,9 @@ def hpc_energy(model, equilib_activities, amort_activities, x, y=None, *, record
     ()
     """
     model = as_params((model, None), "model")[0]
-    return _hybrid_energy(model, list(equilib_activities), list(amort_activities), x, y, record_layers)
+    return _hybrid_energy(
+        model, as_variables(equilib_activities), as_variables(amort_activities), x, y, record_layers
+    )
 
 
 def energy_of_batch(

@@ -8,7 +8,7 @@ from brainmass_delays._core.checks import ArgumentError
 from .energies import LOSSES, check_loss, half_squared_error, output_first
 from .initialization import init_activities_with_ffwd
 from .layers import as_params
-from .partition import compile_over_arrays
+from .partition import as_variables, compile_over_arrays
 from .prediction import layer_scalings, predict, sample_size
 from .validation import check_labels, inputs_and_targets
 
@@ -78,7 +78,9 @@ def epc_energy(
     """
     check_labels("epc_energy", y, loss_id)
     options = {"param_type": param_type, "output_energy_scaling": output_energy_scaling, "gamma": gamma}
-    return _energy(as_params(params), list(errors), y, x, loss_id, **options, record_layers=record_layers)
+    return _energy(
+        as_params(params), as_variables(errors), y, x, loss_id, **options, record_layers=record_layers
+    )
 
 
 def init_errors(params, x, *, param_type="sp", gamma=None) -> list[jax.Array]:
@@ -133,7 +135,7 @@ def activities_of_errors(params, errors, x=None, *, param_type="sp", gamma=None)
     >>> bool((activities[0] == init_activities_with_ffwd(params, x)[0]).all())
     True
     """
-    return _activities(as_params(params), list(errors), x, param_type, gamma)
+    return _activities(as_params(params), as_variables(errors), x, param_type, gamma)
 
 
 def error_energy_of_batch(

@@ -9,7 +9,7 @@ from brainmass_delays._core.checks import ArgumentError
 
 from .descent import Descent
 from .inference import Inference, solve_inference
-from .initialization import init_activities_from_normal, init_activities_with_amort
+from .initialization import init_activities_with_amort
 from .layers import as_params
 from .variants import feedforward_of, layer_energies, start_of
 
@@ -154,16 +154,26 @@ def evaluate_generative(
     >>> evaluate_generative([lambda z: 2 * z, lambda z: z], 2 * labels, labels).accuracy
     1.0
     """
+    if "loss_id" in energy_options:
+        raise ArgumentError(
+            "evaluate_generative.loss_id",
+            "must be left out, as images are compared by 'MSE'",
+            energy_options["loss_id"],
+        )
     painted = start_of(params, labels, **energy_options)
     loss = layer_energies(params, painted, y, labels, "MSE", **energy_options)[0]
     if start is None:
-        sizes = [labels.shape[1], *(z.shape[1] for z in painted)]
-        key = jax.random.key(0) if key is None else key
-        start = init_activities_from_normal(key, sizes, "unsupervised", len(y))
+        start = _small_start(jax.random.key(0) if key is None else key, [labels, *painted])
     found = solve_inference(params, start, y, **(inference_options or {}), **energy_options)
     energies = layer_energies(params, found.activities, y, None, "MSE", **energy_options)
     right = accuracy(found.activities[0], labels)
     return Evaluation(float(right), float(loss), energies, float(found.converged.mean()))
+
+
+def _small_start(key, like) -> list[jax.Array]:
+    """Draw activities of the shapes of ``like``, as `init_activities_from_normal` does for vectors."""
+    keys = jax.random.split(key, len(like))
+    return [0.05 * jax.random.normal(k, z.shape) for k, z in zip(keys, like, strict=True)]
 
 
 def evaluate_hybrid(params, amortizer, y, labels, **options) -> HybridEvaluation:

@@ -6,7 +6,7 @@ from brainmass_delays._core.checks import ArgumentError
 
 from .energies import hybrid_energy_of_batch
 from .layers import as_params
-from .partition import compile_over_arrays, join, split
+from .partition import as_variables, compile_over_arrays, join, split
 from .validation import check_labels
 from .variants import energy_of
 
@@ -56,7 +56,7 @@ def neg_activity_grad(t, activities, args, **energy_options):
         )
     params, y, x, loss_id, _ = args
     check_labels("neg_activity_grad", y, loss_id)
-    return _flow(as_params(params), list(activities), y, x, loss_id, **energy_options)
+    return _flow(as_params(params), as_variables(activities), y, x, loss_id, **energy_options)
 
 
 def compute_activity_grad(params, activities, y, x, loss_id="MSE", **energy_options):
@@ -97,7 +97,7 @@ def compute_activity_grad(params, activities, y, x, loss_id="MSE", **energy_opti
     True
     """
     check_labels("compute_activity_grad", y, loss_id)
-    return _activity_grad(as_params(params), list(activities), y, x, loss_id, **energy_options)
+    return _activity_grad(as_params(params), as_variables(activities), y, x, loss_id, **energy_options)
 
 
 def compute_pc_param_grads(params, activities, y, x=None, loss_id="MSE", **energy_options):
@@ -137,7 +137,7 @@ def compute_pc_param_grads(params, activities, y, x=None, loss_id="MSE", **energ
     ((2, 5), None)
     """
     check_labels("compute_pc_param_grads", y, loss_id)
-    return _param_grads(as_params(params), list(activities), y, x, loss_id, **energy_options)
+    return _param_grads(as_params(params), as_variables(activities), y, x, loss_id, **energy_options)
 
 
 def compute_hpc_param_grads(model, equilib_activities, amort_activities, x, y=None):
@@ -174,7 +174,7 @@ def compute_hpc_param_grads(model, equilib_activities, amort_activities, x, y=No
     (4, 3)
     """
     model = as_params((model, None), "model")[0]
-    return _hybrid_param_grads(model, list(equilib_activities), list(amort_activities), x, y)
+    return _hybrid_param_grads(model, as_variables(equilib_activities), as_variables(amort_activities), x, y)
 
 
 @compile_over_arrays

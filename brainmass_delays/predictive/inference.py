@@ -11,11 +11,16 @@ from .._core.checks import ArgumentError, check_choice, check_count, check_posit
 from .._core.status import MAX_STEPS_REACHED, OK, flag, is_traced, raise_if_failed
 from ..integrate.border import Border
 from ..integrate.control import Controller, resolve_controller
+from ..integrate.explicit import ExplicitMethod
+from ..integrate.landing import Gaps
 from ..integrate.loops import resolve
-from ..integrate.stepping import Stepper
+from ..integrate.march import March
+from ..integrate.problem import STIFF_METHOD
+from ..integrate.radau import Radau
 from ..integrate.tableaus import METHODS, Tableau
+from ..integrate.tape import Reader
 from .layers import as_params
-from .partition import compile_over_arrays
+from .partition import as_variables, compile_over_arrays
 from .validation import check_labels
 from .variants import energy_of
 
@@ -84,10 +89,11 @@ def solve_inference(
         Longest time of a sample, dimensionless: the flow is ``dz/dt = -dE/dz`` with the energy E of one
         sample, so that time means the same in every batch. Times of a flow down the batch mean are N times
         longer.
-    method : {'dopri5', 'tsit5', 'bosh3', 'heun21'} or Tableau, default 'dopri5'
+    method : {'dopri5', 'tsit5', 'bosh3', 'heun21', 'radau5'} or Tableau, default 'dopri5'
         Embedded Runge-Kutta pair, by name or by its coefficients
-        (`brainmass_delays.integrate.tableaus.Tableau`). For steps of an optimizer instead of a solver see
-        `descend_inference`.
+        (`brainmass_delays.integrate.tableaus.Tableau`), or the implicit 'radau5', which takes few steps where
+        the eigenvalues of the Hessian lie far apart, at a cost that grows with the cube of the number of
+        activities. For steps of an optimizer instead of a solver see `descend_inference`.
     rtol, atol : float, default 1e-5
         Tolerances of the solver. They also limit how small the vector field can become: an explicit solver at
         rest works at its limit of stability, where the field hovers at the tolerances times the largest
@@ -141,7 +147,7 @@ def solve_inference(
     where = "solve_inference"
     check_labels(where, y, loss_id)
     if not isinstance(method, Tableau):
-        check_choice(f"{where}.method", method, METHODS)
+        check_choice(f"{where}.method", method, [*METHODS, STIFF_METHOD])
     check_count(f"{where}.max_steps", max_steps)
     if record_steps is not None:
         check_count(f"{where}.record_steps", record_steps)
@@ -155,7 +161,9 @@ def solve_inference(
         for name, value in {**times, **numbers}.items()
     }
     options = _Options(method, controller, max_steps, while_loop, record_steps)
-    result = _solve(as_params(params), list(activities), y, x, loss_id, options, numbers, energy_options)
+    result = _solve(
+        as_params(params), as_variables(activities), y, x, loss_id, options, numbers, energy_options
+    )
     raise_if_failed(
         where,
         result.status,
@@ -196,7 +204,8 @@ def _relax(energy, options, numbers, z, y, x):
     numbers = jax.tree.map(lambda number: number.astype(border.time_dtype), numbers)
     end = border.time("max_t1", numbers["max_t1"])
     times = None if numbers["record_at"] is None else jnp.minimum(numbers["record_at"], end)
-    stepper = _stepper(border.slopes(_flow_of_sample(energy)), (y, x), times, end, options, numbers)
+    march = _march(border, _flow_of_sample(energy), (y, x), times, end, options, numbers)
+    reader = Reader(())  # nothing of the past is read
     loop = resolve(options.while_loop, options.max_steps, "solve_inference.while_loop")
     rms = partial(_rms, sum(entry.size for entry in z[:-1]))
 
@@ -210,7 +219,7 @@ def _relax(energy, options, numbers, z, y, x):
         def cond(state):
             return unfinished(state) & (state.accepted + state.rejected < options.max_steps)
 
-        state = loop(cond, lambda state: stepper.attempt(state, (None,) * len(stepper.nodes))[0], state)
+        state = loop(cond, lambda state: march.attempt(state, reader)[0], state)
         return state._replace(status=state.status | flag(unfinished(state), MAX_STEPS_REACHED))
 
     def record_at(state, time):
@@ -222,7 +231,8 @@ def _relax(energy, options, numbers, z, y, x):
         state = run_while(lambda state: (state.t < end) & (state.accepted == before), state)
         return state, (state.t, border.unravel(state.y))
 
-    state, _ = stepper.start(border.time("t0", 0.0), start, None, numbers["dt0"])
+    state = march.start(border.time("t0", 0.0), start, jnp.int32(OK), None, None)
+    state = march.begin(state, reader, numbers["dt0"])
     recorded = None, None
     if times is not None:
         state, (_, path) = jax.lax.scan(record_at, state, times)
@@ -257,19 +267,29 @@ def _flow_of_sample(energy):
     return flow
 
 
-def _stepper(slope, data, times, end, options, numbers):
-    """Return the solver of one sample."""
-    method = options.method if isinstance(options.method, Tableau) else METHODS[options.method]
-    return Stepper(
+def _march(border, flow, data, times, end, options, numbers):
+    """Return the solver of one sample, which has no past and meets nothing on the way."""
+    slope = border.slopes(flow)
+    if options.method == STIFF_METHOD:
+        method = Radau(coupled=False)
+    else:
+        pair = options.method if isinstance(options.method, Tableau) else METHODS[options.method]
+        method = ExplicitMethod(pair)
+    return March(
         rhs=lambda t, y, _: slope(t, y, data),
-        tableau=method,
+        method=method,
         controller=resolve_controller(options.controller, "solve_inference.controller"),
         rtol=numbers["rtol"],
-        atol=numbers["atol"],
+        atol=jnp.broadcast_to(numbers["atol"], (border.size,)),
+        past=None,
+        gaps=Gaps(None, 0, method.order, None, 0, None),
         targets=end[None] if times is None else jnp.append(times, end),
-        longest=jnp.inf,
+        impulses=None,
         restart=False,
-        span=end,
+        scale=end,
+        shortest=jnp.zeros_like(end),
+        strictness=1.0,
+        wants=lambda piece: False,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from .._core.checks import ArgumentError
 from .layers import as_params
 from .partition import split
 
@@ -28,6 +29,9 @@ def activity_norms(activities) -> jax.Array:
     >>> activity_norms([jnp.ones((5, 4)), 3 * jnp.ones((5, 1))]).tolist()
     [2.0, 3.0]
     """
+    if not activities or any(jnp.ndim(z) < 2 for z in activities):
+        shapes = [jnp.shape(z) for z in activities]
+        raise ArgumentError("activity_norms.activities", "must hold arrays (batch, ...)", f"shapes {shapes}")
     return jnp.stack([jnp.linalg.norm(z.reshape(len(z), -1), axis=1).mean() for z in activities])
 
 

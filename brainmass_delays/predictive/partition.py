@@ -18,6 +18,11 @@ def is_trainable(leaf: Any) -> bool:
     return is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.inexact)
 
 
+def as_variables(values) -> list[jax.Array]:
+    """Return what can be moved by a gradient as a list of floating-point arrays."""
+    return [value if is_trainable(value) else jnp.asarray(value, float) for value in values]
+
+
 def split(tree: Any, keep=is_trainable) -> tuple[Any, Any]:
     """Return two trees like ``tree``: the leaves that ``keep`` accepts, and the others; None elsewhere."""
     kept = jax.tree.map(lambda leaf: leaf if keep(leaf) else None, tree)

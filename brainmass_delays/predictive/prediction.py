@@ -2,7 +2,8 @@
 
 from math import prod, sqrt
 
-from brainmass_delays._core.checks import check_choice
+from brainmass_delays._core.checks import check_choice, check_positive
+from brainmass_delays._core.status import is_traced
 
 from .layers import PARAM_TYPES
 
@@ -27,6 +28,8 @@ def layer_scalings(params, n_inputs, width, param_type="sp", gamma=None) -> list
         last = 1 / width if param_type == "mupc" else 1 / sqrt(width)
         scalings = [1 / sqrt(n_inputs), *[1 / sqrt(width * depth)] * (n_layers - 2), last][-n_layers:]
     if gamma is not None:
+        if not is_traced(gamma):
+            check_positive("pc_energy.gamma", gamma)
         scalings[-1] /= gamma
     return scalings
 

@@ -51,6 +51,7 @@ def linear_equilibrium_activities(params, *, y, x, param_type="sp", gamma=None, 
     [(4, 5), (4, 2)]
     """
     weights, biases = _affine_layers(params, x, param_type, gamma)
+    _check_observation(y, x, weights)
     hessian = _hessian(weights, output_energy_scaling)
     sizes = [w.shape[0] for w in weights[:-1]]
 
@@ -101,6 +102,7 @@ def linear_equilibrium_energy(params, *, y, x, param_type="sp", gamma=None, outp
     True
     """
     weights, biases = _affine_layers(params, x, param_type, gamma)
+    _check_observation(y, x, weights)
     prediction = x
     for w, b in zip(weights, biases, strict=True):
         prediction = prediction @ w.T + b
@@ -235,7 +237,11 @@ def _affine_layers(params, x, param_type, gamma) -> tuple[list, list]:
             "linear theory.x", "must hold the prior", "None", "Without a prior the equilibrium is not unique"
         )
     params = as_params(params)
-    width = jax.eval_shape(lambda h: predict(params, 0, h), x[0]).size
+    try:
+        width = jax.eval_shape(lambda h: predict(params, 0, h), x[0]).size
+    except (TypeError, ValueError) as error:
+        got = f"samples of shape {x.shape[1:]}: {error}"
+        raise ArgumentError("linear theory.x", "must hold samples that params[0][0] reads", got) from error
     sample = jnp.zeros(x.shape[1:], jnp.result_type(x, float))
     weights, biases = [], []
     for l, scaling in enumerate(layer_scalings(params, x[0].size, width, param_type, gamma)):
@@ -245,6 +251,14 @@ def _affine_layers(params, x, param_type, gamma) -> tuple[list, list]:
         _check_affine(layer, weights[-1], biases[-1], l)
         sample = jnp.zeros_like(biases[-1])
     return weights, biases
+
+
+def _check_observation(y, x, weights):
+    """Refuse an observation that the network does not predict."""
+    expected = len(x), len(weights[-1])
+    if y is None or jnp.shape(y) != expected:
+        got = "None" if y is None else jnp.shape(y)
+        raise ArgumentError("linear theory.y", f"must have the shape (batch, n_out) = {expected}", got)
 
 
 def _check_affine(layer: Callable, weight, bias, l: int):

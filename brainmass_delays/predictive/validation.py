@@ -15,6 +15,13 @@ def check_labels(where: str, y, loss_id: str) -> None:
     if loss_id != "CE" or y is None or is_traced(y):
         return
     labels = np.asarray(y)
+    if labels.ndim < 2:
+        raise ArgumentError(
+            f"{where}.y",
+            "must hold one-hot labels (batch, class) for loss_id='CE'",
+            f"the shape {labels.shape}",
+            "Use jax.nn.one_hot(labels, n_classes)",
+        )
     right = np.all((labels == 0) | (labels == 1), axis=-1) & (labels.sum(-1) == 1)
     if not right.all():
         row = int(np.argwhere(~right.reshape(len(right), -1).all(-1))[0, 0])

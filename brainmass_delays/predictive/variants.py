@@ -1,18 +1,20 @@
 """The kinds of predictive coding that gradients, inference and learning know, by name."""
 
+import functools
+import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from brainmass_delays._core.checks import ArgumentError, check_choice
+from brainmass_delays._core.checks import check_choice
 
-from .bidirectional import bidirectional_energy_of_batch
+from .bidirectional import bidirectional_energy_of_batch, check_both_models
 from .energies import energy_of_batch
 from .error_based import error_energy_of_batch
 from .initialization import init_activities_with_ffwd
 from .layers import as_params
-from .partition import compile_over_arrays
+from .partition import as_variables, compile_over_arrays
 
 
 class Variant(NamedTuple):
@@ -37,9 +39,16 @@ VARIANTS = {
 def find_variant(name: str, params) -> Variant:
     """Look up a kind of predictive coding; refuse ``params`` that lack its backward model."""
     found = VARIANTS[check_choice("variant", name, VARIANTS)]
-    if found.has_backward_model and not (isinstance(params, tuple) and len(params) == 2 and params[1]):
-        raise ArgumentError("params", "must be (forward, backward) for variant='bpc'", "one model")
+    if found.has_backward_model:
+        check_both_models(params)
     return found
+
+
+@functools.cache
+def options_of(variant: str) -> tuple[str, ...]:
+    """Return the names of the options that the energy of a variant takes."""
+    parameters = inspect.signature(VARIANTS[variant].energy).parameters.values()
+    return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
 
 def feedforward_of(params, x, *, variant="pc", **energy_options):
@@ -57,12 +66,15 @@ def start_of(params, x, *, variant="pc", **energy_options):
 
 def energy_of(params, variables, y, x, loss_id, *, variant="pc", **options):
     """Return the energy of a batch, of the kind ``variant``."""
-    return find_variant(variant, params).energy(params, variables, y, x, loss_id, **options)
+    energy = find_variant(variant, params).energy
+    for name in options:
+        check_choice(f"energy options of variant={variant!r}", name, options_of(variant))
+    return energy(params, variables, y, x, loss_id, **options)
 
 
 def layer_energies(params, variables, y, x, loss_id, **options):
     """Return the terms of the energy, the output first."""
-    return _layer_energies(as_params(params), list(variables), y, x, loss_id, **options)
+    return _layer_energies(as_params(params), as_variables(variables), y, x, loss_id, **options)
 
 
 @compile_over_arrays

@@ -6,7 +6,8 @@ from .conv_layer import ConvDelayLayer
 from .delay_layer import DelayLayer
 from .freezing import FrozenDelays, Saturation, freeze_delays, saturation
 from .lif import LIF, AdaptiveLIF, LeakyIntegrator
-from .nir_format import from_nir, run_layers, to_nir
+from .nir_export import to_nir
+from .nir_import import from_nir, run_layers
 from .optimizers import anneal_width, parameter_groups, project_delays, project_to_grid
 from .recurrent import RecurrentLIF
 from .sparse_layer import SparseDelayLayer, random_connections

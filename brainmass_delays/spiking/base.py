@@ -12,7 +12,7 @@ from brainstate.nn import Param
 
 from .._core.checks import ArgumentError, check_choice, check_finite, check_positive
 from .._core.param import HoldsParams
-from .._core.status import DELAY_ABOVE_BOUND, OK, flag, raise_if_failed
+from .._core.status import DELAY_ABOVE_BOUND, OK, flag, is_traced, raise_if_failed
 from .._core.units import magnitude
 from ..delays.buffer import fill, push, sample, unroll
 from ..delays.rounding import STENCIL_AGES, STENCILS
@@ -134,7 +134,13 @@ class DelayedSpikes(HoldsParams, brainstate.nn.Module):
     def push(self, spikes: jax.Array) -> None:
         """Store the spikes of one step, ``(batch, *shape_in)`` or ``shape_in``."""
         past = self._checked_past()
-        self.past.value = push(past, self._check_spikes(spikes, past.values.ndim - 2))
+        leading = past.values.shape[:-2]
+        spikes = self._check_spikes(spikes, len(leading))
+        if spikes.shape[:-1] != leading:
+            raise ArgumentError(
+                f"{self._name}.spikes", f"must have the batch size of init_state, {leading[0]}", len(spikes)
+            )
+        self.past.value = push(past, spikes)
 
     def check(self) -> None:
         """Raise `RunError` if a delay left its bounds in any compiled call so far."""
@@ -246,6 +252,9 @@ class DelayedSpikes(HoldsParams, brainstate.nn.Module):
             )
             delay = brainstate.random.uniform(low, high, self.shape) * u.ms
         param = as_param(f"{self._name}.delay", delay, self.shape)
+        if is_traced(param.value()):
+            magnitude(f"{self._name}.delay", param.value(), u.ms, plain=False)
+            return param  # its values are checked when the layer runs
         low, high, values = (
             np.asarray(magnitude(f"{self._name}.delay", x, u.ms, plain=False))
             for x in (self.min_delay, self.max_delay, param.value())

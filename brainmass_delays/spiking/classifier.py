@@ -8,7 +8,7 @@ import brainunit as u
 import jax
 import jax.numpy as jnp
 
-from .._core.checks import ArgumentError
+from .._core.checks import ArgumentError, check_count
 from .._core.param import ShowsSignature
 from .._core.status import is_traced
 from .delay_layer import DelayLayer
@@ -39,7 +39,6 @@ class SpikingClassifier(ShowsSignature, brainstate.nn.Module):
         Time constant of hidden and readout neurons.
     feedback : DelayLayer or SparseDelayLayer, optional
         From the hidden neurons to themselves, see `RecurrentLIF`.
-
     settle : Quantity[time], optional
         Start of each trial that the readout leaves out. By default ``max_delay`` of ``delays``: until then
         channels of different delay have seen different amounts of input. Give 0 ms for trials that begin in
@@ -79,6 +78,8 @@ class SpikingClassifier(ShowsSignature, brainstate.nn.Module):
         settle: u.Quantity | None = None,
     ):
         super().__init__()
+        n_hidden = check_count("SpikingClassifier.n_hidden", n_hidden)
+        n_classes = check_count("SpikingClassifier.n_classes", n_classes)
         self.delays, self.settle = delays, settle
         self.input = None if delays.n_out else _linear(delays.n_in, n_hidden)
         neurons = LIF(delays.n_out or n_hidden, tau)

@@ -10,9 +10,18 @@ import numpy as np
 from brainstate.nn import Param
 from braintools import surrogate
 
-from .._core.checks import ArgumentError, check_choice, check_count, check_finite, check_positive
+from .._core.checks import (
+    ArgumentError,
+    check_choice,
+    check_count,
+    check_finite,
+    check_number,
+    check_positive,
+)
 from .._core.param import HoldsParams
+from .._core.status import is_traced
 from .._core.units import magnitude
+from .base import as_param
 from .grid import time_step
 
 
@@ -33,7 +42,7 @@ class _Leaky(HoldsParams, brainstate.nn.Module):
 
     def update(self, currents: jax.Array) -> jax.Array:
         """Run from rest over ``currents`` ``(batch, time, n)`` and return the outputs, same shape."""
-        currents = self._check(currents, 3, "(batch, time, neuron)")
+        currents = self._check(currents, (None, None), "(batch, time, neuron)")
         decays = self._decays()
 
         def advance(state, current):
@@ -44,8 +53,8 @@ class _Leaky(HoldsParams, brainstate.nn.Module):
 
     def step(self, current: jax.Array) -> jax.Array:
         """Advance one step with ``current`` ``(batch, n)`` or ``(n,)`` and return the output."""
-        rank = jax.tree.leaves(self.state.value)[0].ndim
-        current = self._check(current, rank, "(batch, neuron) as in init_state")
+        leading = jax.tree.leaves(self.state.value)[0].shape[:-1]
+        current = self._check(current, leading, f"{(*leading, self.n)} of init_state")
         self.state.value, output = self._advance(self._decays(), self.state.value, current)
         return output
 
@@ -58,8 +67,10 @@ class _Leaky(HoldsParams, brainstate.nn.Module):
     def _make_tau(self, name, tau):
         """Return a time constant as Param."""
         where = f"{type(self).__name__}.{name}"
-        tau = tau if isinstance(tau, Param) else Param(tau, fit=False)
-        check_positive(where, magnitude(where, tau.value(), u.ms, plain=False))
+        tau = as_param(where, tau if isinstance(tau, Param) else Param(tau, fit=False), (self.n,))
+        value = magnitude(where, tau.value(), u.ms, plain=False)
+        if not is_traced(value):
+            check_positive(where, value)
         return tau
 
     def _decays(self):
@@ -68,8 +79,14 @@ class _Leaky(HoldsParams, brainstate.nn.Module):
         taus = {name: getattr(self, name) for name in ("tau", "tau_adaptation") if hasattr(self, name)}
         return {name: jnp.exp(-magnitude(name, dt / tau.value(), u.UNITLESS)) for name, tau in taus.items()}
 
-    def _check(self, current, rank, axes):
-        if current.ndim != rank or current.shape[-1] != self.n:
+    def _check(self, current, leading, axes):
+        """Return ``current`` as an array if its axes in front are ``leading``, None for any size."""
+        current = jnp.asarray(current)
+        expected = (*leading, self.n)
+        fits = current.ndim == len(expected) and all(
+            n in (None, size) for n, size in zip(expected, current.shape, strict=True)
+        )
+        if not fits:
             raise ArgumentError(
                 f"{type(self).__name__}.currents",
                 f"must have the shape {axes} with {self.n} neurons",
@@ -162,7 +179,7 @@ class LIF(_Leaky):
     ):
         super().__init__(n, tau)
         name = type(self).__name__
-        self.threshold = float(check_positive(f"{name}.threshold", threshold))
+        self.threshold = check_number(f"{name}.threshold", threshold, above=0)
         self.reset = check_choice(f"{name}.reset", reset, RESETS)
         self.spike = spike
 
@@ -228,9 +245,11 @@ class AdaptiveLIF(LIF):
     ):
         super().__init__(n, tau, threshold, reset, spike)
         self.tau_adaptation = self._make_tau("tau_adaptation", tau_adaptation)
-        self.strength = strength if isinstance(strength, Param) else Param(strength, fit=False)
-        if np.any(check_finite("AdaptiveLIF.strength", self.strength.value()) < 0):
-            raise ArgumentError("AdaptiveLIF.strength", "must not be negative", strength)
+        strength = strength if isinstance(strength, Param) else Param(strength, fit=False)
+        self.strength = as_param("AdaptiveLIF.strength", strength, (self.n,))
+        value = strength.value()
+        if not is_traced(value) and np.any(check_finite("AdaptiveLIF.strength", value) < 0):
+            raise ArgumentError("AdaptiveLIF.strength", "must not be negative", np.min(value))
 
     def _rest(self, leading):
         v, spiked = super()._rest(leading)

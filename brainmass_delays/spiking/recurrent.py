@@ -1,6 +1,7 @@
 """Recurrent spiking layers whose feedback takes at least one step."""
 
 import brainstate
+import brainunit as u
 import jax
 import jax.numpy as jnp
 
@@ -47,11 +48,23 @@ class RecurrentLIF(ShowsSignature, brainstate.nn.Module):
 
     def __init__(self, neurons: LIF | AdaptiveLIF, feedback: DelayLayer | SparseDelayLayer):
         super().__init__()
+        if not isinstance(neurons, LIF):
+            kind = type(neurons).__name__
+            raise ArgumentError(
+                "RecurrentLIF.neurons", "must be neurons that spike, LIF or AdaptiveLIF", kind
+            )
         if (feedback.n_in, feedback.n_out) != (neurons.n, neurons.n):
             raise ArgumentError(
                 "RecurrentLIF.feedback",
                 f"must connect {neurons.n} neurons to themselves",
                 f"{feedback.n_in} to {feedback.n_out}",
+            )
+        if not u.get_magnitude(feedback.min_delay) > 0:
+            raise ArgumentError(
+                "RecurrentLIF.feedback",
+                "must take at least one step",
+                f"min_delay = {feedback.min_delay}",
+                f"Give {type(feedback).__name__} min_delay=dt",
             )
         self.neurons, self.feedback = neurons, feedback
 

@@ -14,8 +14,8 @@ def summarize(network: brainstate.nn.Module) -> str:
 
     Parameters
     ----------
-    network : Module
-        A `SpikingClassifier`, or any module that contains layers of delays, neurons and linear maps.
+    network : Module or list of layers
+        A `SpikingClassifier`, or anything that contains layers of delays, neurons and linear maps.
 
     Returns
     -------
@@ -35,6 +35,8 @@ def summarize(network: brainstate.nn.Module) -> str:
     readout     Linear           3 -> 2                                             6 parameters
     5 layers, 22 parameters
     """
+    if isinstance(network, list | tuple):
+        network = brainstate.nn.Sequential(*network)
     kinds = (DelayedSpikes, LIF, LeakyIntegrator, brainstate.nn.Linear)
     layers = {
         ".".join(map(str, path)) or type(node).__name__: node

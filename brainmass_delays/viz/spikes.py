@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from .._core.checks import ArgumentError
 
@@ -59,6 +60,7 @@ def plot_raster(
         xlabel="time (ms)",
         ylabel="channel",
     )
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     if groups:
         width = n_channels / len(groups)
         ax.set_yticks([width * (i + 0.5) - 0.5 for i in range(len(groups))], groups)

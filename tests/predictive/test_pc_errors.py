@@ -7,13 +7,20 @@ import pytest
 
 from brainmass_delays import ArgumentError
 from brainmass_delays.predictive import (
+    activity_norms,
+    bpc_energy,
     compute_activity_grad,
     compute_hpc_param_grads,
     compute_pc_param_grads,
+    descend_inference,
+    evaluate_discriminative,
+    evaluate_generative,
     hpc_energy,
     init_activities_from_normal,
     init_activities_with_amort,
     init_activities_with_ffwd,
+    linear_equilibrium_activities,
+    linear_equilibrium_energy,
     make_mlp,
     make_pc_step,
     make_skip_model,
@@ -24,6 +31,7 @@ from brainmass_delays.predictive import (
 )
 
 MODEL = make_mlp(jax.random.key(0), [3, 5, 4, 2], "tanh")
+LINEAR = make_mlp(jax.random.key(0), [3, 5, 2], "identity")
 X, Y = jnp.ones((6, 3)), jnp.zeros((6, 2))
 
 
@@ -48,81 +56,27 @@ def refused(text, function, *args, **kwargs):
     ],
 )
 def test_every_entry_point_names_the_entry(function):
-    z = start()
-    params = MODEL, None
-    refused(
-        "activities: must hold 3 entries, z_1 to z_L with x, for 3 layers; got 2 entries",
-        function,
-        params,
-        z[1:],
-        Y,
-        X,
-    )
-    refused(
-        "must hold 4 entries, z_0 to z_L without x, for 3 layers; got 3 entries. Pass x, or add z_0 in front",
-        function,
-        params,
-        z,
-        Y,
-        None,
-    )
-    refused("got 4 entries. Drop z_0, or x", function, params, [X, *z], Y, X)
-    refused("y: must hold the observation; got None", function, params, z, None, X)
-    refused("x: must have the batch size of y, 6; got 5", function, params, z, Y, X[:5])
-    refused(
-        "activities[1]: must have the batch size of y, 6; got 5",
-        function,
-        params,
-        [z[0], z[1][:5], z[2]],
-        Y,
-        X,
-    )
-    refused(
-        "y: must have samples of shape (2,), what params[0][2] makes of activities[1]; got (3,)",
-        function,
-        params,
-        z,
-        jnp.zeros((6, 3)),
-        X,
-    )
-    refused(
-        "activities[0]: must have samples of shape (5,), what params[0][0] makes of x; got (7,)",
-        function,
-        params,
-        [jnp.ones((6, 7)), *z[1:]],
-        Y,
-        X,
-    )
-    refused("params[0][0]: must map one sample of x, shape (4,)", function, params, z, Y, jnp.ones((6, 4)))
-    refused("loss_id: must be one of 'MSE', 'CE'; got 'MAE'", function, params, z, Y, X, "MAE")
-    refused(
-        "y: must hold one-hot labels for loss_id='CE'; got [0. 0.] at sample 0. Use jax.nn.one_hot",
-        function,
-        params,
-        z,
-        Y,
-        X,
-        "CE",
-    )
-    refused(
-        "got [0.5 0.5] at sample 2",
-        function,
-        params,
-        z,
-        jnp.eye(2)[jnp.zeros(6, int)].at[2].set(0.5),
-        X,
-        "CE",
-    )
-    refused(
-        "params[1]: must hold one skip or None per layer, 3 entries; got 2 entries",
-        function,
-        (MODEL, [None, None]),
-        z,
-        Y,
-        X,
-    )
-    refused("params[0][1]: must be callable", function, ([MODEL[0], 3.0, MODEL[2]], None), z, Y, X)
-    refused("params: must be (model, skip_model)", function, MODEL[0], z, Y, X)
+    z, params = start(), (MODEL, None)
+    half = jnp.eye(2)[jnp.zeros(6, int)].at[2].set(0.5)
+    wrong = [
+        ("activities: must hold 3 entries, z_1 to z_L with x, for 3 layers; got 2 entries", params, z[1:], Y, X),
+        ("must hold 4 entries, z_0 to z_L without x, for 3 layers; got 3 entries. Pass x, or add z_0 in front", params, z, Y, None),
+        ("got 4 entries. Drop z_0, or x", params, [X, *z], Y, X),
+        ("y: must hold the observation; got None", params, z, None, X),
+        ("x: must have the batch size of y, 6; got 5", params, z, Y, X[:5]),
+        ("activities[1]: must have the batch size of y, 6; got 5", params, [z[0], z[1][:5], z[2]], Y, X),
+        ("y: must have samples of shape (2,), what params[0][2] makes of activities[1]; got (3,)", params, z, jnp.zeros((6, 3)), X),
+        ("activities[0]: must have samples of shape (5,), what params[0][0] makes of x; got (7,)", params, [jnp.ones((6, 7)), *z[1:]], Y, X),
+        ("params[0][0]: must map one sample of x, shape (4,)", params, z, Y, jnp.ones((6, 4))),
+        ("loss_id: must be one of 'MSE', 'CE'; got 'MAE'", params, z, Y, X, "MAE"),
+        ("y: must hold one-hot labels for loss_id='CE'; got [0. 0.] at sample 0. Use jax.nn.one_hot", params, z, Y, X, "CE"),
+        ("got [0.5 0.5] at sample 2", params, z, half, X, "CE"),
+        ("params[1]: must hold one skip or None per layer, 3 entries; got 2 entries", (MODEL, [None, None]), z, Y, X),
+        ("params[0][1]: must be callable", ([MODEL[0], 3.0, MODEL[2]], None), z, Y, X),
+        ("params: must be (model, skip_model)", MODEL[0], z, Y, X),
+    ]  # fmt: skip
+    for text, *args in wrong:
+        refused(text, function, *args)
 
 
 def test_choices():
@@ -154,6 +108,41 @@ def test_choices():
         start(),
         (MODEL, Y, X, "MSE"),
     )
+
+
+@pytest.mark.parametrize(
+    "text, call",
+    [
+        ("energy options of variant='pc': must be one of 'param_type', 'output_energy_scaling', 'gamma', 'weight_decay', 'spectral_penalty', 'activity_decay', 'record_layers'; got 'weight_decy'. Did you mean 'weight_decay'?", lambda: solve_inference(MODEL, start(), Y, X, weight_decy=1.0)),
+        ("energy options of variant='epc': must be one of 'param_type', 'output_energy_scaling', 'gamma', 'record_layers'; got 'weight_decay'", lambda: compute_pc_param_grads(MODEL, start(), Y, X, variant="epc", weight_decay=1.0)),
+        ("got 'param_type'", lambda: compute_activity_grad((MODEL, MODEL[::-1]), start(), Y, X, variant="bpc", param_type="mupc")),
+        ("loss_id: must be one of 'MSE', 'CE'; got 'mes'. Did you mean 'MSE'?", lambda: evaluate_discriminative(MODEL, Y, X, "mes")),
+        ("evaluate_generative.loss_id: must be left out", lambda: evaluate_generative(MODEL, Y, X, loss_id="CE")),
+        ("y: must hold one-hot labels (batch, class) for loss_id='CE'; got the shape (6,)", lambda: pc_energy(MODEL, start(), jnp.zeros(6, int), X, "CE")),
+        ("pc_energy.gamma: must be positive; got 0.0", lambda: pc_energy(MODEL, start(), Y, X, gamma=0.0)),
+        ("optim: must be an optax.GradientTransformation; got 'adam'", lambda: descend_inference(MODEL, start(), "adam", 2, Y, X)),
+        ("params: must be (forward, backward)", lambda: bpc_energy((MODEL, None), start(), Y, X)),
+        ("activity_norms.activities: must hold arrays (batch, ...); got shapes []", lambda: activity_norms([])),
+        ("linear theory.x: must hold samples that params[0][0] reads; got samples of shape (2,)", lambda: linear_equilibrium_energy(LINEAR, x=Y, y=X)),
+        ("linear theory.y: must have the shape (batch, n_out) = (6, 2); got (5, 2)", lambda: linear_equilibrium_energy(LINEAR, x=X, y=Y[:5])),
+        ("linear theory.y: must have the shape (batch, n_out) = (6, 2); got None", lambda: linear_equilibrium_activities(LINEAR, x=X, y=None)),
+    ],
+)  # fmt: skip
+def test_what_has_no_place_is_named(text, call):
+    refused(text, call)
+
+
+def test_the_order_of_observation_and_prior_cannot_be_mistaken():
+    for function in (linear_equilibrium_energy, linear_equilibrium_activities):
+        with pytest.raises(TypeError, match="takes 1 positional argument"):
+            function(LINEAR, X, Y)
+
+
+def test_whole_numbers_are_taken_as_real_ones():
+    whole = [jnp.ones(z.shape, int) for z in start()]
+    real = [z.astype(float) for z in whole]
+    energy, grads = compute_activity_grad(MODEL, whole, Y, X)
+    assert energy == pc_energy(MODEL, real, Y, X) and grads[0].dtype == real[0].dtype
 
 
 def test_nothing_to_train_is_refused():

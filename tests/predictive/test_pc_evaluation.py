@@ -9,6 +9,7 @@ import pytest
 from brainmass_delays import ArgumentError
 from brainmass_delays.integrate.tableaus import METHODS, Tableau
 from brainmass_delays.predictive import (
+    Dense,
     accuracy,
     activity_norms,
     compute_activity_grad,
@@ -19,6 +20,8 @@ from brainmass_delays.predictive import (
     evaluate_hybrid,
     inference_energies,
     init_activities_with_ffwd,
+    linear_activity_hessian,
+    linear_equilibrium_activities,
     make_mlp,
     parameter_norms,
     pc_energy,
@@ -116,6 +119,29 @@ def test_a_pair_of_ones_own_solves(start):
     named = solve_inference(PARAMS, start, Y, X, method="dopri5", **exact)
     np.testing.assert_allclose(own.activities[0], named.activities[0], atol=1e-4)
     assert (own.n_steps > named.n_steps).all()
+
+
+def test_the_implicit_method_settles_a_stiff_network():
+    """Eigenvalues from 0.005 to 320, where an explicit pair needs a hundred times as many steps, or gives up."""
+    model = make_mlp(jax.random.key(0), [3, 4, 4, 2], "identity")
+    params = [model[0], *(Dense(20 * layer.weight, layer.bias) for layer in model[1:])]
+    x, y = np.ones((2, 3)), np.ones((2, 2))
+    rates = np.linalg.eigvalsh(linear_activity_hessian(params, x))
+    start, exact = init_activities_with_ffwd(params, x), linear_equilibrium_activities(params, y=y, x=x)
+    options = {"max_t1": 10 / rates[0], "stop_rtol": 0.0, "stop_atol": 1e-6}
+    found = solve_inference(params, start, y, x, method="radau5", **options)
+    assert found.converged.all() and (found.n_steps < 200).all()
+    for a, b in zip(found.activities[:-1], exact, strict=False):
+        np.testing.assert_allclose(a, b, atol=1e-6 / rates[0])
+
+
+def test_a_generator_of_images_is_evaluated():
+    """Activities of any shape: the generator shapes eight numbers into an image of 2 x 4."""
+    labels = jnp.eye(8)
+    found = evaluate_generative(
+        [lambda z: z, lambda z: 2 * z.reshape(2, 4)], 2 * labels.reshape(8, 2, 4), labels
+    )
+    assert found.accuracy == 1.0
 
 
 def test_norms_by_hand(start):

@@ -81,7 +81,7 @@ class Gate(NamedTuple):
     """Bounds of accuracy, of the angle's error in degrees, and of the share of delays at a bound."""
 
     accuracy: tuple[float, float]
-    angle_error: tuple[float, float] = (3.75, np.inf)  # below the first no classifier of 12 classes can be
+    angle_error: tuple[float, float] = (3.75, np.inf)  # the first is the floor over evenly spread angles
     at_bound: float = 1.0
 
 

@@ -128,19 +128,48 @@ MAX = {"max_delay": 5 * u.ms}
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: [DelayLayer(2, 2, **MAX)], "to_nir.DelayLayer: NIR has no place for delays that differ between the synapses"),
+        (lambda: [DelayLayer(2, 2, **MAX)], "to_nir.DelayLayer: NIR has no place for a delay per synapse"),
         (lambda: [SparseDelayLayer(2, 2, [[0, 1]], **MAX)], "to_nir.SparseDelayLayer: NIR has no place for the delays of a SparseDelayLayer"),
         (lambda: [ConvDelayLayer((4, 1), 2, 3, **MAX)], "to_nir.ConvDelayLayer: NIR has no place"),
         (lambda: [AdaptiveLIF(2)], "to_nir.AdaptiveLIF: NIR has no place for neurons whose threshold adapts"),
         (lambda: [LIF(2, reset="subtract")], "to_nir.LIF: NIR has no place for a reset by subtraction"),
         (lambda: [brainstate.nn.LayerNorm((2,))], "to_nir.LayerNorm: NIR has no place for a LayerNorm"),
-        (lambda: [RecurrentLIF(LIF(2), DelayLayer(2, 2, min_delay=1 * u.ms, **MAX))], "to_nir.DelayLayer: NIR has no place for delays that differ"),
+        (lambda: [RecurrentLIF(LIF(2), DelayLayer(2, 2, min_delay=1 * u.ms, **MAX))], "to_nir.DelayLayer: NIR has no place for a delay per synapse"),
+        (lambda: [RecurrentLIF(AdaptiveLIF(2), DelayLayer(2, 2, delay=jnp.ones(2) * u.ms, min_delay=1 * u.ms, **MAX))], "to_nir.AdaptiveLIF: NIR has no place"),
+        (lambda: [RecurrentLIF(LIF(2), SparseDelayLayer(2, 2, [[0, 1]], min_delay=1 * u.ms, **MAX))], "to_nir.SparseDelayLayer: NIR has no place"),
         (lambda: [], "to_nir.network: must hold at least one layer"),
+        (lambda: [LIF(2), LIF(3)], "to_nir.network: must hold layers that fit each other; got .* mismatch"),
     ],
 )  # fmt: skip
 def test_what_nir_lacks_is_refused_by_name(make, message):
     with pytest.raises(ArgumentError, match=message):
         to_nir(make())
+
+
+def test_delays_of_outputs_follow_their_weights(rng):
+    """One delay per target: the weights come first, in a chain and in a loop."""
+    bounds = {"max_delay": 6 * u.ms, "delay": jnp.array([[2.0], [5.0], [3.0]]) * u.ms}
+    back = DelayLayer(3, 3, min_delay=1 * u.ms, **bounds)
+    layers = [DelayLayer(4, 3, weight=rng.normal(size=(3, 4)), **bounds), RecurrentLIF(LIF(3), back)]
+    graph = to_nir(brainstate.nn.Sequential(*layers))
+    assert [name for _, name in graph.edges][:5] == [
+        "linear",
+        "delay",
+        "lif",
+        "feedback_linear",
+        "feedback_delay",
+    ]
+    x = (rng.random((1, 30, 4)) < 0.4).astype(float)
+    expected = run_layers(layers, jnp.asarray(x))
+    assert 5 < expected.sum() < 85
+    np.testing.assert_array_equal(interpret(graph, x[0]), expected[0])
+    np.testing.assert_array_equal(run_layers(from_nir(graph), jnp.asarray(x)), expected)
+
+
+def test_masked_weights_stay_masked(rng):
+    linear = brainstate.nn.Linear(3, 2, w_mask=jnp.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), b_init=None)
+    x = jnp.asarray(rng.normal(size=(1, 4, 3)))
+    np.testing.assert_allclose(run_layers(from_nir(to_nir([linear])), x), linear(x), atol=1e-14)
 
 
 def lif(**changes):
@@ -168,3 +197,26 @@ def lif(**changes):
 def test_what_has_no_counterpart_here_is_refused_by_name(nodes, message):
     with pytest.raises(ArgumentError, match=message):
         from_nir(nir.NIRGraph.from_list(*nodes))
+
+
+DELAY, LINEAR = nir.Delay(np.full(2, 1e-3)), nir.Linear(np.eye(2))
+CHAIN = [("input", "lif"), ("lif", "output")]
+
+
+@pytest.mark.parametrize(
+    "nodes, edges, message",
+    [
+        ({"a": LINEAR}, [*CHAIN, ("lif", "a"), ("a", "lif")], r"from_nir.lif: must feed back through one Delay and one Linear node; got \['Linear'\]"),
+        ({"a": DELAY}, [*CHAIN, ("lif", "a"), ("a", "lif")], r"from_nir.lif: must feed back .* got \['Delay'\]"),
+        ({}, [*CHAIN, ("lif", "lif")], r"from_nir.lif: must feed back .* got \['LIF'\]"),
+        ({"a": DELAY, "b": LINEAR}, [*CHAIN, ("lif", "a"), ("a", "b"), ("b", "a"), ("b", "lif")], "from_nir.b: must lead back to lif alone"),
+        ({"a": DELAY, "b": DELAY}, [*CHAIN, ("lif", "a"), ("lif", "b"), ("a", "lif"), ("b", "lif")], "from_nir.lif: must feed back"),
+        ({"a": LINEAR, "b": LINEAR}, [("input", "a"), ("a", "b"), ("b", "a"), ("a", "lif"), ("lif", "output")], "from_nir.a: must be a LIF node to feed back to itself; got Linear"),
+        ({"a": LINEAR}, [*CHAIN, ("lif", "a")], "from_nir.lif: must lead to one node; got 2 nodes"),
+        ({"other": nir.Input({"input": np.array([2])})}, [*CHAIN, ("other", "lif")], "from_nir.graph: must have one Input node; got"),
+    ],
+)  # fmt: skip
+def test_graphs_that_are_no_chain_are_refused_by_name(nodes, edges, message):
+    ends = {"input": nir.Input({"input": np.array([2])}), "output": nir.Output({"output": np.array([2])})}
+    with pytest.raises(ArgumentError, match=message):
+        from_nir(nir.NIRGraph({**ends, "lif": lif(), **nodes}, edges))

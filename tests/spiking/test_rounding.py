@@ -3,7 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from brainmass_delays.delays.interpolation import INTERPOLATIONS, split
 from brainmass_delays.delays.rounding import linear_stencil, round_stencil, round_through, with_slope
 
 
@@ -33,6 +35,22 @@ def test_stencils_never_reach_past_the_bounds():
                 used = ages[np.asarray(weights) != 0]
                 assert used.min() >= 1 and used.max() <= 6
             assert abs(s.values.sum() - 1) < 1e-12 and abs(s.slopes.sum()) < 1e-12
+
+
+def test_a_lag_between_equal_bounds_has_no_slope():
+    for stencil in (round_stencil, linear_stencil):
+        s = stencil(jnp.asarray(3.0), 3, 3)
+        assert s.nearest == 3 and not s.slopes.any()
+        np.testing.assert_array_equal(s.values, [0.0, 1.0, 0.0])
+
+
+@pytest.mark.parametrize("lag", [0.3 / 0.1, 0.7 / 0.1, 2.0, 3 - 1e-15])
+def test_whole_lags_are_those_of_the_other_reads(lag):
+    """A quotient such as 0.3 / 0.1 misses a whole number; value and slope are those of the interval towards the past."""
+    s, (k, fraction) = linear_stencil(jnp.asarray(lag), 0, 9), split(jnp.asarray(lag), 0)
+    assert s.nearest == k == round(lag)
+    np.testing.assert_array_equal(s.values[:2], INTERPOLATIONS["linear"].value_weights(fraction)[::-1])
+    np.testing.assert_array_equal(s.slopes, [1.0, -1.0, 0.0])
 
 
 def test_stencil_slopes_reproduce_a_ramp():

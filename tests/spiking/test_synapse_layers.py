@@ -3,6 +3,7 @@
 import brainstate
 import brainunit as u
 import delay_oracle as oracle
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from brainmass_delays.spiking import (
     AdaptiveLIF,
     ConvDelayLayer,
     DelayLayer,
+    LeakyIntegrator,
     RecurrentLIF,
     SparseDelayLayer,
+    SpikingClassifier,
     freeze_delays,
     random_connections,
     saturation,
@@ -83,6 +86,47 @@ def test_steps_equal_the_sequence(rng, name, rule):
     layer.init_state(2)
     steps = brainstate.transform.for_loop(layer.step, jnp.swapaxes(jnp.asarray(x), 0, 1))
     np.testing.assert_allclose(jnp.swapaxes(steps, 0, 1), layer(x), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["dense", "sparse", "conv_2d", "LIF", "AdaptiveLIF", "LeakyIntegrator"])
+def test_pieces_continue_a_sequence(rng, name):
+    """Steps in three pieces are the whole sequence; a batch of another size is refused, not broadcast."""
+    neurons = {"LIF": LIF, "AdaptiveLIF": AdaptiveLIF, "LeakyIntegrator": LeakyIntegrator}
+    layer = neurons[name](4, reset="subtract") if name.endswith("LIF") else None
+    layer = layer or (neurons[name](4) if name in neurons else MAKERS[name]("round", rng))
+    x = 1.5 * spikes(rng, layer) if name in MAKERS else rng.uniform(0, 1, (2, 9, 4))
+    layer.init_state(2)
+    pieces = [
+        brainstate.transform.for_loop(layer.step, jnp.swapaxes(x[:, part], 0, 1))
+        for part in (slice(0, 2), slice(2, 3), slice(3, 9))
+    ]
+    np.testing.assert_allclose(jnp.swapaxes(jnp.concatenate(pieces), 0, 1), layer(jnp.asarray(x)), atol=1e-12)
+    with pytest.raises(ArgumentError, match="init_state"):
+        layer.step(x[:1, 0])
+
+
+@pytest.mark.parametrize("name", ["sparse", "conv_1d"])
+def test_history_continues_sparse_and_convolutional_layers(rng, name):
+    layer = MAKERS[name]("linear", rng)
+    x = spikes(rng, layer, time=20)
+    later = layer(x[:, 12:], history=x[:, 12 - BOUND : 12])
+    np.testing.assert_allclose(later, layer(x)[:, 12:], atol=1e-12)
+
+
+def test_layers_can_be_made_of_traced_delays_and_time_constants(rng):
+    x = jnp.asarray(rng.normal(size=(1, 8, 2)))
+
+    def loss(delay, tau):
+        layer = DelayLayer(2, max_delay=5 * u.ms, interpolation="linear", delay=Param(delay * u.ms))
+        return LeakyIntegrator(2, Param(tau * u.ms))(layer(x)).sum()
+
+    point = jnp.array([1.2, 3.4]), jnp.array([5.0, 6.0])
+    both = jax.jit(jax.value_and_grad(loss, (0, 1)))
+    for i, slope in enumerate(both(*point)[1]):
+        shift = [jnp.zeros(2), jnp.zeros(2)]
+        shift[i] = 1e-6 * jnp.ones(2)
+        up, down = (both(*(p + sign * d for p, d in zip(point, shift, strict=True)))[0] for sign in (1, -1))
+        np.testing.assert_allclose(slope.sum(), (up - down) / 2e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["sparse", "conv_1d"])
@@ -250,6 +294,12 @@ def test_all_layers_are_frozen_and_counted(rng):
         (lambda: LIF(2, reset="soft"), "LIF.reset: must be one of 'zero', 'subtract'"),
         (lambda: AdaptiveLIF(2, strength=-1.0), "AdaptiveLIF.strength: must not be negative"),
         (lambda: AdaptiveLIF(2, tau_adaptation=5.0), "AdaptiveLIF.tau_adaptation: needs a unit"),
+        (lambda: AdaptiveLIF(2, strength=np.ones(3)), r"AdaptiveLIF.strength: must broadcast to the shape \(2,\); got \(3,\)"),
+        (lambda: LIF(2, tau=np.ones(3) * u.ms), r"LIF.tau: must broadcast to the shape \(2,\); got \(3,\)"),
+        (lambda: LIF(2, threshold=np.ones(2)), "LIF.threshold: must be a number above 0"),
+        (lambda: RecurrentLIF(LeakyIntegrator(2), DelayLayer(2, 2, min_delay=1 * u.ms, max_delay=3 * u.ms)), "RecurrentLIF.neurons: must be neurons that spike, LIF or AdaptiveLIF; got LeakyIntegrator"),
+        (lambda: RecurrentLIF(LIF(2), SparseDelayLayer(2, 2, [[0, 1]], max_delay=3 * u.ms)), "RecurrentLIF.feedback: must take at least one step; got min_delay = 0 ms. Give SparseDelayLayer min_delay=dt"),
+        (lambda: SpikingClassifier(DelayLayer(2, max_delay=3 * u.ms), 0), "SpikingClassifier.n_hidden: must be a whole number of at least 1"),
     ],
 )  # fmt: skip
 def test_bad_layers_name_themselves(make, message):

@@ -16,8 +16,9 @@ class Evaluation(NamedTuple):
     accuracy : float
         Share of trials in the right class.
     angle_error : float
-        M1, mean distance in degrees from the middle of the predicted class to the true *angle*. Its floor
-        is a quarter of a class, 3.75 degrees for 12 classes. This is the number to report.
+        M1, mean distance in degrees from the middle of the predicted class to the true *angle*. With every
+        class right it is a quarter of a class on average over evenly spread angles, 3.75 degrees for 12
+        classes; the angles of one test set can give a little less or more. This is the number to report.
     class_error : float
         M2, mean distance in degrees from the middle of the predicted class to the middle of the true
         *class*; floor 0.
