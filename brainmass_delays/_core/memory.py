@@ -9,6 +9,7 @@ from typing import Any
 from .checks import ArgumentError
 
 UNKNOWN = 4 * 2**30  # bytes assumed to be free where the system does not say
+SMALL = 2**26  # bytes; less is taken without asking the system, which costs as much as a short run
 
 
 def free_memory(device: Any = None) -> float:
@@ -51,7 +52,8 @@ def check_memory(
     Raises
     ------
     ArgumentError
-        If the sum of the parts is larger than ``share * free``.
+        If the sum of the parts is larger than ``share * free``. Less than `SMALL` passes, unless ``free`` is
+        given.
 
     Examples
     --------
@@ -61,7 +63,10 @@ def check_memory(
     brainmass_delays._core.checks.ArgumentError: run: must fit in the 8 GB of memory that are free; got a \
 need of 17.2 GB (buffer 17 GB, record 200 MB). Is the unit of speed right?
     """
-    need, free = sum(parts.values()), free_memory() if free is None else free
+    need = sum(parts.values())
+    if free is None and need <= SMALL:
+        return
+    free = free_memory() if free is None else free
     if need <= share * free:
         return
     listed = ", ".join(f"{name} {spell_bytes(size)}" for name, size in parts.items() if size)

@@ -104,10 +104,16 @@ def _differences(past: jax.Array) -> jax.Array:
     n = past.shape[-1]
     if n < 5:
         return jnp.gradient(past, axis=-1)
-    matrix = np.zeros((n, n))
-    for i in range(n):
-        start = min(max(i - 2, 0), n - 5)
-        nodes = np.arange(start, start + 5) - i
-        powers = np.vander(nodes, increasing=True).T.astype(float)
-        matrix[i, start : start + 5] = np.linalg.solve(powers, np.eye(5)[1])
-    return past @ jnp.asarray(matrix.T, past.dtype)
+    rows = _STENCILS.astype(past.dtype)
+    inner = sum(c * past[..., k : n - 4 + k] for k, c in enumerate(rows[2]) if c)
+    return jnp.concatenate([past[..., :5] @ rows[:2].T, inner, past[..., -5:] @ rows[3:].T], axis=-1)
+
+
+def _stencils() -> np.ndarray:
+    """Return weights of five samples in a row for the slope at each of them, ``(place, sample)``."""
+    nodes = np.arange(5) - np.arange(5)[:, None]
+    powers = nodes[:, None, :] ** np.arange(5)[:, None]  # [place, power, sample]
+    return np.linalg.solve(powers.astype(float), np.eye(5)[None, :, 1:2])[..., 0]
+
+
+_STENCILS = _stencils()

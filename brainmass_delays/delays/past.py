@@ -10,6 +10,7 @@ import brainunit as u
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
+from .._core.memory import check_memory
 from .._core.states import write
 from . import buffer as ring_buffer
 from .buffer import Kink, Rings
@@ -18,6 +19,8 @@ from .delay import step_size
 from .history import sampled_history, sampled_slopes
 from .interpolation import Interpolation
 from .signal import Signal
+
+MADE = 2  # copies of a buffer while it is made
 
 
 class Past(brainstate.nn.Module):
@@ -52,6 +55,7 @@ class Past(brainstate.nn.Module):
         value = self.signal()
         self.unit = u.get_unit(value)
         n_slots = ring_buffer.slots_needed(self.bound / dt.to_decimal(u.ms), self.rule)
+        self._check_memory(n_slots * u.get_magnitude(value).nbytes, dt)
         past = sampled_history(self.init, u.get_magnitude(value), self.unit, n_slots, dt)
         slopes = kink = None
         self.left_slope = None
@@ -62,6 +66,17 @@ class Past(brainstate.nn.Module):
             slopes = ring_buffer.fill(slopes)
         self.rings = brainstate.ShortTermState(Rings(ring_buffer.fill(past), slopes, kink))
         self.n_outside = brainstate.ShortTermState(jnp.int32(0))
+
+    def _check_memory(self, n_bytes, dt):
+        """Refuse a buffer that would not fit; making it takes the samples twice, those of slopes too."""
+        n_bytes *= MADE * (1 + bool(self.rule.slope_taps))
+        n_steps = self.bound / dt.to_decimal(u.ms)
+        check_memory(
+            f"{self.signal.where.rpartition('.')[0]}.max_delay",
+            {"buffer": n_bytes},
+            f"The longest delay is {self.bound:.4g} ms, {n_steps:.4g} steps of {dt}. "
+            "Is the unit of the speed or of the delays right? Else lower max_delay, or raise dt",
+        )
 
     def flag(self, n_outside) -> None:
         """Keep how many delays were found outside of their static bounds."""

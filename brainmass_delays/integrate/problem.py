@@ -1,6 +1,7 @@
 """What every adaptive solve shares: checked arguments, and the way from them to a `Solution`."""
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.checks import ArgumentError, check_choice, check_count
+from .._core.memory import check_memory
 from .._core.status import is_traced
 from .border import Border, check_span
 from .control import Controller, resolve_controller
@@ -150,7 +152,17 @@ class Problem:
 
     def _tapes(self, past):
         """Return room for the past, and for the pieces that are kept."""
-        tapes = []
+        parts = {
+            name: sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(part))
+            for name, part in jax.eval_shape(lambda: self._blank(past)).items()
+        }
+        cure = f"Room for max_steps={self.max_steps} is taken before the first step: lower it"
+        check_memory(f"{self.border.where}.max_steps", parts, cure)
+        return tuple(self._blank(past).values())
+
+    def _blank(self, past):
+        """Return empty tapes by what they hold, the past first."""
+        tapes = {}
         degree = Radau.degree if self.method == STIFF_METHOD else METHODS[self.method].degree
 
         def pieces(n, size):
@@ -158,12 +170,13 @@ class Problem:
 
         if past is not None:
             tape = pieces(self.max_steps + 2, len(past.reads.kept))
-            tapes.append(tape._replace(start=tape.start.at[0].set(self.start)))
+            tapes["past"] = tape._replace(start=tape.start.at[0].set(self.start))
         if self.dense and past is None:
-            tapes.append(pieces(self.max_steps + 1, self.border.size))
+            tapes["dense solution"] = pieces(self.max_steps + 1, self.border.size)
         elif self.times is not None and not self.dense:
-            tapes.append(pieces(min(self.max_steps, 2 * self.times.size) + 1, self.border.size))
-        return tuple(tapes)
+            n_pieces = min(self.max_steps, 2 * self.times.size) + 1
+            tapes["save_at"] = pieces(n_pieces, self.border.size)
+        return tapes
 
     def _report(self, state, tapes, past, equation) -> Solution:
         """Turn the last state and the recorded pieces into a `Solution`."""

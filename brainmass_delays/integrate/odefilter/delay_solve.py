@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._core.checks import ArgumentError, check_choice, check_count
+from ..._core.memory import check_memory
 from ..._core.status import is_traced
 from ..control import Controller, resolve_controller
 from ..loops import resolve
@@ -25,6 +26,7 @@ from .step import LINEARIZATIONS
 from .window import Memory
 
 DELAY_CALIBRATIONS = ("none", "mle")
+WINDOWS = 3  # copies of the root of the covariance in one step: before, after, and the stack between
 
 
 def solve_filter_dde(
@@ -188,11 +190,14 @@ def _filter(
     if not is_traced(damp) and not np.all(np.asarray(damp) >= 0):
         raise ArgumentError(f"{where}.damp", "must not be negative", damp)
     n_nodes = check_count(f"{where}.window", window, 2) + 1
+    memory = Memory(layout, n_nodes, reported)
+    need = WINDOWS * layout.n_blocks * memory.size**2 * reported.dtype.itemsize
+    check_memory(f"{where}.window", {"joint covariance": need}, "It grows with the square: lower it")
     horizon = jnp.maximum(jnp.maximum(jnp.abs(equation.t0), jnp.abs(end)), end - equation.t0)
     return DelayFilter(
         equation,
         dynamics,
-        Memory(layout, n_nodes, reported),
+        memory,
         jacobians=linearization == "ts1",
         damp=jnp.asarray(damp, state.dtype),
         side=jax.lax.stop_gradient(64.0 * jnp.finfo(state.dtype).eps * horizon),

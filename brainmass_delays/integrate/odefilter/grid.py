@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._core.checks import ArgumentError, check_choice
+from ..._core.memory import check_memory
 from ..._core.status import OK, is_traced
 from .gaussian import identity_kernel
 from .solution import FilterSolution, Run, finish
@@ -87,7 +88,7 @@ def solve_filter_on_grid(
         raise ArgumentError(f"{where}.grid", "must increase", times)
     _check_steps(f"{where}.grid", times, filter.dynamics.longest)
     times = filter.equation.state.time(f"{where}.grid", grid)
-    run = march(filter, times, smoothing=strategy == "fixed-interval")
+    run = march(f"{where}.grid", filter, times, smoothing=strategy == "fixed-interval")
     return finish(where, filter, run, correct_underconfidence)
 
 
@@ -100,9 +101,11 @@ def _check_steps(where: str, times, longest: jax.Array) -> None:
         raise ArgumentError(where, f"must have steps below {longest}, 1024 / rate of the prior", step)
 
 
-def march(filter: Filter, times: jax.Array, *, smoothing: bool) -> Run:
-    """Take one step per interval; an interval of length zero repeats the state."""
-
+def march(where: str, filter: Filter, times: jax.Array, *, smoothing: bool) -> Run:
+    """Take one step per interval; an interval of length zero repeats the state. ``where`` says which argument
+    decides how many there are."""
+    state = sum(leaf.nbytes for leaf in jax.tree.leaves(filter.initial))
+    check_memory(where, {"states": (1 + smoothing) * len(times) * state}, "Every step is kept: take fewer")
     nothing = (jnp.zeros_like(filter.no_scale), filter.no_scale)
 
     def body(gaussian, interval):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._core.checks import ArgumentError, check_choice, check_count
+from ..._core.memory import check_memory
 from ..._core.status import MAX_STEPS_REACHED, OK, flag, is_traced
 from ..control import Controller, resolve_controller
 from ..loops import resolve
@@ -247,12 +248,13 @@ def _replay(adaptive: AdaptiveFilter, state: State, target: jax.Array) -> Run:
         state = adaptive.attempt(state, target)
         return state, times.at[state.accepted].set(state.now.t)
 
+    check_memory("solve_filter.max_steps", {"times": 8 * adaptive.max_steps}, "Every step is kept: lower it")
     times = jnp.full(adaptive.max_steps + 1, state.now.t)
     state, times = jax.lax.while_loop(lambda carry: adaptive.running(carry[0], target), body, (state, times))
     early = adaptive.unfinished(state, target) & (state.status == OK)
     state = state._replace(status=state.status | flag(early, MAX_STEPS_REACHED))
     times = jnp.where(jnp.arange(len(times)) > state.accepted, state.now.t, times)
-    run = march(adaptive.filter, jax.lax.stop_gradient(times), smoothing=True)
+    run = march("solve_filter.max_steps", adaptive.filter, jax.lax.stop_gradient(times), smoothing=True)
     return run._replace(rejected=state.attempts - state.accepted, status=state.status)
 
 
