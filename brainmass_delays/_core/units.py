@@ -3,16 +3,24 @@
 from typing import Any
 
 import brainunit as u
+import jax
+import numpy as np
 
 from .checks import ArgumentError
+
+NUMERIC = (u.Quantity, jax.Array, np.ndarray, np.generic, int, float, complex, list, tuple)
 
 
 def magnitude(where: str, value: Any, unit: u.Unit, *, plain: bool = True) -> Any:
     """Return the number of ``unit`` in ``value``.
 
     A plain number is taken to be in ``unit`` already, or refused with ``plain=False``; another dimension is
-    refused.
+    refused, and so is what is no number and no array.
     """
+    is_array = isinstance(value, NUMERIC) or hasattr(value, "__array__") or hasattr(value, "__jax_array__")
+    if not is_array or getattr(value, "dtype", None) == np.dtype(object):
+        what = "a number or an array" if unit.is_unitless else f"a number or an array, in {unit}"
+        raise ArgumentError(where, f"must be {what}", _short(value))
     if isinstance(value, u.Quantity) and not value.is_unitless:
         if not u.have_same_dim(value, unit):
             raise ArgumentError(where, f"must have the dimension of {unit}", f"{u.get_unit(value)}")
@@ -25,3 +33,9 @@ def magnitude(where: str, value: Any, unit: u.Unit, *, plain: bool = True) -> An
             f"Write {value} * brainunit.{unit}" if getattr(value, "ndim", 0) == 0 else "",
         )
     return u.get_magnitude(value)
+
+
+def _short(value: Any) -> str:
+    """Return a value in few words."""
+    spelled = repr(value)
+    return spelled if len(spelled) <= 80 else f"{type(value).__name__} {spelled[:60]}..."

@@ -8,6 +8,7 @@ import brainunit as u
 import jax
 from brainstate.nn import Param
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError
 from .._core.params import HoldsParams
 from ..delays.read import DelayedRead
@@ -107,6 +108,7 @@ class Coupling(HoldsParams, brainstate.nn.Module):
             raise ArgumentError(
                 f"{self._title}.{name}", "must be a number, an array, a Quantity or a Param", "None"
             )
+        numbers()(f"{self._title}.{name}", value.value() if isinstance(value, Param) else value)
         if isinstance(value, (list, tuple)):
             value = u.math.asarray(value)
         try:

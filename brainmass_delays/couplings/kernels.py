@@ -22,13 +22,16 @@ import brainunit as u
 import jax.nn
 import jax.numpy as jnp
 
+from .._core.arguments import checked, numbers
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
 from .shapes import per_slot, source_values, target_values, weight_matrix, weighted_sum
 
+NUMBERS = numbers()
 NORMALIZATIONS = ("none", "rw", "sym")
 
 
+@checked(k=NUMBERS, b=NUMBERS)
 def additive_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 1.0, b: Any = 0.0):
     r"""Return the weighted sum of the sources, :math:`k \sum_j w_{ij} x_{ij} + b`.
 
@@ -67,6 +70,7 @@ def additive_combine(total: Any, k: Any, b: Any):
     return scaled + (b if isinstance(b, u.Quantity) else u.maybe_decimal(b * u.get_unit(scaled)))
 
 
+@checked(k=NUMBERS)
 def diffusive_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0):
     r"""Return the weighted differences from the target, :math:`k \sum_j w_{ij} (x_{ij} - y_i)`.
 
@@ -98,6 +102,7 @@ def diffusive_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, 
     return _laplacian("diffusive_coupling", delayed_x, y, conn, k, "none")
 
 
+@checked(k=NUMBERS)
 def laplacian_coupling(
     delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0, normalize: str = "none"
 ):
@@ -178,6 +183,7 @@ def laplacian_degree(weights: Any, normalize: str):
     return jnp.any(weights != 0, axis=-1).astype(weights.dtype)
 
 
+@checked(k=NUMBERS, p=NUMBERS)
 def powerlaw_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0, p: Any = 1.0):
     r"""Return signed powers of the differences, :math:`k \sum_j w_{ij} \, \mathrm{sign}(d_{ij}) |d_{ij}|^p`.
 
@@ -225,6 +231,7 @@ def powerlaw_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k
     return total if unit.is_unitless else total * unit
 
 
+@checked(d=NUMBERS, p=NUMBERS)
 def signed_power(d: Any, p: Any):
     """Return ``sign(d) * |d|**p`` with a finite gradient everywhere.
 
@@ -259,6 +266,7 @@ def signed_power(d: Any, p: Any):
     return jnp.where(zero, d * (p == 1), jnp.sign(d) * jnp.exp(p * jnp.log(size)))
 
 
+@checked(k=NUMBERS, alpha=NUMBERS)
 def kuramoto_coupling(
     delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0, alpha: Any = 0.0
 ):
@@ -315,6 +323,7 @@ def kuramoto_combine(sums: tuple, y: Any, k: Any, alpha: Any):
     return k * (sums[0] * jnp.cos(phase) - sums[1] * jnp.sin(phase))
 
 
+@checked(k=NUMBERS, a=NUMBERS, b=NUMBERS, slope=NUMBERS, midpoint=NUMBERS)
 def sigmoidal_coupling(
     delayed_x: Callable | Any,
     conn: Any,
@@ -367,6 +376,7 @@ def sigmoidal_combine(total: Any, k: Any, a: Any, b: Any, slope: Any, midpoint: 
     return k * jax.nn.sigmoid(slope * (a * u.get_magnitude(total) + b - midpoint))
 
 
+@checked(k=NUMBERS, scale=NUMBERS)
 def hyperbolic_tangent_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 0.5, scale: Any = 2.0):
     r"""Return a saturating, odd function of the weighted sum, :math:`k \tanh(s \sum_j w_{ij} x_{ij})`.
 
@@ -404,6 +414,7 @@ def tangent_combine(total: Any, k: Any, scale: Any):
     return k * jnp.tanh(scale * u.get_magnitude(total))
 
 
+@checked(k=NUMBERS, cmin=NUMBERS, cmax=NUMBERS, midpoint=NUMBERS, r=NUMBERS)
 def sigmoidal_jansen_rit_coupling(
     delayed_x: Callable | Any,
     conn: Any,

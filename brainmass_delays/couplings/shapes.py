@@ -7,11 +7,13 @@ from typing import Any
 import brainunit as u
 import jax.numpy as jnp
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError
 
 
 def weight_matrix(where: str, conn: Any, n_targets: int | None = None):
     """Return weights as a matrix (N, K); flattened ones need ``n_targets`` unless they are square."""
+    numbers()(f"{where}.conn", conn)
     conn = u.math.asarray(conn)
     if conn.ndim == 1:
         n = n_targets or isqrt(conn.size)
@@ -28,7 +30,7 @@ def weight_matrix(where: str, conn: Any, n_targets: int | None = None):
 
 def target_values(where: str, y: Callable | Any):
     """Return the target (..., N)."""
-    y = _read(y)
+    y = _read(f"{where}.y", y)
     if y.ndim < 1:
         raise ArgumentError(f"{where}.y", "must have shape (..., N)", "a scalar")
     return y
@@ -37,7 +39,7 @@ def target_values(where: str, y: Callable | Any):
 def source_values(where: str, delayed_x: Callable | Any, weights: Any):
     """Return the source (..., N, K); slots of weight 0 that are not finite are set to 0."""
     n, k = weights.shape
-    x = _read(delayed_x)
+    x = _read(f"{where}.delayed_x", delayed_x)
     if x.shape[-2:] != (n, k):
         if x.ndim < 1 or x.shape[-1] != n * k:
             rule = f"must have shape (..., {n}, {k}) or (..., {n * k})"
@@ -60,6 +62,8 @@ def per_slot(value: Any):
     return value[..., None] if value.ndim else value
 
 
-def _read(value: Callable | Any):
+def _read(where: str, value: Callable | Any):
     """Return what a read reads, or the array itself."""
-    return u.math.asarray(value() if callable(value) else value)
+    found = value() if callable(value) else value
+    numbers()(where, found)
+    return u.math.asarray(found)

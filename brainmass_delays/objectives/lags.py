@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import checked, flag, numbers, time
 from .._core.checks import ArgumentError
 from .objective import objective
-from .series import root, samples, seconds, to_series
+from .series import DATA, SERIES, is_band, is_length, root, samples, seconds, to_series
 from .spectra import coherency
 from .welch import kept_bins, pair_products, segment_starts, welch
 
@@ -40,6 +41,7 @@ class PhaseDelay(NamedTuple):
     cycle: u.Quantity
 
 
+@checked(series=SERIES, dt=time, band=is_band, nperseg=is_length)
 def group_delay(series: Any, dt: Any, *, band: tuple, nperseg: Any = 256) -> GroupDelay:
     r"""Estimate by how much each region follows each other: the slope of their cross-spectral phase.
 
@@ -98,6 +100,7 @@ def group_delay(series: Any, dt: Any, *, band: tuple, nperseg: Any = 256) -> Gro
 
 
 @objective("loss")
+@checked(prediction=DATA, target=DATA, dt=time, band=is_band, nperseg=is_length, weighted=flag)
 def group_delay_rmse(prediction, target, *, dt: Any, band: tuple, nperseg: Any = 256, weighted: bool = True):
     """Measure the root mean squared difference of two sets of group delays. A loss, in ms.
 
@@ -180,6 +183,7 @@ def _group_delay(where, series, dt, band, nperseg):
     return jnp.where(diagonal, 0, 1e3 * delay), jnp.where(diagonal, 0, 1e3 * error)
 
 
+@checked(series=SERIES, dt=time, band=is_band, nperseg=is_length)
 def phase_delay(series: Any, dt: Any, *, band: tuple, nperseg: Any = 256) -> PhaseDelay:
     """Estimate delays from the phase at the peak of the cross-spectrum, for narrow bands.
 
@@ -232,6 +236,7 @@ def phase_delay(series: Any, dt: Any, *, band: tuple, nperseg: Any = 256) -> Pha
     )
 
 
+@checked(series=numbers(ndim=2, traced=False), dt=time, max_lag=is_length)
 def lag_matrix(series: Any, dt: Any, *, max_lag: Any) -> tuple[u.Quantity, np.ndarray]:
     """Find the lag at which the correlation of each pair of regions is largest in size. A report.
 

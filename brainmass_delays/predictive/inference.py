@@ -14,6 +14,7 @@ from ..integrate.control import Controller, resolve_controller
 from ..integrate.loops import resolve
 from ..integrate.stepping import Stepper
 from ..integrate.tableaus import METHODS, Tableau
+from .arguments import checked
 from .layers import as_params
 from .partition import compile_over_arrays
 from .validation import check_labels
@@ -53,6 +54,7 @@ class Inference(NamedTuple):
     trajectory: list[jax.Array] | None
 
 
+@checked
 def solve_inference(
     params,
     activities,

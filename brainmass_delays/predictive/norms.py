@@ -5,10 +5,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from .arguments import are_arrays, checked, checked_by_rules
 from .layers import as_params
 from .partition import split
 
 
+@checked
 def activity_norms(activities) -> jax.Array:
     """Return the mean Euclidean norm of a sample in every level.
 
@@ -31,6 +33,7 @@ def activity_norms(activities) -> jax.Array:
     return jnp.stack([jnp.linalg.norm(z.reshape(len(z), -1), axis=1).mean() for z in activities])
 
 
+@checked_by_rules(params=are_arrays)
 def parameter_norms(params) -> jax.Array:
     """Return the Euclidean norm of all parameters of every layer.
 

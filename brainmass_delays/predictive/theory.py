@@ -8,10 +8,12 @@ import numpy as np
 
 from brainmass_delays._core.checks import ArgumentError, check_positive
 
+from .arguments import checked
 from .layers import as_params
 from .prediction import layer_scalings, predict
 
 
+@checked
 def linear_equilibrium_activities(params, *, y, x, param_type="sp", gamma=None, output_energy_scaling=1.0):
     r"""Solve for the activities at which the energy of a deep linear network is least.
 
@@ -64,6 +66,7 @@ def linear_equilibrium_activities(params, *, y, x, param_type="sp", gamma=None, 
     return [*hidden, hidden[-1] @ weights[-1].T + biases[-1]]
 
 
+@checked
 def linear_equilibrium_energy(params, *, y, x, param_type="sp", gamma=None, output_energy_scaling=1.0):
     r"""Compute the least energy of a deep linear network without solving for the activities.
 
@@ -109,6 +112,7 @@ def linear_equilibrium_energy(params, *, y, x, param_type="sp", gamma=None, outp
     return jnp.sum(residual.T * scaled) / (2 * len(residual))
 
 
+@checked
 def linear_energy_rescaling(params, x, *, param_type="sp", gamma=None, output_energy_scaling=1.0):
     """Compute the matrix S by which the equilibrium energy differs from the loss of the feedforward pass.
 
@@ -133,6 +137,7 @@ def linear_energy_rescaling(params, x, *, param_type="sp", gamma=None, output_en
     return _rescaling(_affine_layers(params, x, param_type, gamma)[0], output_energy_scaling)
 
 
+@checked
 def linear_activity_hessian(params, x, *, param_type="sp", gamma=None, output_energy_scaling=1.0):
     """Compute the Hessian of one sample's energy in the hidden activities of a deep linear network.
 
@@ -158,6 +163,7 @@ def linear_activity_hessian(params, x, *, param_type="sp", gamma=None, output_en
     return _hessian(_affine_layers(params, x, param_type, gamma)[0], output_energy_scaling)
 
 
+@checked
 def critical_delay(weight, tau=1.0):
     r"""Compute the delay beyond which one hidden unit oscillates ever more strongly.
 
@@ -195,6 +201,7 @@ def critical_delay(weight, tau=1.0):
     return jnp.where(unstable, jnp.arccos(-1 / w2) / (2 * jnp.sqrt(w2**2 - 1)), jnp.inf) * tau
 
 
+@checked
 def critical_frequency(weight, tau=1.0):
     r"""Compute the frequency of one hidden unit at its critical delay, ``sqrt(w^4 - 1) / (2 pi tau)``.
 

@@ -7,7 +7,7 @@ import numpy as np
 from brainmass_delays._core.checks import ArgumentError
 from brainmass_delays._core.status import is_traced
 
-from .prediction import predict
+from .prediction import unchecked
 
 
 def check_labels(where: str, y, loss_id: str) -> None:
@@ -114,7 +114,7 @@ def _check_chain(where: str, params, inputs: dict, targets: dict, part: int = 0)
         layer = f"{where}.params[{part}][{l}]"
         sample = jax.ShapeDtypeStruct(h.shape[1:], h.dtype)
         try:
-            out = jax.eval_shape(lambda h, l=l: predict(params, l, h), sample)
+            out = jax.eval_shape(lambda h, l=l: unchecked(params, l, h), sample)
         except (TypeError, ValueError) as error:
             raise ArgumentError(
                 layer,

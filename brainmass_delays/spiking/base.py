@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_choice, check_finite, check_positive
-from .._core.status import DELAY_ABOVE_BOUND, OK, flag, raise_if_failed
+from .._core.status import DELAY_ABOVE_BOUND, OK, flag, is_traced, raise_if_failed
 from .._core.units import magnitude
 from ..delays.buffer import fill, push, sample, unroll
 from ..delays.rounding import STENCIL_AGES, STENCILS
@@ -245,6 +246,9 @@ class DelayedSpikes(brainstate.nn.Module):
             )
             delay = brainstate.random.uniform(low, high, self.shape) * u.ms
         param = as_param(f"{self._name}.delay", delay, self.shape)
+        if is_traced(param.value()):
+            cure = "Make layers outside of jax.jit"
+            raise ArgumentError(f"{self._name}.delay", "must be known before tracing", "a traced value", cure)
         low, high, values = (
             np.asarray(magnitude(f"{self._name}.delay", x, u.ms, plain=False))
             for x in (self.min_delay, self.max_delay, param.value())
@@ -263,7 +267,9 @@ class DelayedSpikes(brainstate.nn.Module):
         if weight is None:
             scale = n_sources**-0.5
             weight = brainstate.random.uniform(-scale, scale, self.shape)
-        return as_param(f"{self._name}.weight", weight, self.shape)
+        param = as_param(f"{self._name}.weight", weight, self.shape)
+        numbers(unit=u.UNITLESS, finite=True)(f"{self._name}.weight", param.value())
+        return param
 
     def _make_width(self, width):
         if self.interpolation not in WIDE_KERNELS:
@@ -296,6 +302,7 @@ def as_param(where: str, value: Param | jax.Array | Callable, shape: tuple[int, 
     """Wrap a value or the result of an initializer in a `Param` whose shape broadcasts to ``shape``."""
     if callable(value) and not isinstance(value, Param):
         value = value(shape)
+    numbers()(where, value.value() if isinstance(value, Param) else value)
     param = value if isinstance(value, Param) else Param(value)
     got = np.shape(u.get_magnitude(param.value()))
     try:

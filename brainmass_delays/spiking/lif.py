@@ -10,8 +10,13 @@ import numpy as np
 from brainstate.nn import Param
 from braintools import surrogate
 
+from .._core.arguments import checked, count, function, numbers
 from .._core.checks import ArgumentError, check_choice, check_count, check_finite, check_positive
+from .._core.status import is_traced
 from .._core.units import magnitude
+from .arguments import (
+    THRESHOLD,
+)
 from .grid import time_step
 
 
@@ -57,8 +62,11 @@ class _Leaky(brainstate.nn.Module):
     def _make_tau(self, name, tau):
         """Return a time constant as Param."""
         where = f"{type(self).__name__}.{name}"
+        magnitude(where, tau.value() if isinstance(tau, Param) else tau, u.ms, plain=False)
         tau = tau if isinstance(tau, Param) else Param(tau, fit=False)
-        check_positive(where, magnitude(where, tau.value(), u.ms, plain=False))
+        value = magnitude(where, tau.value(), u.ms, plain=False)
+        if not is_traced(value):
+            check_positive(where, value)
         return tau
 
     def _decays(self):
@@ -151,6 +159,7 @@ class LIF(_Leaky):
     '00001000010000100001'
     """
 
+    @checked(n=count(), threshold=THRESHOLD, spike=function)
     def __init__(
         self,
         n: int,
@@ -214,6 +223,7 @@ class AdaptiveLIF(LIF):
     '001000100000010000000001000000'
     """
 
+    @checked(n=count(), threshold=THRESHOLD, spike=function)
     def __init__(
         self,
         n: int,
@@ -227,8 +237,14 @@ class AdaptiveLIF(LIF):
     ):
         super().__init__(n, tau, threshold, reset, spike)
         self.tau_adaptation = self._make_tau("tau_adaptation", tau_adaptation)
+        numbers(unit=u.UNITLESS)(
+            "AdaptiveLIF.strength", strength.value() if isinstance(strength, Param) else strength
+        )
         self.strength = strength if isinstance(strength, Param) else Param(strength, fit=False)
-        if np.any(check_finite("AdaptiveLIF.strength", self.strength.value()) < 0):
+        value = self.strength.value()
+        if np.shape(value) not in ((), (n,)):
+            raise ArgumentError("AdaptiveLIF.strength", f"must be one number or {n}", np.shape(value))
+        if not is_traced(value) and np.any(check_finite("AdaptiveLIF.strength", value) < 0):
             raise ArgumentError("AdaptiveLIF.strength", "must not be negative", strength)
 
     def _rest(self, leading):

@@ -18,8 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
+from .._core.arguments import checked, optional, time
 from .._core.checks import ArgumentError
 from .._core.units import magnitude
+from .arguments import SPIKES, is_graph, is_layers, is_network
 from .base import DelayedSpikes
 from .classifier import SpikingClassifier
 from .delay_layer import DelayLayer
@@ -31,6 +33,7 @@ from .recurrent import RecurrentLIF
 RESISTANCE_TOLERANCE = 1e-5
 
 
+@checked(network=is_network)
 def to_nir(network: brainstate.nn.Module | list):
     """Describe a network as a NIR graph, delays rounded to whole steps.
 
@@ -96,6 +99,7 @@ def to_nir(network: brainstate.nn.Module | list):
     return nir.NIRGraph(nodes, [*edges, (last, "output")])
 
 
+@checked(graph=is_graph, max_delay=optional(time))
 def from_nir(graph: Any, *, max_delay: u.Quantity | None = None) -> list:
     """Build layers from a NIR graph.
 
@@ -150,6 +154,7 @@ def from_nir(graph: Any, *, max_delay: u.Quantity | None = None) -> list:
         layers.append(_layer_of(nir, name, node, max_delay))
 
 
+@checked(layers=is_layers, spikes=SPIKES)
 def run_layers(layers: list, spikes) -> jnp.ndarray:
     """Run layers one after the other over ``spikes`` ``(batch, time, channel)``; return the last output."""
     for layer in layers:

@@ -4,7 +4,11 @@ import brainstate
 import jax
 import jax.numpy as jnp
 
+from .._core.arguments import checked
 from .._core.checks import ArgumentError
+from .arguments import (
+    is_module,
+)
 from .delay_layer import DelayLayer
 from .lif import LIF, AdaptiveLIF
 from .sparse_layer import SparseDelayLayer
@@ -44,6 +48,7 @@ class RecurrentLIF(brainstate.nn.Module):
     [1, 0, 0, 1, 0, 0, 1, 0, 0, 1]
     """
 
+    @checked("RecurrentLIF", neurons=is_module, feedback=is_module)
     def __init__(self, neurons: LIF | AdaptiveLIF, feedback: DelayLayer | SparseDelayLayer):
         super().__init__()
         if (feedback.n_in, feedback.n_out) != (neurons.n, neurons.n):

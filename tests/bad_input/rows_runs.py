@@ -1,0 +1,221 @@
+"""Rows of networks, projections, simulations, reads and what is drawn."""
+
+import tempfile
+
+import brainstate
+import brainunit as u
+import numpy as np
+from rows import _started
+from table import FLAG, C, W, row, rows
+
+import brainmass_delays as bd
+
+NUMBER = "zero negative half huge bool traced one"
+
+
+def _node():
+    return bd.HopfStep(3, a=-0.1, init_x=0.1)
+
+
+def _run(net, **options):
+    """Simulate a few steps."""
+    sim = {
+        name: options.pop(name)
+        for name in ("dt", "grad_horizon", "gradient", "checkpoint")
+        if name in options
+    }
+    good = {"dt": 0.5 * u.ms, "duration": 2 * u.ms, "monitors": "x"} | sim | options
+    return bd.Simulator(net, **{k: good.pop(k) for k in ("dt", *[s for s in sim if s != "dt"])}).run(**good)
+
+
+def _network(**options):
+    nodes = options.pop("populations", None) or _node()
+    good = {"conn": C, "coupled_var": "x", "speed": 10 * u.mm / u.ms, "k": 0.1, "max_delay": 50 * u.ms}
+    for name in ("delay", "distance"):
+        if name in options and options[name] is not None:
+            good = {k: v for k, v in good.items() if k not in ("speed", "conn", "max_delay")} | {"conn": W}
+            good |= {"speed": 10 * u.mm / u.ms} if name == "distance" else {}
+    return bd.Network(nodes, **good | options)
+
+
+for _name, _kinds in {
+    "conn": "",
+    "distance": "none zero half bool",
+    "speed": "none inf half bool traced",
+    "delay": "none",
+    "coupling": "",
+    "coupled_var": "",
+    "k": "zero negative half bool traced",
+    "interpolation": "",
+    "max_delay": "none",
+    "min_delay": "none",
+    "delay_init": "none zero negative half bool traced huge",
+    "self_connection": "none bool",
+    "noise": "none",
+    "stages": "none",
+    "block": "none",
+    "projections": "none",
+    "regions": "none",
+}.items():
+    row(f"Network.{_name}", lambda v, n=_name: _run(_network(**{n: v}))["status"], _kinds)
+row("Network.populations", lambda v: bd.Network(v, conn=C, coupled_var="x", speed=10 * u.mm / u.ms))
+row("Network.delay.projection", lambda v: _network().delay(v) and None, "none")
+
+
+def _projected(**options):
+    good = {"source": "node.x", "target": "node.x_inp", "conn": C, "speed": 10 * u.mm / u.ms, "k": 0.1}
+    if options.get("weights") is not None:
+        good.pop("conn"), good.pop("speed")
+    for name in ("delay", "distance"):
+        if options.get(name) is not None:
+            good = good | {"conn": W}
+            good.pop("speed") if name == "delay" else None
+    return _run(bd.Network({"node": _node()}, projections=[bd.Projection(**good | options)]))["status"]
+
+
+for _name, _kinds in {
+    "source": "",
+    "target": "",
+    "conn": "",
+    "weights": "none",
+    "distance": "none zero half bool",
+    "speed": "none inf half bool traced",
+    "delay": "none",
+    "coupling": "",
+    "k": "zero negative half bool traced",
+    "compared": "none",
+    "max_delay": "none",
+    "min_delay": "none",
+    "delay_init": "none zero negative half bool traced huge",
+    "self_connection": "none bool",
+}.items():
+    row(f"Projection.{_name}", lambda v, n=_name: _projected(**{n: v}), _kinds)
+
+_NET = _network()
+for _name, _kinds in {"dt": "", "grad_horizon": "none", "gradient": "", "checkpoint": FLAG}.items():
+    row(f"Simulator.{_name}", lambda v, n=_name: _run(_NET, **{n: v})["status"], _kinds)
+row("Simulator.model", lambda v: _run(v))
+for _name, _kinds in {
+    "duration": "",
+    "inputs": "none zero negative half huge bool traced",
+    "monitors": "none function empty",
+    "transient": "none zero",
+    "sample_every": "none",
+    "batch_size": "none",
+    "init_states": FLAG,
+    "jit": FLAG,
+    "progress": FLAG,
+}.items():
+    row(
+        f"Simulator.run.{_name}",
+        lambda v, n=_name: _run(bd.HopfStep(3, init_x=0.1) if n != "inputs" else bd.LinearStep(3), **{n: v})[
+            "status"
+        ],
+        _kinds,
+    )
+row("Simulator.function.duration", lambda v: bd.Simulator(_NET, dt=0.5 * u.ms).function(v)()["status"])
+
+
+def _saved(path):
+    sim = bd.Simulator(_node(), dt=0.5 * u.ms)
+    sim.run(1 * u.ms)
+    sim.save(path)
+
+
+row("Simulator.save.path", _saved)
+row("Simulator.load.path", lambda v: bd.Simulator(_node(), dt=0.5 * u.ms).load(v))
+
+# ------------------------------------------------------------------------------------------------ reads
+
+
+def _read(**options):
+    good = {"node": _node(), "state": "x", "delay": 2 * u.ms}
+    read = bd.prefetch_delay(**good | options)
+    with brainstate.environ.context(dt=0.5 * u.ms):
+        brainstate.nn.init_all_states(read.past.signal.node)
+        brainstate.nn.init_all_states(read)
+        return read()
+
+
+for _name, _kinds in {
+    "node": "",
+    "state": "",
+    "delay": "none",
+    "init": "none zero negative half huge bool traced one",
+    "interpolation": "",
+    "max_delay": "none",
+    "min_delay": "none",
+}.items():
+    row(f"prefetch_delay.{_name}", lambda v, n=_name: _read(**{n: v}), _kinds)
+    if _name not in ("node", "delay"):
+        row(
+            f"NeuralMass.prefetch_delay.{_name}",
+            lambda v, n=_name: _node().prefetch_delay(**{"state": "x", "delay": 2 * u.ms} | {n: v}) and None,
+            _kinds
+            if _name != "init"
+            else "type mapping function none shape unit nan inf zero negative half huge empty one bool string bytes complex objects traced",
+        )
+row("prefetch.node", lambda v: bd.prefetch(v, "x"))
+row("prefetch.state", lambda v: bd.prefetch(_node(), v), "")
+row("NeuralMass.prefetch.state", lambda v: _node().prefetch(v), "")
+rows("Delay", bd.Delay, {"delay": 2 * u.ms}, {"delay": "", "max_delay": "none", "min_delay": "none"})
+row("Delay.where", lambda v: bd.Delay(2 * u.ms, where=v), "string")
+row("describe.model", bd.describe)
+
+# --------------------------------------------------------------------------------------- regions, noise
+
+row("Grouped.values", lambda v: bd.Grouped(v, ["a", "b", "a"]))
+row("Grouped.groups", lambda v: bd.Grouped({"a": 1.0, "b": 2.0}, v))
+_MAPS = {"myelin": np.arange(3.0)}
+rows(
+    "Heterogeneous",
+    bd.Heterogeneous,
+    {"base": 1.0, "maps": _MAPS},
+    {"base": "zero negative half bool traced", "maps": "", "coefficients": "none", "link": ""},
+)
+row("WhiteNoise.correlation", lambda v: bd.WhiteNoise(3, 0.1, correlation=v), "none")
+row("OUNoise.correlation", lambda v: bd.OUNoise(3, 0.1, correlation=v), "none")
+rows(
+    "ColoredNoise",
+    bd.ColoredNoise,
+    {
+        "in_size": 3,
+        "frequencies": np.array([1.0, 10.0]) * u.Hz,
+        "density": np.array([1.0, 0.1]),
+        "sigma": 0.1,
+    },
+    {"in_size": "", "frequencies": "", "density": "", "sigma": "zero half bool traced", "n_waves": ""},
+)
+rows(
+    "MultiplicativeNoise",
+    lambda **o: _started(bd.MultiplicativeNoise(**o)),
+    {"noise": bd.WhiteNoise(3, 0.1), "gain": lambda: 1.0},
+    {"noise": "", "gain": "function"},
+)
+for _name in ("regions", "edges", "weight", "speed_factor"):
+    _kinds = {"weight": "zero half bool", "speed_factor": "half bool"}.get(_name, "")
+    row(
+        f"Connectome.lesion.{_name}",
+        lambda v, n=_name: C.lesion(**({"regions": [0]} if n not in ("regions", "edges") else {}) | {n: v}),
+        _kinds,
+    )
+row("Connectome.resect.regions", lambda v: C.resect(v))
+row("Connectome.resections.regions", lambda v: C.resections(v))
+row("Connectome.rescale.weights", lambda v: C.rescale(weights=v), "half bool zero")
+row("Connectome.rescale.lengths", lambda v: C.rescale(lengths=v), "half bool")
+row("Connectome.fetch.subject", lambda v: bd.Connectome.fetch("hcp", v))
+_HERE = tempfile.mkdtemp()
+row("CascadeTable.read.path", lambda v: bd.CascadeTable.read(v))
+row("feedback_inhibition.node", lambda v: bd.feedback_inhibition(v, W))
+row("feedback_inhibition.weights", lambda v: bd.feedback_inhibition(bd.WongWangExcInhStep(3), v))
+row("feedback_inhibition.rate", lambda v: bd.feedback_inhibition(bd.WongWangExcInhStep(3), W, v), "")
+_TUNE = {"measure": lambda J: np.full(3, 3.0), "J_i": np.ones(3), "rounds": 1}
+for _name, _kinds in {
+    "measure": "",
+    "J_i": "",
+    "rate": "",
+    "step": "half bool",
+    "tolerance": "half bool",
+    "rounds": "",
+}.items():
+    row(f"tune_inhibition.{_name}", lambda v, n=_name: bd.tune_inhibition(**_TUNE | {n: v}), _kinds)
