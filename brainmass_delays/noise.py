@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
+from ._core.arguments import numbers
 from ._core.checks import ArgumentError, check_count, check_finite, check_positive
 from ._core.status import is_traced
 from ._core.units import magnitude
@@ -84,11 +85,13 @@ class Noise(brainstate.nn.Dynamics):
     """
 
     def __init__(self, in_size: Any, correlation: Any = None, **params: Any):
+        is_size(self._where("in_size"), in_size)
         super().__init__(in_size)
         self.batch = None
         where, n = self._where("correlation"), self.varshape[-1]
         self.mixing = None if correlation is None else _mixing(where, correlation, n)
         for name, value in params.items():
+            numbers()(self._where(name), value.value() if isinstance(value, Param) else value)
             try:
                 setattr(self, name, Param.init(value, self.varshape))
             except (TypeError, ValueError) as error:
@@ -139,6 +142,12 @@ class Noise(brainstate.nn.Dynamics):
 def _key_data(key):
     """Return a key as plain numbers."""
     return jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+
+
+def is_size(where, value):
+    """Refuse all but a count, or a tuple of them."""
+    for n in value if isinstance(value, tuple | list) and len(value) else (value,):
+        check_count(where, n)
 
 
 class WhiteNoise(Noise):
@@ -396,6 +405,8 @@ class MultiplicativeNoise(Noise):
     """
 
     def __init__(self, noise: Noise, gain: Callable, *reads: Callable):
+        if not isinstance(noise, Noise):
+            raise ArgumentError("MultiplicativeNoise.noise", "must be a noise", repr(noise))
         super().__init__(noise.varshape)
         if not callable(gain) or not reads or not all(map(callable, reads)):
             rule = "needs a gain and at least one read, all callable"

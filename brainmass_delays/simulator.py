@@ -12,6 +12,8 @@ import brainunit as u
 import jax
 import numpy as np
 
+from ._core.arguments import checked, choice
+from ._core.arguments import flag as is_flag
 from ._core.checks import ArgumentError, check_count
 from ._core.parameters import find_by_name, find_parameters
 from ._core.states import holding, untouched, write
@@ -69,6 +71,7 @@ class Simulator:
     ((100, 2), (100,))
     """
 
+    @checked("Simulator", checkpoint=is_flag, gradient=choice("reverse", "forward"))
     def __init__(
         self,
         model: brainstate.nn.Module,
@@ -80,8 +83,6 @@ class Simulator:
     ):
         if not isinstance(model, brainstate.nn.Module):
             raise ArgumentError("Simulator.model", "must be a brainstate Module", type(model).__name__)
-        if gradient not in ("reverse", "forward"):
-            raise ArgumentError("Simulator.gradient", "must be 'reverse' or 'forward'", repr(gradient))
         self.model, self.checkpoint, self.gradient = model, checkpoint, gradient
         self._dt = None if dt is None else _time("Simulator.dt", dt)
         self.grad_horizon = None if grad_horizon is None else _time("Simulator.grad_horizon", grad_horizon)
@@ -107,6 +108,7 @@ class Simulator:
         layout = next(iter(self._layouts.values()), None)
         return () if layout is None else tuple(level.block for level in layout.plan.levels)
 
+    @checked("Simulator.run", init_states=is_flag, jit=is_flag, progress=is_flag)
     def run(
         self,
         duration: Any,

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import filelock
 
 from .checks import ArgumentError
+from .memory import check_memory
 
 # Flags of os.open that some systems lack: binary on Windows; elsewhere, never wait for the writer of a pipe.
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -117,6 +118,8 @@ def read_once(where: str, path: str | os.PathLike, max_bytes: float, cure: str =
             too_large = ArgumentError(
                 where, f"{path} must hold at most {max_bytes:.3g} bytes", f"{status.st_size:.3g}", cure
             )
+            if status.st_size <= max_bytes:
+                check_memory(where, {"file": status.st_size}, cure)
             return _read_at_most(file, max_bytes, status.st_size, too_large)
     except FileNotFoundError as error:
         raise ArgumentError(where, f"{path} must exist", "no such file") from error

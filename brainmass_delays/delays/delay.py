@@ -74,6 +74,8 @@ class Delay(brainstate.nn.Module):
     def _start(self, where, max_delay, min_delay):
         """Set what all kinds of delays have: their place in messages, and the bounds that the user gave."""
         super().__init__()
+        if not isinstance(where, str):
+            raise ArgumentError("Delay.where", "must be a text", repr(where))
         self.where = where
         self.max_delay, self.min_delay = (
             None if b is None else _bound(f"{where}.{name}", b)
@@ -225,7 +227,8 @@ class TractDelay(Delay):
         )
         self.params = params_behind(speed) if callable(speed) and not isinstance(speed, Param) else {}
         if not self.speed_varies():
-            self._checked_speed(where, self._speed())
+            value = u.get_magnitude(self._checked_speed(where, self._speed()))
+            _broadcast(f"{where}.speed", jnp if is_traced(value) else np, value, active.shape)
 
     @staticmethod
     def _checked_lengths(where, lengths, active):
@@ -244,6 +247,8 @@ class TractDelay(Delay):
         value = magnitude(f"{where}.speed", speed, SPEED)
         if not is_traced(value):
             value = np.asarray(value)
+            if np.iscomplexobj(value):
+                raise ArgumentError(f"{where}.speed", "must be real", value)
             if value.dtype == object or not np.all(value > 0):
                 raise ArgumentError(
                     f"{where}.speed",

@@ -53,19 +53,26 @@ class Past(brainstate.nn.Module):
         """Fill the past with the initial history; the node's states must exist."""
         dt = step_size("prefetch_delay")
         value = self.signal()
+        if not hasattr(value, "shape"):
+            raise ArgumentError(self.signal.where, "must return an array", type(value).__name__)
         self.unit = u.get_unit(value)
         n_slots = ring_buffer.slots_needed(self.bound / dt.to_decimal(u.ms), self.rule)
         self._check_memory(n_slots * u.get_magnitude(value).nbytes, dt)
-        past = sampled_history(self.init, u.get_magnitude(value), self.unit, n_slots, dt)
+        past = sampled_history(self._history(), self.init, u.get_magnitude(value), self.unit, n_slots, dt)
         slopes = kink = None
         self.left_slope = None
         if self.rule.slope_taps:
-            slopes = sampled_slopes(self.init, past, self.unit, dt)
+            slopes = sampled_slopes(self._history(), self.init, past, self.unit, dt)
             self.left_slope = brainstate.ShortTermState(slopes[..., -1])
             kink = Kink(jnp.zeros_like(slopes[..., -1]), jnp.int32(0))
             slopes = ring_buffer.fill(slopes)
         self.rings = brainstate.ShortTermState(Rings(ring_buffer.fill(past), slopes, kink))
         self.n_outside = brainstate.ShortTermState(jnp.int32(0))
+
+    def _history(self):
+        """Return what messages call the argument of the history."""
+        owner = self.signal.where.rpartition(".")[0]
+        return f"{owner}.{'init' if owner == 'prefetch_delay' else 'delay_init'}"
 
     def _check_memory(self, n_bytes, dt):
         """Refuse a buffer that would not fit; making it takes the samples twice, those of slopes too."""

@@ -133,6 +133,8 @@ def prefetch_delay(
     ...     [float(x) for x in read()]
     [0.5, 0.5, 0.5]
     """
+    if isinstance(delay, tuple | list) and len(delay) != 2:
+        raise ArgumentError("prefetch_delay.delay", "must be a time or a pair (delay, index)", repr(delay))
     delay, index = delay if isinstance(delay, tuple | list) else (delay, None)
     signal, rule = Signal("prefetch_delay", node, state), find_interpolation("prefetch_delay", interpolation)
     if not isinstance(delay, Delay):

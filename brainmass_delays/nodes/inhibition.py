@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from .._core.arguments import checked, function, instance, numbers
 from .._core.checks import ArgumentError, check_count
 from .._core.status import is_traced
 from .._core.units import magnitude
@@ -16,6 +17,9 @@ from .transfer import firing_rate
 from .wong_wang_exc_inh import WongWangExcInhStep
 
 NEWTON_STEPS = 60
+NODE = instance(WongWangExcInhStep, "a WongWangExcInhStep")
+RATES = numbers(finite=True, traced=False)
+POSITIVE = numbers(scalar=True, finite=True, above=0, traced=False)
 
 
 class Inhibition(NamedTuple):
@@ -40,6 +44,7 @@ class Inhibition(NamedTuple):
     growth: Any
 
 
+@checked(node=NODE, weights=numbers(), rate=numbers(finite=True))
 def feedback_inhibition(node: WongWangExcInhStep, weights: Any, rate: Any = 3.0 * u.Hz) -> Inhibition:
     r"""Compute the inhibition at which every region of a network rests at the same excitatory rate.
 
@@ -93,6 +98,8 @@ def feedback_inhibition(node: WongWangExcInhStep, weights: Any, rate: Any = 3.0 
     n = node.varshape[-1]
     if weights.shape != (n, n):
         raise ArgumentError("feedback_inhibition.weights", f"must have shape {(n, n)}", weights.shape)
+    if np.shape(u.get_magnitude(rate)) not in ((), (1,), (n,)):
+        raise ArgumentError("feedback_inhibition.rate", f"must be one number or {n}", np.shape(rate))
     r = magnitude("feedback_inhibition.rate", rate, u.Hz) * jnp.ones(n)
     if not is_traced(r) and not np.all((r > 0) & (r < 1000)):
         raise ArgumentError("feedback_inhibition.rate", "must lie between 0 and 1000 Hz", r)
@@ -114,6 +121,7 @@ def feedback_inhibition(node: WongWangExcInhStep, weights: Any, rate: Any = 3.0 
     return Inhibition(J_i, S_e, S_i, rate_i(x_i) * u.Hz, growth / u.ms)
 
 
+@checked(measure=function, J_i=RATES, rate=RATES, step=POSITIVE, tolerance=POSITIVE)
 def tune_inhibition(
     measure: Callable,
     J_i: Any,

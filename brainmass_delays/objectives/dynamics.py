@@ -59,8 +59,8 @@ def fcd(series: Any, *, window: Any, step: Any, dt: Any = None) -> jax.Array:
     return _fcd("fcd", series, window, step, dt)
 
 
-def _fcd(where, series, window, step, dt):
-    series = to_series(where, series)
+def _fcd(where, series, window, step, dt, argument="series"):
+    series = to_series(f"{where}.{argument}", series)
     length = samples(f"{where}.window", window, dt, minimum=2)
     hop = samples(f"{where}.step", step, dt)
     n_regions = series.shape[1]
@@ -173,5 +173,8 @@ def wasserstein(a: jax.Array, b: jax.Array) -> jax.Array:
 
 def _values(where, prediction, target, window, step, dt):
     """Return the FCD values above the diagonals of both."""
-    both = (_fcd(where, series, window, step, dt) for series in (prediction, target))
+    both = (
+        _fcd(where, series, window, step, dt, name)
+        for name, series in (("prediction", prediction), ("target", target))
+    )
     return tuple(matrix[upper(len(matrix))] for matrix in both)

@@ -140,7 +140,10 @@ def group_delay_rmse(prediction, target, *, dt: Any, band: tuple, nperseg: Any =
     3.0
     """
     where = "group_delay_rmse"
-    ours, theirs = (_group_delay(where, x, dt, band, nperseg) for x in (prediction, target))
+    ours, theirs = (
+        _group_delay(where, x, dt, band, nperseg, name)
+        for name, x in (("prediction", prediction), ("target", target))
+    )
     n = len(ours[0])
     if n != len(theirs[0]) or n < 2:
         raise ArgumentError(where, "needs the same regions in both, at least 2", f"{n} and {len(theirs[0])}")

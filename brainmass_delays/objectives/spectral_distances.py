@@ -127,7 +127,9 @@ def cross_spectrum(prediction, target, *, nperseg=None, dt=None, band=None):
     2.0
     """
     prediction, target = in_one_unit("cross_spectrum", prediction, target)
-    prediction, target = (to_series("cross_spectrum", x) for x in (prediction, target))
+    prediction, target = (
+        to_series(f"cross_spectrum.{name}", x) for name, x in (("prediction", prediction), ("target", target))
+    )
     if prediction.shape[1] != target.shape[1]:
         raise ArgumentError(
             "cross_spectrum",

@@ -123,8 +123,12 @@ def gaussian_nll(prediction, target, *, sigma: Any):
     sigma = sigma.value() if callable(getattr(sigma, "value", None)) else sigma
     numbers()("gaussian_nll.sigma", sigma)
     sigma = jnp.asarray(magnitude("gaussian_nll.sigma", sigma, u.get_unit(prediction), plain=False))
-    if not is_traced(sigma) and not np.all(np.asarray(sigma) > 0):
-        raise ArgumentError("gaussian_nll.sigma", "must be positive", np.min(sigma))
+    if not is_traced(sigma) and not np.all((sigma > 0) & np.isfinite(sigma)):
+        raise ArgumentError("gaussian_nll.sigma", "must be positive and finite", np.min(sigma))
     prediction, target = in_one_unit("gaussian_nll", prediction, target)
+    if sigma.ndim > prediction.ndim or any(
+        a not in (1, b) for a, b in zip(sigma.shape[::-1], prediction.shape[::-1], strict=False)
+    ):
+        raise ArgumentError("gaussian_nll.sigma", f"must broadcast to {prediction.shape}", sigma.shape)
     terms = 0.5 * ((prediction - target) / sigma) ** 2 + jnp.log(sigma)
     return jnp.sum(terms + 0.5 * jnp.log(2 * jnp.pi))

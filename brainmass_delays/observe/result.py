@@ -1,8 +1,6 @@
 """What a run returns: recorded values by name, each with its own times and unit."""
 
 import io
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 from .._core.checks import ArgumentError
 from .._core.files import read_once, write_whole
 from .._core.status import describe, is_traced
+from ..connectome import arrays
 
 MAX_BYTES = 2**34
 TIMES, UNIT = ".ts", ".unit"  # endings of names in plain form, beside the name of a value
@@ -199,8 +198,7 @@ class Trajectory(Mapping):
         where = "Trajectory.load.path"
         content = read_once(where, path, MAX_BYTES)
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                plain = {name: file[name] for name in file.files}
+            plain = arrays.stored(content)
             units = {
                 name[: -len(UNIT)]: u.parse_unit(str(plain.pop(name)))
                 for name in [*plain]
@@ -209,7 +207,7 @@ class Trajectory(Mapping):
             entries = {n: u.Quantity(v, unit=units[n]) if n in units else v for n, v in plain.items()}
             times = {n[: -len(TIMES)]: entries.pop(n) for n in [*entries] if n.endswith(TIMES)}
             return cls(times=times, ts=entries.pop("ts"), status=entries.pop("status"), values=entries)
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except Exception as error:  # damaged bytes make parsers raise anything
             raise ArgumentError(where, f"{path} must be a file that Trajectory.save wrote", error) from error
 
     def to_xarray(self) -> Any:

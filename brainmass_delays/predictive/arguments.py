@@ -74,10 +74,27 @@ def are_arrays(where: str, value: Any) -> None:
 
 
 OPTIONS = {
-    "max_t1", "method", "rtol", "atol", "controller", "dt0", "max_steps", "stop_rtol", "stop_atol", "record_at",
-    "record_steps", "while_loop", "param_type", "output_energy_scaling", "gamma", "weight_decay", "spectral_penalty",
-    "activity_decay", "alpha_forward", "alpha_backward",
-}  # fmt: skip
+    "max_t1",
+    "method",
+    "rtol",
+    "atol",
+    "controller",
+    "dt0",
+    "max_steps",
+    "stop_rtol",
+    "stop_atol",
+    "record_at",
+    "record_steps",
+    "while_loop",
+    "param_type",
+    "output_energy_scaling",
+    "gamma",
+    "weight_decay",
+    "spectral_penalty",
+    "activity_decay",
+    "alpha_forward",
+    "alpha_backward",
+}
 
 
 def is_optimizer(where: str, value: Any) -> None:

@@ -10,7 +10,9 @@ from .layers import PARAM_TYPES
 
 
 def predict(params, l, h, scaling=1.0):
-    """Return ``a_l f_l(h) + s_l(h)`` of one sample ``h``; ``l`` counts from 0. Say which layer cannot read it."""
+    """Return ``a_l f_l(h) + s_l(h)`` of one sample ``h``; ``l`` counts from 0.
+
+    Say which layer cannot read it."""
     try:
         return unchecked(params, l, h, scaling)
     except (TypeError, ValueError) as error:

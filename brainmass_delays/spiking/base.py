@@ -247,8 +247,7 @@ class DelayedSpikes(brainstate.nn.Module):
             delay = brainstate.random.uniform(low, high, self.shape) * u.ms
         param = as_param(f"{self._name}.delay", delay, self.shape)
         if is_traced(param.value()):
-            cure = "Make layers outside of jax.jit"
-            raise ArgumentError(f"{self._name}.delay", "must be known before tracing", "a traced value", cure)
+            return param  # checked where it is used
         low, high, values = (
             np.asarray(magnitude(f"{self._name}.delay", x, u.ms, plain=False))
             for x in (self.min_delay, self.max_delay, param.value())

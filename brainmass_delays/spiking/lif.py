@@ -172,6 +172,10 @@ class LIF(_Leaky):
         name = type(self).__name__
         self.threshold = float(check_positive(f"{name}.threshold", threshold))
         self.reset = check_choice(f"{name}.reset", reset, RESETS)
+        zero = jax.ShapeDtypeStruct((self.n,), brainstate.environ.dftype())
+        if getattr(jax.eval_shape(spike, zero), "shape", None) != (self.n,):
+            rule = "must return one number per neuron"
+            raise ArgumentError(f"{name}.spike", rule, repr(spike))
         self.spike = spike
 
     def _rest(self, leading):

@@ -145,6 +145,7 @@ def random_connections(n_in: int, n_out: int, share: float, seed: int | np.rando
 
 def _check_connections(connections, n_out, n_in):
     """Return targets and sources if every row names two existing channels."""
+    numbers(unit=u.UNITLESS, traced=False)("SparseDelayLayer.connections", connections)
     connections = np.asarray(connections)
     if connections.ndim != 2 or connections.shape[1] != 2 or not len(connections):
         raise ArgumentError(

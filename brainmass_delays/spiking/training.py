@@ -19,6 +19,7 @@ from .arguments import (
     SPIKES,
     is_module,
     is_optimizer,
+    is_seed,
     is_task,
     is_trials,
 )
@@ -96,7 +97,7 @@ def default_optimizer(
     n_epochs=count(),
     batch_size=count(),
     optimizer=optional(is_optimizer),
-    seed=count(0),
+    seed=is_seed,
     progress=is_flag,
 )
 def train(

@@ -29,7 +29,7 @@ ACCEPTS = {
     "group_delay.band": "",
     "group_delay_rmse.band": "",
     "phase_delay.band": "",
-    "coherence.overlap": "zero bool",
+    "coherence.overlap": "zero",
     "dt": "none",
     "bandpass.dt": "",
     "lag_matrix.dt": "",
@@ -40,7 +40,7 @@ ACCEPTS = {
     "group_delay.dt": "",
     "phase_delay.dt": "",
     "group_delay_rmse.dt": "",
-    "series": "shape",
+    "psd.series": "",
     "analytic_signal.series": "shape one",
     "bandpass.series": "shape one",
     "fisher": FLAG,
@@ -52,7 +52,7 @@ ACCEPTS = {
     "spectrum.nperseg": "none",
     "rmse_of.analysis": "function",
     "terms_of.objective": "function",
-    "gaussian_nll.sigma": "half one bool huge traced",
+    "gaussian_nll.sigma": "half one bool traced",
     "fisher_z.fc": "zero shape one bool traced",
 }
 FUNCTIONS = {

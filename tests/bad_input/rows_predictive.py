@@ -48,7 +48,6 @@ GOOD = {
     "equilib_activities": ACTIVITIES[:-1][::-1],
     "optims": (ADAM, ADAM),
     "opt_states": (STATE, ADAM.init(pc.trainable((AMORTIZER, None))[0])),
-    "evaluate_generative.start": ACTIVITIES,
     "neg_activity_grad.args": (PARAMS, Y, X, "MSE", None),
     "bpc_energy.params": (PARAMS[0], BACK[0]),
     **dict.fromkeys(

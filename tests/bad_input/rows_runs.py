@@ -1,11 +1,11 @@
 """Rows of networks, projections, simulations, reads and what is drawn."""
 
+import contextlib
 import tempfile
 
 import brainstate
 import brainunit as u
 import numpy as np
-from rows import _started
 from table import FLAG, C, W, row, rows
 
 import brainmass_delays as bd
@@ -40,16 +40,16 @@ def _network(**options):
 
 for _name, _kinds in {
     "conn": "",
-    "distance": "none zero half bool",
-    "speed": "none inf half bool traced",
+    "distance": "none",
+    "speed": "none inf half bool one traced",
     "delay": "none",
     "coupling": "",
     "coupled_var": "",
-    "k": "zero negative half bool traced",
+    "k": "zero negative half bool one traced",
     "interpolation": "",
     "max_delay": "none",
     "min_delay": "none",
-    "delay_init": "none zero negative half bool traced huge",
+    "delay_init": "none zero negative half bool one traced",
     "self_connection": "none bool",
     "noise": "none",
     "stages": "none",
@@ -78,15 +78,15 @@ for _name, _kinds in {
     "target": "",
     "conn": "",
     "weights": "none",
-    "distance": "none zero half bool",
-    "speed": "none inf half bool traced",
+    "distance": "none",
+    "speed": "none inf half bool one traced",
     "delay": "none",
     "coupling": "",
-    "k": "zero negative half bool traced",
+    "k": "zero negative half bool one traced",
     "compared": "none",
     "max_delay": "none",
     "min_delay": "none",
-    "delay_init": "none zero negative half bool traced huge",
+    "delay_init": "none zero negative half bool one traced",
     "self_connection": "none bool",
 }.items():
     row(f"Projection.{_name}", lambda v, n=_name: _projected(**{n: v}), _kinds)
@@ -97,7 +97,7 @@ for _name, _kinds in {"dt": "", "grad_horizon": "none", "gradient": "", "checkpo
 row("Simulator.model", lambda v: _run(v))
 for _name, _kinds in {
     "duration": "",
-    "inputs": "none zero negative half huge bool traced",
+    "inputs": "none zero negative half bool traced",
     "monitors": "none function empty",
     "transient": "none zero",
     "sample_every": "none",
@@ -119,10 +119,11 @@ row("Simulator.function.duration", lambda v: bd.Simulator(_NET, dt=0.5 * u.ms).f
 def _saved(path):
     sim = bd.Simulator(_node(), dt=0.5 * u.ms)
     sim.run(1 * u.ms)
-    sim.save(path)
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        sim.save(path)
 
 
-row("Simulator.save.path", _saved)
+row("Simulator.save.path", _saved, "string")
 row("Simulator.load.path", lambda v: bd.Simulator(_node(), dt=0.5 * u.ms).load(v))
 
 # ------------------------------------------------------------------------------------------------ reads
@@ -137,11 +138,16 @@ def _read(**options):
         return read()
 
 
+def _prefetched(state="x", **options):
+    """Read through the method of a node, which takes the delay by position."""
+    _node().prefetch_delay(state, 2 * u.ms, **options)
+
+
 for _name, _kinds in {
     "node": "",
     "state": "",
     "delay": "none",
-    "init": "none zero negative half huge bool traced one",
+    "init": "none zero negative half bool traced one",
     "interpolation": "",
     "max_delay": "none",
     "min_delay": "none",
@@ -150,15 +156,15 @@ for _name, _kinds in {
     if _name not in ("node", "delay"):
         row(
             f"NeuralMass.prefetch_delay.{_name}",
-            lambda v, n=_name: _node().prefetch_delay(**{"state": "x", "delay": 2 * u.ms} | {n: v}) and None,
+            lambda v, n=_name: _prefetched(**{n: v}),
             _kinds
             if _name != "init"
             else "type mapping function none shape unit nan inf zero negative half huge empty one bool string bytes complex objects traced",
         )
 row("prefetch.node", lambda v: bd.prefetch(v, "x"))
-row("prefetch.state", lambda v: bd.prefetch(_node(), v), "")
-row("NeuralMass.prefetch.state", lambda v: _node().prefetch(v), "")
-rows("Delay", bd.Delay, {"delay": 2 * u.ms}, {"delay": "", "max_delay": "none", "min_delay": "none"})
+row("prefetch.state", lambda v: bd.prefetch(_node(), v), "function string")
+row("NeuralMass.prefetch.state", lambda v: _node().prefetch(v), "function string")
+rows("Delay", bd.Delay, {"delay": 2 * u.ms}, {"delay": "function", "max_delay": "none", "min_delay": "none"})
 row("Delay.where", lambda v: bd.Delay(2 * u.ms, where=v), "string")
 row("describe.model", bd.describe)
 
@@ -166,12 +172,11 @@ row("describe.model", bd.describe)
 
 row("Grouped.values", lambda v: bd.Grouped(v, ["a", "b", "a"]))
 row("Grouped.groups", lambda v: bd.Grouped({"a": 1.0, "b": 2.0}, v))
-_MAPS = {"myelin": np.arange(3.0)}
 rows(
     "Heterogeneous",
     bd.Heterogeneous,
-    {"base": 1.0, "maps": _MAPS},
-    {"base": "zero negative half bool traced", "maps": "", "coefficients": "none", "link": ""},
+    {"base": 1.0, "maps": {"myelin": np.arange(3.0)}, "coefficients": [0.1]},
+    {"base": "zero negative half bool traced", "maps": "", "coefficients": "one", "link": ""},
 )
 row("WhiteNoise.correlation", lambda v: bd.WhiteNoise(3, 0.1, correlation=v), "none")
 row("OUNoise.correlation", lambda v: bd.OUNoise(3, 0.1, correlation=v), "none")
@@ -184,12 +189,18 @@ rows(
         "density": np.array([1.0, 0.1]),
         "sigma": 0.1,
     },
-    {"in_size": "", "frequencies": "", "density": "", "sigma": "zero half bool traced", "n_waves": ""},
+    {
+        "in_size": "",
+        "frequencies": "",
+        "density": "",
+        "sigma": "zero negative half bool one traced",
+        "n_waves": "",
+    },
 )
 rows(
     "MultiplicativeNoise",
-    lambda **o: _started(bd.MultiplicativeNoise(**o)),
-    {"noise": bd.WhiteNoise(3, 0.1), "gain": lambda: 1.0},
+    lambda noise, gain: bd.MultiplicativeNoise(noise, gain, _node().prefetch("x")),
+    {"noise": bd.WhiteNoise(3, 0.1), "gain": lambda x: 1.0},
     {"noise": "", "gain": "function"},
 )
 for _name in ("regions", "edges", "weight", "speed_factor"):
@@ -200,20 +211,23 @@ for _name in ("regions", "edges", "weight", "speed_factor"):
         _kinds,
     )
 row("Connectome.resect.regions", lambda v: C.resect(v))
-row("Connectome.resections.regions", lambda v: C.resections(v))
-row("Connectome.rescale.weights", lambda v: C.rescale(weights=v), "half bool zero")
-row("Connectome.rescale.lengths", lambda v: C.rescale(lengths=v), "half bool")
-row("Connectome.fetch.subject", lambda v: bd.Connectome.fetch("hcp", v))
-_HERE = tempfile.mkdtemp()
+row("Connectome.resections.regions", lambda v: C.resections(v), "none")
+row("Connectome.rescale.weights", lambda v: C.rescale(weights=v), "half bool zero one")
+row("Connectome.rescale.lengths", lambda v: C.rescale(lengths=v), "half bool one")
+row("Connectome.fetch.subject", lambda v: bd.Connectome.fetch("hcp", v) and None, "none")
 row("CascadeTable.read.path", lambda v: bd.CascadeTable.read(v))
 row("feedback_inhibition.node", lambda v: bd.feedback_inhibition(v, W))
 row("feedback_inhibition.weights", lambda v: bd.feedback_inhibition(bd.WongWangExcInhStep(3), v))
-row("feedback_inhibition.rate", lambda v: bd.feedback_inhibition(bd.WongWangExcInhStep(3), W, v), "")
+row(
+    "feedback_inhibition.rate",
+    lambda v: bd.feedback_inhibition(bd.WongWangExcInhStep(3), W, v),
+    "half one bool traced",
+)
 _TUNE = {"measure": lambda J: np.full(3, 3.0), "J_i": np.ones(3), "rounds": 1}
 for _name, _kinds in {
     "measure": "",
-    "J_i": "",
-    "rate": "",
+    "J_i": "zero negative half huge one bool shape",
+    "rate": "zero negative half one bool",
     "step": "half bool",
     "tolerance": "half bool",
     "rounds": "",
