@@ -24,7 +24,9 @@ def weight_matrix(where: str, conn: Any, n_targets: int | None = None):
     if conn.ndim != 2:
         raise ArgumentError(f"{where}.conn", "must have shape (N, K) or (N * K,)", conn.shape)
     if n_targets is not None and conn.shape[0] != n_targets:
-        raise ArgumentError(f"{where}.conn", f"must have one row per target, {n_targets}", conn.shape)
+        raise ArgumentError(
+            f"{where}.conn", f"must have one row per target, as y has, {n_targets}", conn.shape
+        )
     return conn
 
 
@@ -42,7 +44,7 @@ def source_values(where: str, delayed_x: Callable | Any, weights: Any):
     x = _read(f"{where}.delayed_x", delayed_x)
     if x.shape[-2:] != (n, k):
         if x.ndim < 1 or x.shape[-1] != n * k:
-            rule = f"must have shape (..., {n}, {k}) or (..., {n * k})"
+            rule = f"must fit the weights conn, so have shape (..., {n}, {k}) or (..., {n * k})"
             cure = "Read it with prefetch_delay(state, (delay, delay_index(N)))"
             raise ArgumentError(f"{where}.delayed_x", rule, x.shape, cure)
         x = x.reshape(*x.shape[:-1], n, k)
@@ -60,6 +62,14 @@ def per_slot(value: Any):
     """Return a scalar as it is, and a value per target (N,) as (N, 1), to broadcast against the slots."""
     value = jnp.asarray(u.get_magnitude(value))
     return value[..., None] if value.ndim else value
+
+
+def is_array(where: str, value: Any) -> None:
+    """Refuse a list, with which nothing can be computed."""
+    if isinstance(value, list | tuple):
+        raise ArgumentError(
+            where, "must be a number or an array", repr(value), "Pass jax.numpy.asarray(value)"
+        )
 
 
 def _read(where: str, value: Callable | Any):

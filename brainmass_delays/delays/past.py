@@ -83,6 +83,7 @@ class Past(brainstate.nn.Module):
             {"buffer": n_bytes},
             f"The longest delay is {self.bound:.4g} ms, {n_steps:.4g} steps of {dt}. "
             "Is the unit of the speed or of the delays right? Else lower max_delay, or raise dt",
+            on_device=True,
         )
 
     def flag(self, n_outside) -> None:

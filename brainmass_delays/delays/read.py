@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._core.checks import ArgumentError
+from .._core.checks import ArgumentError, check_count
 from .._core.status import concrete
 from .._core.units import magnitude
 from . import buffer as ring_buffer
@@ -32,6 +32,7 @@ def delay_index(n: int) -> np.ndarray:
     >>> delay_index(2).tolist()
     [[0, 1], [0, 1]]
     """
+    n = check_count("delay_index.n", n)
     return np.tile(np.arange(n), (n, 1))
 
 

@@ -71,4 +71,5 @@ def check_run(
         else "Use checkpoint=True, which recomputes instead",
     }
     largest = max(parts, key=parts.get)
-    check_memory("Simulator.run.duration", parts, f"{n_steps} steps are asked for. {cures[largest]}")
+    cure = f"{n_steps} steps are asked for. {cures[largest]}"
+    check_memory("Simulator.run.duration", parts, cure, on_device=True)

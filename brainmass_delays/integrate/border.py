@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError
 from .._core.status import is_traced
 from .._core.units import magnitude
@@ -56,6 +57,7 @@ class Border:
     def time(self, name: str, value: Any) -> jax.Array:
         """Return a time of the caller as magnitude."""
         value = magnitude(f"{self.where}.{name}", value, self.time_unit, plain=False)
+        numbers(axes=(0, 2))(f"{self.where}.{name}", value)
         return jnp.asarray(value, self.time_dtype)
 
     def with_time_unit(self, t):

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import brainunit as u
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import numbers, tree_of_numbers
 from .._core.checks import ArgumentError, check_choice, check_count
 from .._core.memory import check_memory
 from .._core.status import is_traced
@@ -157,7 +159,7 @@ class Problem:
             for name, part in jax.eval_shape(lambda: self._blank(past)).items()
         }
         cure = f"Room for max_steps={self.max_steps} is taken before the first step: lower it"
-        check_memory(f"{self.border.where}.max_steps", parts, cure)
+        check_memory(f"{self.border.where}.max_steps", parts, cure, on_device=True)
         return tuple(self._blank(past).values())
 
     def _blank(self, past):
@@ -205,6 +207,7 @@ class Problem:
 
 
 def _relative_tolerance(where, rtol, dtype):
+    numbers(unit=u.UNITLESS, scalar=True)(f"{where}.rtol", rtol)
     if not is_traced(rtol) and not (np.ndim(rtol) == 0 and 0 <= rtol < 1):
         raise ArgumentError(f"{where}.rtol", "must be a number in [0, 1)", rtol)
     return jnp.asarray(rtol, dtype)
@@ -212,7 +215,11 @@ def _relative_tolerance(where, rtol, dtype):
 
 def _absolute_tolerance(border, atol):
     """Return ``atol`` as a flat vector in the units of the state."""
-    atol = border.like_state("atol", atol).astype(border.time_dtype)
+    tree_of_numbers(f"{border.where}.atol", atol)
+    atol = border.like_state("atol", atol)
+    if jnp.iscomplexobj(atol):
+        raise ArgumentError(f"{border.where}.atol", "must be real", atol)
+    atol = atol.astype(border.time_dtype)
     if not is_traced(atol) and not bool(jnp.all((atol > 0) & (atol < jnp.inf))):
         raise ArgumentError(f"{border.where}.atol", "must be positive and finite", jnp.min(atol))
     return atol

@@ -14,6 +14,7 @@ from .._core.checks import ArgumentError, check_choice
 
 ARRAY = numbers(axes=(1, 8))
 TAU = numbers(scalar=True, finite=True, above=0)
+PENALTY = numbers(unit=u.UNITLESS, scalar=True, finite=True, traced=False)
 STRENGTH = numbers(unit=u.UNITLESS, scalar=True, finite=True)
 
 
@@ -133,9 +134,9 @@ RULES = {
     "param_type": choice("sp", "ntp", "mupc"),
     "gamma": optional(numbers(unit=u.UNITLESS, scalar=True, finite=True, above=0, traced=False)),
     "output_energy_scaling": STRENGTH,
-    "weight_decay": STRENGTH,
-    "spectral_penalty": STRENGTH,
-    "activity_decay": STRENGTH,
+    "weight_decay": PENALTY,
+    "spectral_penalty": PENALTY,
+    "activity_decay": PENALTY,
     "alpha_forward": STRENGTH,
     "alpha_backward": STRENGTH,
     "record_layers": flag,

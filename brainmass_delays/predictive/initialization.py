@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from brainmass_delays._core.checks import ArgumentError, check_choice, check_count
 
-from .arguments import checked
+from .arguments import BATCH, checked
 from .layers import as_params
 from .partition import compile_over_arrays
 from .prediction import layer_scalings, predict
@@ -121,6 +121,7 @@ def init_activities_with_amort(amortizer, generator, y, *, param_type="sp", gamm
     >>> [z.shape for z in init_activities_with_amort(amortizer, generator, jax.numpy.ones((5, 3)))]
     [(5, 2), (5, 4), (5, 3)]
     """
+    BATCH("init_activities_with_amort.y", y)
     amortizer = as_params((amortizer, None), "amortizer")
     generator = as_params(generator, "generator")
     if len(amortizer[0]) != len(generator[0]):

@@ -53,6 +53,7 @@ def linear_equilibrium_activities(params, *, y, x, param_type="sp", gamma=None, 
     [(4, 5), (4, 2)]
     """
     weights, biases = _affine_layers(params, x, param_type, gamma)
+    _check_targets("linear_equilibrium_activities", x, y, weights)
     hessian = _hessian(weights, output_energy_scaling)
     sizes = [w.shape[0] for w in weights[:-1]]
 
@@ -104,6 +105,7 @@ def linear_equilibrium_energy(params, *, y, x, param_type="sp", gamma=None, outp
     True
     """
     weights, biases = _affine_layers(params, x, param_type, gamma)
+    _check_targets("linear_equilibrium_energy", x, y, weights)
     prediction = x
     for w, b in zip(weights, biases, strict=True):
         prediction = prediction @ w.T + b
@@ -252,6 +254,13 @@ def _affine_layers(params, x, param_type, gamma) -> tuple[list, list]:
         _check_affine(layer, weights[-1], biases[-1], l)
         sample = jnp.zeros_like(biases[-1])
     return weights, biases
+
+
+def _check_targets(where, x, y, weights):
+    """Refuse an observation that is not one row of the last layer per sample."""
+    shape = len(x), weights[-1].shape[0]
+    if y is None or y.shape != shape:
+        raise ArgumentError(f"{where}.y", f"must have shape {shape}", getattr(y, "shape", y))
 
 
 def _check_affine(layer: Callable, weight, bias, l: int):

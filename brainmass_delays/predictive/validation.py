@@ -59,6 +59,8 @@ def hybrid_inputs_and_targets(model, equilib_activities, amort_activities, x, y)
         [n_layers] if y is None else [n_layers - 1, n_layers],
         "Reverse the activities of the generator and drop the inert entry; pass y if it has a prior",
     )
+    if x is None:
+        raise ArgumentError(f"{where}.x", "must hold the data", "None")
     named = {f"amort_activities[{l}]": z for l, z in enumerate(amort_activities)}
     targets = {f"equilib_activities[{l}]": z for l, z in enumerate(equilib_activities)}
     _check_batch(where, {**named, **targets, "x": x, "y": y}, "x")

@@ -6,7 +6,7 @@ import brainunit as u
 import jax
 import jax.numpy as jnp
 import optax
-from table import FLAG, generate, row
+from table import ANYTHING, FLAG, generate, row
 
 from brainmass_delays import predictive as pc
 
@@ -49,7 +49,10 @@ GOOD = {
     "optims": (ADAM, ADAM),
     "opt_states": (STATE, ADAM.init(pc.trainable((AMORTIZER, None))[0])),
     "neg_activity_grad.args": (PARAMS, Y, X, "MSE", None),
-    "bpc_energy.params": (PARAMS[0], BACK[0]),
+    "bpc_energy.params": (
+        PARAMS[0],
+        [pc.make_mlp(KEY, (4, 3), "identity")[0], pc.make_mlp(KEY, (2, 4), "identity")[0]],
+    ),
     **dict.fromkeys(
         (
             "activities_of_errors.x",
@@ -70,7 +73,7 @@ GOOD = {
     "inference_energies.found": pc.descend_inference(PARAMS, ACTIVITIES, ADAM, 2, Y, X, record=True),
     "evaluate_generative.params": BACK,
     "evaluate_generative.y": X,
-    "evaluate_generative.start": [ACTIVITIES[0], X],
+    "evaluate_generative.start": [Y, ACTIVITIES[0], X],
     "evaluate_hybrid.params": BACK,
     "evaluate_hybrid.amortizer": pc.make_mlp(KEY, SIZES, "identity"),
     "evaluate_hybrid.y": X,
@@ -91,13 +94,15 @@ ACCEPTS = {
     "gamma": "none half bool",
     "sigma": NUMBER,
     "inference_options": "none",
-    "record_at": "none",
     "record_steps": "none",
     "activities": "",
     "make_pc_step.activities": "none",
     "start": "none",
     "weight": "zero negative half one bool traced shape",
-    "tau": "half bool traced unit",
+    "tau": "half bool unit",
+    "neg_activity_grad.t": ANYTHING,
+    "solve_inference.rtol": "zero half bool traced",
+    "solve_inference.record_at": "none one",
     "layer_sizes": "",
     "init_activities_from_normal.layer_sizes": "one",
     "make_hpc_step.x": "none",
@@ -112,6 +117,8 @@ ACCEPTS = {
 }
 for _name in ("output_energy_scaling", "weight_decay", "spectral_penalty", "activity_decay", "alpha_forward"):
     ACCEPTS[_name] = ACCEPTS["alpha_backward"] = NUMBER
+for _name in ("weight_decay", "spectral_penalty", "activity_decay"):
+    ACCEPTS[_name] = "zero negative half bool"
 RECORDS = {name for name in pc.__all__ if inspect.isclass(getattr(pc, name))}
 FUNCTIONS = {name: getattr(pc, name) for name in pc.__all__ if name not in RECORDS}
 generate("predictive.", FUNCTIONS, GOOD, ACCEPTS, use=lambda made: None)
@@ -119,7 +126,7 @@ generate("predictive.", FUNCTIONS, GOOD, ACCEPTS, use=lambda made: None)
 DENSE = {"weight": jnp.ones((2, 3)), "bias": jnp.zeros(2)}
 row("predictive.Dense.weight", lambda v: pc.Dense(**DENSE | {"weight": v})(jnp.ones(3)))
 row("predictive.Dense.bias", lambda v: pc.Dense(**DENSE | {"bias": v})(jnp.ones(3)), "none")
-row("predictive.Dense.activation", lambda v: pc.Dense(**DENSE, activation=v)(jnp.ones(3)), "")
+row("predictive.Dense.activation", lambda v: pc.Dense(**DENSE, activation=v)(jnp.ones(3)), "function")
 row("predictive.Dense.activation_first", lambda v: pc.Dense(**DENSE, activation_first=v)(jnp.ones(3)), FLAG)
 
 

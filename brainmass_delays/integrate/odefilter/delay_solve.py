@@ -192,7 +192,9 @@ def _filter(
     n_nodes = check_count(f"{where}.window", window, 2) + 1
     memory = Memory(layout, n_nodes, reported)
     need = WINDOWS * layout.n_blocks * memory.size**2 * reported.dtype.itemsize
-    check_memory(f"{where}.window", {"joint covariance": need}, "It grows with the square: lower it")
+    check_memory(
+        f"{where}.window", {"joint covariance": need}, "It grows with the square: lower it", on_device=True
+    )
     horizon = jnp.maximum(jnp.maximum(jnp.abs(equation.t0), jnp.abs(end)), end - equation.t0)
     return DelayFilter(
         equation,

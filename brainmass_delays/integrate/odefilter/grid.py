@@ -105,7 +105,12 @@ def march(where: str, filter: Filter, times: jax.Array, *, smoothing: bool) -> R
     """Take one step per interval; an interval of length zero repeats the state. ``where`` says which argument
     decides how many there are."""
     state = sum(leaf.nbytes for leaf in jax.tree.leaves(filter.initial))
-    check_memory(where, {"states": (1 + smoothing) * len(times) * state}, "Every step is kept: take fewer")
+    check_memory(
+        where,
+        {"states": (1 + smoothing) * len(times) * state},
+        "Every step is kept: take fewer",
+        on_device=True,
+    )
     nothing = (jnp.zeros_like(filter.no_scale), filter.no_scale)
 
     def body(gaussian, interval):

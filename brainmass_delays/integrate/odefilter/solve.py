@@ -248,7 +248,12 @@ def _replay(adaptive: AdaptiveFilter, state: State, target: jax.Array) -> Run:
         state = adaptive.attempt(state, target)
         return state, times.at[state.accepted].set(state.now.t)
 
-    check_memory("solve_filter.max_steps", {"times": 8 * adaptive.max_steps}, "Every step is kept: lower it")
+    check_memory(
+        "solve_filter.max_steps",
+        {"times": 8 * adaptive.max_steps},
+        "Every step is kept: lower it",
+        on_device=True,
+    )
     times = jnp.full(adaptive.max_steps + 1, state.now.t)
     state, times = jax.lax.while_loop(lambda carry: adaptive.running(carry[0], target), body, (state, times))
     early = adaptive.unfinished(state, target) & (state.status == OK)
