@@ -76,7 +76,9 @@ class Heterogeneous(brainstate.nn.Module):
 
     def __init__(self, base: Any, maps: Any, coefficients: Any, link: str = "exp"):
         super().__init__()
-        numbers()("Heterogeneous.base", base.value() if isinstance(base, Param) else base)
+        value = base.value() if isinstance(base, Param) else base
+        numbers(finite=True, axes=(0, 1))("Heterogeneous.base", value)
+        base = jnp.asarray(base) if isinstance(base, list | tuple) else base
         self.names, self.maps = _maps(maps)
         self.base = base if isinstance(base, Param) else Param.init(base)
         self.link = check_choice("Heterogeneous.link", link, LINKS)
@@ -219,12 +221,15 @@ def _numbers(name: str, column: Sequence[str]) -> np.ndarray:
 def _maps(maps: Any) -> tuple[tuple[str, ...], np.ndarray]:
     """Return names and values of maps, checked."""
     if isinstance(maps, Mapping):
+        for name, value in maps.items():
+            numbers(unit=u.UNITLESS, traced=False)(f"Heterogeneous.maps.{name}", value)
         names, values = tuple(maps), [np.asarray(m, float) for m in maps.values()]
         if len({v.shape for v in values}) > 1:
             shapes = [v.shape for v in values]
             raise ArgumentError("Heterogeneous.maps", "must all have one number per region", shapes)
         values = np.stack(values)
     else:
+        numbers(unit=u.UNITLESS, traced=False)("Heterogeneous.maps", maps)
         values = np.atleast_2d(np.asarray(maps, float))
         names = tuple(str(i) for i in range(len(values)))
     if values.ndim != 2 or not values.size:

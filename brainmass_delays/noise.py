@@ -91,7 +91,7 @@ class Noise(brainstate.nn.Dynamics):
         where, n = self._where("correlation"), self.varshape[-1]
         self.mixing = None if correlation is None else _mixing(where, correlation, n)
         for name, value in params.items():
-            numbers()(self._where(name), value.value() if isinstance(value, Param) else value)
+            numbers(finite=True)(self._where(name), value.value() if isinstance(value, Param) else value)
             try:
                 setattr(self, name, Param.init(value, self.varshape))
             except (TypeError, ValueError) as error:
@@ -147,7 +147,8 @@ def _key_data(key):
 def is_size(where, value):
     """Refuse all but a count, or a tuple of them."""
     for n in value if isinstance(value, tuple | list) and len(value) else (value,):
-        check_count(where, n)
+        if check_count(where, n) != n or isinstance(n, float):
+            raise ArgumentError(where, "must be an int or a tuple of int", repr(value))
 
 
 class WhiteNoise(Noise):
@@ -410,7 +411,9 @@ class MultiplicativeNoise(Noise):
         super().__init__(noise.varshape)
         if not callable(gain) or not reads or not all(map(callable, reads)):
             rule = "needs a gain and at least one read, all callable"
-            raise ArgumentError(self._where("gain"), rule, cure="Read a state with node.prefetch('x')")
+            raise ArgumentError(
+                self._where("gain"), rule, (gain, *reads), "Read a state with node.prefetch('x')"
+            )
         self.noise, self.gain, self.reads = noise, gain, reads
 
     def update(self):

@@ -1,5 +1,6 @@
 """Lesions and other changes to a connectome, each on record in the connectome that it makes."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -85,9 +86,9 @@ def lesion(
         raise ArgumentError("Connectome.lesion.edges", "must be pairs (target, source)", repr(edges))
     edges = tuple(edges)
     mask = _mask(self, "Connectome.lesion", regions, edges)
-    if not (is_number(weight) and np.isfinite(weight) and weight >= 0):
+    if not (is_number(weight) and math.isfinite(weight) and weight >= 0):
         raise ArgumentError("Connectome.lesion.weight", "must be finite and not negative", repr(weight))
-    if not (is_number(speed_factor) and np.isfinite(speed_factor) and speed_factor > 0):
+    if not (is_number(speed_factor) and math.isfinite(speed_factor) and speed_factor > 0):
         rule = "must be finite and positive"
         raise ArgumentError("Connectome.lesion.speed_factor", rule, repr(speed_factor), "Cut with weight=0")
     named = _names(self, regions), tuple(_names(self, edge) for edge in edges)

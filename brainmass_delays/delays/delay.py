@@ -128,7 +128,8 @@ class Delay(brainstate.nn.Module):
         """Return the shape of the value, or None where a function cannot tell before states exist."""
         try:
             with brainstate.environ.context(t=0.0 * u.ms):
-                return jax.eval_shape(lambda: jnp.asarray(u.get_magnitude(self()))).shape
+                where = f"{self.where}.delay"
+                return jax.eval_shape(lambda: jnp.asarray(magnitude(where, self(), u.ms, plain=False))).shape
         except AttributeError:
             return None
 

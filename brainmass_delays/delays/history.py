@@ -72,7 +72,7 @@ def sampled_slopes(where: str, init: Any, past: jax.Array, unit: u.Unit, dt: u.Q
 
 
 def _magnitude(where, value, unit):
-    numbers()(where, value)
+    numbers(finite=True)(where, value)
     if isinstance(value, u.Quantity) and not u.have_same_dim(value, unit):
         raise ArgumentError(where, f"must have the unit of the state, {unit}", u.get_unit(value))
     return value.to_decimal(unit) if isinstance(value, u.Quantity) else jnp.asarray(value)

@@ -18,7 +18,9 @@ from .wong_wang_exc_inh import WongWangExcInhStep
 
 NEWTON_STEPS = 60
 NODE = instance(WongWangExcInhStep, "a WongWangExcInhStep")
-RATES = numbers(finite=True, traced=False)
+RATES = numbers(unit=u.Hz, finite=True, axes=(0, 1), traced=False)
+COUPLINGS = numbers(unit=u.UNITLESS, finite=True, traced=False)
+STEP = numbers(unit=u.UNITLESS, scalar=True, finite=True, above=0, traced=False)
 POSITIVE = numbers(scalar=True, finite=True, above=0, traced=False)
 
 
@@ -100,7 +102,7 @@ def feedback_inhibition(node: WongWangExcInhStep, weights: Any, rate: Any = 3.0 
         raise ArgumentError("feedback_inhibition.weights", f"must have shape {(n, n)}", weights.shape)
     if np.shape(u.get_magnitude(rate)) not in ((), (1,), (n,)):
         raise ArgumentError("feedback_inhibition.rate", f"must be one number or {n}", np.shape(rate))
-    r = magnitude("feedback_inhibition.rate", rate, u.Hz) * jnp.ones(n)
+    r = jnp.asarray(magnitude("feedback_inhibition.rate", rate, u.Hz)) * jnp.ones(n)
     if not is_traced(r) and not np.all((r > 0) & (r < 1000)):
         raise ArgumentError("feedback_inhibition.rate", "must lie between 0 and 1000 Hz", r)
     p = {parameter.name: getattr(node, parameter.name).value() for parameter in node.PARAMETERS}
@@ -121,7 +123,7 @@ def feedback_inhibition(node: WongWangExcInhStep, weights: Any, rate: Any = 3.0 
     return Inhibition(J_i, S_e, S_i, rate_i(x_i) * u.Hz, growth / u.ms)
 
 
-@checked(measure=function, J_i=RATES, rate=RATES, step=POSITIVE, tolerance=POSITIVE)
+@checked(measure=function, J_i=COUPLINGS, rate=RATES, step=STEP, tolerance=POSITIVE)
 def tune_inhibition(
     measure: Callable,
     J_i: Any,

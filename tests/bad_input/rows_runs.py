@@ -59,11 +59,12 @@ for _name, _kinds in {
 }.items():
     row(f"Network.{_name}", lambda v, n=_name: _run(_network(**{n: v}))["status"], _kinds)
 row("Network.populations", lambda v: bd.Network(v, conn=C, coupled_var="x", speed=10 * u.mm / u.ms))
-row("Network.delay.projection", lambda v: _network().delay(v) and None, "none")
+row("Network.delay.projection", lambda v: (_network().delay(v), None)[1], "none")
 
 
 def _projected(**options):
     good = {"source": "node.x", "target": "node.x_inp", "conn": C, "speed": 10 * u.mm / u.ms, "k": 0.1}
+    good |= {"max_delay": 50 * u.ms} if "speed" in options else {}
     if options.get("weights") is not None:
         good.pop("conn"), good.pop("speed")
     for name in ("delay", "distance"):
@@ -83,7 +84,7 @@ for _name, _kinds in {
     "delay": "none",
     "coupling": "",
     "k": "zero negative half bool one traced",
-    "compared": "none",
+    "compared": "none function string",
     "max_delay": "none",
     "min_delay": "none",
     "delay_init": "none zero negative half bool one traced",
@@ -97,7 +98,7 @@ for _name, _kinds in {"dt": "", "grad_horizon": "none", "gradient": "", "checkpo
 row("Simulator.model", lambda v: _run(v))
 for _name, _kinds in {
     "duration": "",
-    "inputs": "none zero negative half bool traced",
+    "inputs": "none function zero negative half bool traced",
     "monitors": "none function empty",
     "transient": "none zero",
     "sample_every": "none",
@@ -176,7 +177,7 @@ rows(
     "Heterogeneous",
     bd.Heterogeneous,
     {"base": 1.0, "maps": {"myelin": np.arange(3.0)}, "coefficients": [0.1]},
-    {"base": "zero negative half bool traced", "maps": "", "coefficients": "one", "link": ""},
+    {"base": "zero negative half bool one traced unit", "maps": "", "coefficients": "one", "link": ""},
 )
 row("WhiteNoise.correlation", lambda v: bd.WhiteNoise(3, 0.1, correlation=v), "none")
 row("OUNoise.correlation", lambda v: bd.OUNoise(3, 0.1, correlation=v), "none")
@@ -193,7 +194,7 @@ rows(
         "in_size": "",
         "frequencies": "",
         "density": "",
-        "sigma": "zero negative half bool one traced",
+        "sigma": "zero negative half bool traced unit",
         "n_waves": "",
     },
 )
@@ -226,7 +227,7 @@ row(
 _TUNE = {"measure": lambda J: np.full(3, 3.0), "J_i": np.ones(3), "rounds": 1}
 for _name, _kinds in {
     "measure": "",
-    "J_i": "zero negative half huge one bool shape",
+    "J_i": "zero negative half one bool shape",
     "rate": "zero negative half one bool",
     "step": "half bool",
     "tolerance": "half bool",
