@@ -155,9 +155,9 @@ def group_delay_rmse(prediction, target, *, dt: Any, band: tuple, nperseg: Any =
     return root(jnp.sum(weights * square) / jnp.sum(weights))
 
 
-def _group_delay(where, series, dt, band, nperseg):
+def _group_delay(where, series, dt, band, nperseg, argument="series"):
     """Return delays and standard errors in ms."""
-    cross, f, n_segments, h = _cross(where, series, dt, band, nperseg)
+    cross, f, n_segments, h = _cross(where, series, dt, band, nperseg, argument)
     if len(f) < 3:
         raise ArgumentError(
             f"{where}.band",
@@ -310,9 +310,9 @@ def _vertex(values: np.ndarray, k: int) -> float:
     return 0.0 if bend == 0 else 0.5 * (before - after) / bend
 
 
-def _cross(where, series, dt, band, nperseg):
+def _cross(where, series, dt, band, nperseg, argument="series"):
     """Return cross-spectra, whose phases grow with the delay of the row; frequencies, segments, interval."""
-    series = to_series(where, series)
+    series = to_series(f"{where}.{argument}", series)
     length = samples(f"{where}.nperseg", nperseg, dt, minimum=4)
     n_segments = len(segment_starts(len(series), length))
     if n_segments < 2:
