@@ -119,7 +119,8 @@ def numbers(
         plain = u.get_magnitude(plain) if isinstance(plain, u.Quantity) else plain
         shape, kind = _shape_and_kind(where, plain, "a number" if scalar else "numbers")
         if kind not in ("biufc" if is_complex else "biuf"):
-            raise ArgumentError(where, "must be real numbers", _short(value))
+            what = "a real number" if scalar else "a number, or an array of real numbers"
+            raise ArgumentError(where, f"must be {what}", _short(value))
         if scalar and shape:
             raise ArgumentError(where, "must be one number", f"shape {shape}")
         if ndim is not None and len(shape) != ndim:

@@ -108,7 +108,8 @@ class Coupling(HoldsParams, brainstate.nn.Module):
             raise ArgumentError(
                 f"{self._title}.{name}", "must be a number, an array, a Quantity or a Param", "None"
             )
-        numbers(axes=(0, 2))(f"{self._title}.{name}", value.value() if isinstance(value, Param) else value)
+        most = 32 if name == "conn" else 2
+        numbers(axes=(0, most))(f"{self._title}.{name}", value.value() if isinstance(value, Param) else value)
         if isinstance(value, (list, tuple)):
             value = u.math.asarray(value)
         try:

@@ -24,9 +24,8 @@ def weight_matrix(where: str, conn: Any, n_targets: int | None = None):
     if conn.ndim != 2:
         raise ArgumentError(f"{where}.conn", "must have shape (N, K) or (N * K,)", conn.shape)
     if n_targets is not None and conn.shape[0] != n_targets:
-        raise ArgumentError(
-            f"{where}.conn", f"must have one row per target, as y has, {n_targets}", conn.shape
-        )
+        rule = f"must have one row per target, {n_targets}"
+        raise ArgumentError(f"{where}.conn", rule, conn.shape, "As many as y has")
     return conn
 
 
@@ -44,8 +43,8 @@ def source_values(where: str, delayed_x: Callable | Any, weights: Any):
     x = _read(f"{where}.delayed_x", delayed_x)
     if x.shape[-2:] != (n, k):
         if x.ndim < 1 or x.shape[-1] != n * k:
-            rule = f"must fit the weights conn, so have shape (..., {n}, {k}) or (..., {n * k})"
-            cure = "Read it with prefetch_delay(state, (delay, delay_index(N)))"
+            rule = f"must have shape (..., {n}, {k}) or (..., {n * k})"
+            cure = "It must fit conn: read it with prefetch_delay(state, (delay, delay_index(N)))"
             raise ArgumentError(f"{where}.delayed_x", rule, x.shape, cure)
         x = x.reshape(*x.shape[:-1], n, k)
     poisoned = (u.get_mantissa(weights) == 0) & ~jnp.isfinite(u.get_mantissa(x))
