@@ -73,6 +73,8 @@ class Recording:
         for monitor, source in zip(self.streams.values(), self.sources, strict=True):
             if self.fresh or not hasattr(monitor, "memory"):
                 looks = jax.eval_shape(lambda source=source: jax.tree.map(jnp.asarray, source(self.model)))
+                if not jax.tree.leaves(looks):
+                    raise ArgumentError(f"{type(monitor).__name__}.source", "must return an array", "None")
                 monitor.memory = jax.tree.map(jnp.asarray, monitor.init(looks, dt))
             found.append(monitor.memory)
         return found

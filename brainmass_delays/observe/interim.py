@@ -24,6 +24,8 @@ class InterimMonitor(Monitor):
 
     def __init__(self, source: Any, period: Any, step: Any):
         super().__init__(source, period)
+        if step is None:
+            raise ArgumentError(f"{type(self).__name__}.step", "must be a time", "None")
         self.step = check_period(f"{type(self).__name__}.step", step)
 
     def start(self, value: Any, dt: u.Quantity) -> Any:

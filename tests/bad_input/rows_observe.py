@@ -5,7 +5,7 @@ import inspect
 import brainunit as u
 import numpy as np
 from rows_runs import _node
-from table import FLAG, C, row, rows
+from table import C, row, rows
 
 import brainmass_delays as bd
 from brainmass_delays import datasets, observe, stimuli
@@ -21,15 +21,15 @@ def _watched(monitor):
 
 
 _MONITORS = {
-    "SubSample": {"source": "", "period": ""},
-    "TemporalAverage": {"source": "", "period": ""},
+    "SubSample": {"source": "", "period": "none"},
+    "TemporalAverage": {"source": "", "period": "none"},
     "GlobalAverage": {"source": "", "period": "none"},
     "RegionAverage": {"source": "", "masks": "", "period": "none"},
     "Covariance": {"source": "", "period": "none", "kind": ""},
     "Spectrum": {"source": "", "nperseg": "", "period": "none"},
     "CrossSpectrum": {"source": "", "nperseg": "", "period": "none"},
-    "HRF": {"source": "", "period": "", "kernel": "", "normalize": FLAG, "duration": "none", "step": "none"},
-    "Balloon": {"source": "", "period": "", "constants": "", "step": "none"}
+    "HRF": {"source": "", "period": "", "kernel": "function", "normalize": "", "duration": "none", "step": ""},
+    "Balloon": {"source": "", "period": "none", "constants": "", "step": ""}
     | dict.fromkeys(("efficacy", "kappa", "gamma", "tau", "alpha", "E0", "V0", "k1", "k2", "k3"), "none"),
     "LeadField": {
         "source": "", "matrix": "", "period": "none", "unit": "none", "moment": "none", "sensors": "none",
@@ -48,9 +48,10 @@ for _name, _accepted in _MONITORS.items():
     _kind = getattr(observe, _name)
     _known = inspect.signature(_kind.__init__).parameters
     _good = {n: v for n, v in _NEEDED.items() if n in _known}
+    _good |= {"period": 10 * u.ms, "step": 1 * u.ms} if _name == "HRF" else {}
     rows(
         f"observe.{_name}",
-        (lambda kind=_kind, watch=_name != "Monitor", **o: _watched(kind(**o)) if watch else kind(**o)),
+        (lambda _made=_kind, _watch=_name != "Monitor", **o: _watched(_made(**o)) if _watch else _made(**o)),
         _good,
         {n: k for n, k in _accepted.items() if n in _known},
     )

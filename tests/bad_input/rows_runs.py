@@ -205,7 +205,7 @@ rows(
     {"noise": "", "gain": "function"},
 )
 for _name in ("regions", "edges", "weight", "speed_factor"):
-    _kinds = {"weight": "zero half bool", "speed_factor": "half bool"}.get(_name, "")
+    _kinds = {"weight": "zero half huge bool", "speed_factor": "half huge bool"}.get(_name, "")
     row(
         f"Connectome.lesion.{_name}",
         lambda v, n=_name: C.lesion(**({"regions": [0]} if n not in ("regions", "edges") else {}) | {n: v}),
