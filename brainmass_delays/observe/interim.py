@@ -4,6 +4,7 @@ from typing import Any
 
 import brainunit as u
 
+from .._core.checks import ArgumentError
 from .average import TemporalAverage
 from .monitor import Monitor, check_period
 from .schedule import NEVER, Nested
