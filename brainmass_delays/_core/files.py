@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import filelock
 
@@ -61,7 +61,7 @@ def replacing(where: str, path: str | os.PathLike, *, follow: bool = True) -> It
     ...     path.read_bytes()
     b'done'
     """
-    target = Path(_as_path(where, path)).absolute()
+    target = Path(as_path(where, path)).absolute()
     target = Path(os.path.realpath(target)) if follow else target
     mode = _replaceable(where, target, follow)
     partial = target.with_name(f".{target.name[:LONGEST]}.{secrets.token_hex(4)}.partial")
@@ -111,7 +111,7 @@ def read_once(where: str, path: str | os.PathLike, max_bytes: float, cure: str =
     brainmass_delays._core.checks.ArgumentError: load.path: /dev/zero must be a regular file; got a device.
     """
     try:
-        with os.fdopen(os.open(_as_path(where, path), _READ), "rb") as file:
+        with os.fdopen(os.open(as_path(where, path), _READ), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ArgumentError(where, f"{path} must be a regular file", _kind(status.st_mode))
@@ -182,10 +182,14 @@ def locked(path: str | os.PathLike, timeout: float = 600.0) -> Iterator[None]:
         lock.release()
 
 
-def _as_path(where: str, path) -> str:
-    """Return a path as text, or refuse what is none."""
-    if isinstance(path, str | os.PathLike) and isinstance(name := os.fspath(path), str) and "\0" not in name:
-        return name
+def as_path(where: str, path: Any) -> str:
+    """Return a path as text, or refuse what is none: also a name that the file system cannot spell."""
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    try:
+        if isinstance(name, str) and b"\0" not in os.fsencode(name):
+            return name
+    except UnicodeError:
+        pass
     raise ArgumentError(where, "must be a path", repr(path))
 
 
