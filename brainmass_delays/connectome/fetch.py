@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import platformdirs
 
+from .._core.arguments import optional, text
 from .._core.checks import ArgumentError, check_choice
 from .._core.files import locked, read_once, write_whole
 from .formats import read_content
@@ -113,6 +114,7 @@ def fetch(cls, name: str, subject: str | None = None) -> "Connectome":
     94
     """
     dataset = DATASETS[check_choice("Connectome.fetch.name", name, DATASETS)]
+    optional(text)("Connectome.fetch.subject", subject)
     return cls(**dataset.assemble(verified_files(name, dataset), subject))
 
 

@@ -1,6 +1,7 @@
 """The base of all coupling Modules: reads, weights and trainable Params."""
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import brainstate
@@ -13,6 +14,9 @@ from .._core.checks import ArgumentError
 from .._core.params import HoldsParams
 from ..delays.read import DelayedRead
 from .shapes import source_values, weight_matrix
+
+# Parameters of the couplings of this library that have no unit.
+PLAIN = {"scale", "alpha", "p", "slope", "midpoint", "a", "r", "cmin", "cmax"}
 
 
 class Coupling(HoldsParams, brainstate.nn.Module):
@@ -55,11 +59,13 @@ class Coupling(HoldsParams, brainstate.nn.Module):
     def __init__(self, reads: dict, conn: Any, **params: Any):
         super().__init__()
         self.mask = None  # which of trainable weights belong to connections
+        if not isinstance(reads, Mapping):
+            raise ArgumentError(f"{self._title}.reads", "must be a dict of reads by name", repr(reads))
         for name, read in reads.items():
             if not callable(read):
                 raise ArgumentError(
                     f"{self._title}.{name}",
-                    "must be a read, a zero-argument callable",
+                    "must be a read, one of reads, so a zero-argument callable",
                     type(read).__name__,
                     "Make one with node.prefetch or node.prefetch_delay",
                 )
@@ -108,7 +114,10 @@ class Coupling(HoldsParams, brainstate.nn.Module):
             raise ArgumentError(
                 f"{self._title}.{name}", "must be a number, an array, a Quantity or a Param", "None"
             )
-        most = 32 if name == "conn" else 2
+        is_own = type(self).__module__.startswith("brainmass_delays.") and name != "conn"
+        most = 2 if is_own else 32
+        if is_own and name in PLAIN and not isinstance(value, Param):
+            numbers(unit=u.UNITLESS)(f"{self._title}.{name}", value)
         numbers(axes=(0, most))(f"{self._title}.{name}", value.value() if isinstance(value, Param) else value)
         if isinstance(value, (list, tuple)):
             value = u.math.asarray(value)

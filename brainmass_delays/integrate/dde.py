@@ -7,6 +7,7 @@ import brainunit as u
 import jax
 import jax.numpy as jnp
 
+from .._core.arguments import tree_of_numbers
 from .._core.checks import ArgumentError
 from .breakpoints import distinct
 from .control import Controller
@@ -138,6 +139,7 @@ def solve_dde(
     -0.5000 -1.0000
     """
     check_right_side("solve_dde", f)
+    tree_of_numbers("solve_dde.history", history(t0) if callable(history) else history)
     initial_state = (history(t0) if callable(history) else history) if u0 is None else u0
     problem = Problem.of(
         "solve_dde", initial_state, t0, t1, args=args, method=method, rtol=rtol, atol=atol,

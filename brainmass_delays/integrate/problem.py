@@ -66,6 +66,9 @@ class Problem:
         """Check the arguments of the caller named ``where`` and bring them across the border."""
         border, y0 = Border.of(where, u0, t0)
         start, end = border.time("t0", t0), border.time("t1", t1)
+        for name, value in (("t0", start), ("t1", end)):
+            if value.ndim:
+                raise ArgumentError(f"{where}.{name}", "must be one time", f"shape {value.shape}")
         check_span(where, start, end)
         max_steps = check_count(f"{where}.max_steps", max_steps)
         resolve(while_loop, max_steps, f"{where}.while_loop")
@@ -229,6 +232,8 @@ def _first_step(border, dt0):
     if dt0 is None:
         return None
     dt0 = border.time("dt0", dt0)
+    if dt0.ndim:
+        raise ArgumentError(f"{border.where}.dt0", "must be one time", f"shape {dt0.shape}")
     if not is_traced(dt0) and not dt0 > 0:
         raise ArgumentError(f"{border.where}.dt0", "must be positive", dt0)
     return dt0

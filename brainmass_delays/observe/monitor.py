@@ -174,8 +174,10 @@ class Chain(Monitor):
     """
 
     def __init__(self, first: Monitor, second: Monitor):
+        if not isinstance(first, Monitor):
+            raise ArgumentError("Monitor.>>.first", "must be a monitor", repr(first))
         if not isinstance(second, Monitor):
-            raise ArgumentError("Monitor.>>", "must be followed by a monitor", repr(second))
+            raise ArgumentError("Monitor.>>.second", "must be followed by a monitor", repr(second))
         if first.period is None:
             raise ArgumentError(
                 "Monitor.>>",

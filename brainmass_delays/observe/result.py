@@ -171,7 +171,7 @@ class Trajectory(Mapping):
         [1.0, 1.0]
         """
         if not isinstance(path, str | PathLike) or Path(path).suffix != ".npz":
-            raise ArgumentError("Trajectory.save.path", "must end in .npz", path)
+            raise ArgumentError("Trajectory.save.path", "must end in .npz", repr(path))
         stream = io.BytesIO()
         np.savez(stream, **self.to_numpy())
         write_whole("Trajectory.save.path", path, stream.getvalue())

@@ -14,6 +14,7 @@ from .._core.checks import ArgumentError, check_choice
 
 ARRAY = numbers(axes=(1, 8))
 TAU = numbers(scalar=True, finite=True, above=0)
+TOLERANCE = numbers(unit=u.UNITLESS, scalar=True, finite=True, low=0.0)
 PENALTY = numbers(unit=u.UNITLESS, scalar=True, finite=True, traced=False)
 STRENGTH = numbers(unit=u.UNITLESS, scalar=True, finite=True)
 
@@ -155,6 +156,9 @@ RULES = {
     "activation_first": flag,
     "use_bias": flag,
     "max_t1": numbers(unit=u.UNITLESS, scalar=True, finite=True, above=0, traced=False),
+    "rtol": TOLERANCE,
+    "atol": TOLERANCE,
+    "dt0": optional(TOLERANCE),
     "stop_rtol": STRENGTH,
     "stop_atol": STRENGTH,
     "record_steps": optional(count()),

@@ -54,7 +54,7 @@ def neg_activity_grad(t, activities, args, **energy_options):
     """
     if not isinstance(args, tuple | list) or len(args) != 5:
         raise ArgumentError(
-            "neg_activity_grad.args", "must be (params, y, x, loss_id, controller)", f"{len(args)} entries"
+            "neg_activity_grad.args", "must be (params, y, x, loss_id, controller)", type(args).__name__
         )
     params, y, x, loss_id, _ = args
     check_labels("neg_activity_grad", y, loss_id)

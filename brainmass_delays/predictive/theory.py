@@ -260,7 +260,7 @@ def _check_targets(where, x, y, weights):
     """Refuse an observation that is not one row of the last layer per sample."""
     shape = len(x), weights[-1].shape[0]
     if y is None or y.shape != shape:
-        raise ArgumentError(f"{where}.y", f"must have shape {shape}", getattr(y, "shape", y))
+        raise ArgumentError(f"{where}.y", f"must have shape {shape}", getattr(y, "shape", "None"))
 
 
 def _check_affine(layer: Callable, weight, bias, l: int):

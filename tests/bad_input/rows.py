@@ -28,7 +28,7 @@ row("Connectome.select.regions", lambda v: C.select(v))
 row("Connectome.save.path", lambda v: C.save(v))
 row("Connectome.fetch.name", lambda v: Connectome.fetch(v))
 row("Connectome.synthetic.n_regions", lambda v: Connectome.synthetic(v))
-row("Connectome.synthetic.seed", lambda v: Connectome.synthetic(4, v), "zero huge")
+row("Connectome.synthetic.seed", lambda v: Connectome.synthetic(4, v), "zero")
 row("Connectome.synthetic.asymmetric", lambda v: Connectome.synthetic(4, asymmetric=v), FLAG)
 row("Connectome.synthetic.density", lambda v: Connectome.synthetic(4, density=v), "bool")
 

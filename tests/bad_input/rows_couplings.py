@@ -16,9 +16,11 @@ ACCEPTS = dict.fromkeys(
     ("k", "b", "alpha", "scale", "a", "slope", "midpoint", "r", "cmin", "cmax", "p"), NUMBERS
 )
 # A formula passes NaN on, as NumPy does.
+ACCEPTS["k"] = NUMBERS + " unit"
 generate("", KERNELS, GOOD, ACCEPTS, use=lambda made: None)
-row("signed_power.d", lambda v: bd.signed_power(v, 2.0), "zero negative half inf traced shape one")
-row("signed_power.p", lambda v: bd.signed_power(X, v))
+ACCEPTS = {name: f"{kinds} one" for name, kinds in ACCEPTS.items()}
+row("signed_power.d", lambda v: bd.signed_power(v, 2.0), "zero negative half inf shape")
+row("signed_power.p", lambda v: bd.signed_power(X, v), "zero negative half bool traced")
 row("delay_index.n", bd.delay_index)
 
 
@@ -55,6 +57,6 @@ def _with_reads(reads):
 
 
 row("Coupling.reads", _with_reads)
-row("Coupling.conn", lambda v: _Mean({"x": lambda: jnp.asarray(X)}, v))
+row("Coupling.conn", lambda v: _Mean({"x": lambda: jnp.asarray(X)}, v), "one")
 row("SeparableCoupling.reads", lambda v: bd.SeparableCoupling(v, W))
-row("SeparableCoupling.conn", lambda v: bd.SeparableCoupling({"x": lambda: jnp.asarray(X)}, v))
+row("SeparableCoupling.conn", lambda v: bd.SeparableCoupling({"x": lambda: jnp.asarray(X)}, v), "one")

@@ -30,12 +30,13 @@ _MONITORS = {
     "CrossSpectrum": {"source": "", "nperseg": "", "period": "none"},
     "HRF": {"source": "", "period": "", "kernel": "function", "normalize": "", "duration": "none", "step": ""},
     "Balloon": {"source": "", "period": "none", "constants": "", "step": ""}
-    | dict.fromkeys(("efficacy", "kappa", "gamma", "tau", "alpha", "E0", "V0", "k1", "k2", "k3"), "none"),
+    | dict.fromkeys(("kappa", "gamma", "tau", "alpha", "E0", "V0"), "none half bool")
+    | {"efficacy": "zero negative half bool", "k1": "none zero negative half bool", "k2": "none zero negative half bool", "k3": "none zero negative half bool"},
     "LeadField": {
-        "source": "", "matrix": "", "period": "none", "unit": "none", "moment": "none", "sensors": "none",
+        "source": "", "matrix": "", "period": "none", "unit": "none", "moment": "none unit zero negative half one bool", "sensors": "none",
         "reference": "none",
     },
-    "Monitor": {"source": "", "period": "none"},
+    "Monitor": {"source": "none function string", "period": "none"},
 }  # fmt: skip
 _NEEDED = {
     "source": "x",
@@ -65,7 +66,7 @@ rows(
     "observe.SensorNoise",
     observe.SensorNoise,
     {"covariance": np.eye(2)},
-    {"covariance": "half bool", "seed": "zero"},
+    {"covariance": "half one bool traced", "seed": "zero"},
 )
 _APPLY = {"monitor": observe.SubSample("x", 1 * u.ms), "trajectory": _RUN["x"], "dt": 0.5 * u.ms}
 rows("observe.apply", observe.apply, _APPLY, {"monitor": "", "trajectory": "", "dt": "", "start": "zero"})
@@ -74,21 +75,17 @@ rows(
     "observe.emission_steps",
     observe.emission_steps,
     _STEPS,
-    {"monitor": "", "start": "", "stop": "", "dt": ""},
+    {"monitor": "", "start": "zero", "stop": "zero", "dt": ""},
 )
 row("observe.Trajectory.times.name", lambda v: _RUN.times(v))
 row("observe.Trajectory.save.path", lambda v: _RUN.save(v))
 row("observe.Trajectory.load.path", lambda v: observe.Trajectory.load(v))
 row("observe.Spectrum.frequencies.dt", lambda v: observe.Spectrum("x", 4).frequencies(v))
 
-for _name, _argument in (("fetch", "name"), ("fetch", "subject"), ("subjects", "name")):
-    _good = {} if _argument == "name" else {"name": "hcp"}
-    row(
-        f"datasets.{_name}.{_argument}",
-        lambda v, f=_name, a=_argument, g=_good: getattr(datasets, f)(**g | {a: v}),
-    )
+row("datasets.fetch.name", lambda v: datasets.fetch(v))
+row("datasets.subjects.name", lambda v: datasets.subjects(v))
 
-_TIME, _AMOUNT = 2.0 * u.ms, "zero negative half huge bool traced one"
+_TIME, _AMOUNT = 2.0 * u.ms, "zero negative half bool traced one unit shape"
 _STIMULI = {
     "Constant": {"amplitude": 1.0},
     "Pulse": {"amplitude": 1.0, "onset": _TIME, "width": _TIME, "edge": 0.5 * u.ms},
@@ -113,7 +110,7 @@ _STIMULUS_ACCEPTS = {
 for _name, _good in _STIMULI.items():
     rows(
         f"stimuli.{_name}",
-        lambda kind=getattr(stimuli, _name), **o: kind(**o)(1.0 * u.ms) and None,
+        lambda kind=getattr(stimuli, _name), **o: (kind(**o)(1.0 * u.ms), None)[1],
         _good,
         {n: _STIMULUS_ACCEPTS.get(n, "") for n in _good},
     )
