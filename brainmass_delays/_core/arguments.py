@@ -23,7 +23,7 @@ def checked(owner: str | None = None, **rules: Rule) -> Callable[[Callable], Cal
     Parameters
     ----------
     owner : str, optional
-        What messages call the function. Default: its name.
+        What messages call the function. Default: its name, or that of the class that is made.
     **rules : callable
         By argument, ``rule(where, value)``, which raises `ArgumentError`; arguments that are left out are not
         checked, so defaults may be anything.
@@ -40,14 +40,15 @@ def checked(owner: str | None = None, **rules: Rule) -> Callable[[Callable], Cal
     """
 
     def decorate(function: Callable) -> Callable:
-        signature, name = inspect.signature(function), owner or function.__name__
-        unknown = set(rules) - set(signature.parameters)
-        if unknown:
-            raise TypeError(f"{name} has no arguments {sorted(unknown)}")
+        signature = inspect.signature(function)
+        if unknown := set(rules) - set(signature.parameters):
+            raise TypeError(f"{function.__qualname__} has no arguments {sorted(unknown)}")
+        is_init = function.__name__ == "__init__" and owner is None
 
         @functools.wraps(function)
         def call(*args, **kwargs):
             given = signature.bind(*args, **kwargs).arguments
+            name = type(args[0]).__name__ if is_init else owner or function.__name__
             for argument, rule in rules.items():
                 if argument in given:
                     rule(f"{name}.{argument}", given[argument])
@@ -118,6 +119,8 @@ def numbers(
         plain = value if unit is None else magnitude(where, value, unit)
         plain = u.get_magnitude(plain) if isinstance(plain, u.Quantity) else plain
         shape, kind = _shape_and_kind(where, plain, "a number" if scalar else "numbers")
+        if kind == "c" and not is_complex:
+            raise ArgumentError(where, "must be real", f"complex numbers, {_short(value)}")
         if kind not in ("biufc" if is_complex else "biuf"):
             what = "a real number" if scalar else "a number, or an array of real numbers"
             raise ArgumentError(where, f"must be {what}", _short(value))
@@ -147,7 +150,7 @@ def tree_of_numbers(where: str, value: Any) -> None:
     """Refuse pytrees that hold no numbers, or anything else."""
     leaves = jax.tree.leaves(value)
     if not leaves:
-        raise ArgumentError(where, "must hold at least one array", _short(value))
+        raise ArgumentError(where, "must hold at least one number", _short(value))
     for leaf in leaves:
         _, kind = _shape_and_kind(
             where, u.get_magnitude(leaf) if isinstance(leaf, u.Quantity) else leaf, "arrays"
@@ -161,8 +164,12 @@ def time(where: str, value: Any) -> None:
     number = magnitude(where, value, u.ms, plain=False)
     if isinstance(number, jax.core.Tracer):
         raise ArgumentError(where, "must be known before tracing", "a traced value")
-    if np.ndim(number) or not np.isfinite(number) or number <= 0:
-        raise ArgumentError(where, "must be one positive time", _short(value))
+    if np.ndim(number):
+        raise ArgumentError(where, "must be one time", f"shape {np.shape(number)}")
+    if not np.isfinite(number) or np.iscomplexobj(number):
+        raise ArgumentError(where, "must be finite", f"{number} ms")
+    if number <= 0:
+        raise ArgumentError(where, "must be positive", f"{number} ms")
 
 
 def names(where: str, value: Any) -> None:

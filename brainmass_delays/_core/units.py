@@ -19,8 +19,8 @@ def magnitude(where: str, value: Any, unit: u.Unit, *, plain: bool = True) -> An
     """
     is_array = isinstance(value, NUMERIC) or hasattr(value, "__array__") or hasattr(value, "__jax_array__")
     if not is_array or getattr(value, "dtype", None) == np.dtype(object):
-        what = "a number or an array" if unit.is_unitless else f"a number or an array, in {unit}"
-        raise ArgumentError(where, f"must be {what}", _short(value))
+        cure = "Pass a number or an array" + ("" if unit.is_unitless else f" in {unit}")
+        raise ArgumentError(where, "must be a number", _short(value), cure)
     if isinstance(value, u.Quantity) and not value.is_unitless:
         if not u.have_same_dim(value, unit):
             raise ArgumentError(where, f"must have the dimension of {unit}", f"{u.get_unit(value)}")

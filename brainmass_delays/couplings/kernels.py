@@ -245,7 +245,7 @@ def powerlaw_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k
     return total if unit.is_unitless else total * unit
 
 
-@checked(d=is_plain, p=is_plain)
+@checked(d=numbers(unit=u.UNITLESS), p=numbers(unit=u.UNITLESS))
 def signed_power(d: Any, p: Any):
     """Return ``sign(d) * |d|**p`` with a finite gradient everywhere.
 

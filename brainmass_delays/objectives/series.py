@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._core.arguments import count, numbers, time
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_count
 from .._core.units import magnitude
 
@@ -18,7 +18,11 @@ SERIES = numbers(is_complex=True, axes=(1, 8))
 
 def is_length(where: str, value: Any) -> None:
     """Refuse all but a time, or a number of samples."""
-    (time if isinstance(value, u.Quantity) else count())(where, value)
+    if isinstance(value, u.Quantity):
+        value = magnitude(where, value, u.second)
+        numbers(scalar=True, finite=True, above=0, traced=False)(where, value)
+    else:
+        check_count(where, value)
 
 
 def is_band(where: str, value: Any) -> None:

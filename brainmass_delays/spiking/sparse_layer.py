@@ -10,6 +10,7 @@ from brainstate.nn import Param
 
 from .._core.arguments import checked, count, numbers
 from .._core.checks import ArgumentError, check_count
+from .._core.status import is_traced
 from .arguments import (
     is_seed,
 )
@@ -145,7 +146,9 @@ def random_connections(n_in: int, n_out: int, share: float, seed: int | np.rando
 
 def _check_connections(connections, n_out, n_in):
     """Return targets and sources if every row names two existing channels."""
-    numbers(unit=u.UNITLESS, traced=False)("SparseDelayLayer.connections", connections)
+    if isinstance(connections, u.Quantity) or is_traced(connections):
+        got = type(connections).__name__
+        raise ArgumentError("SparseDelayLayer.connections", "must hold rows [target, source]", got)
     connections = np.asarray(connections)
     if connections.ndim != 2 or connections.shape[1] != 2 or not len(connections):
         raise ArgumentError(

@@ -208,6 +208,9 @@ def _losses(losses: Any, shape: tuple[int, ...]) -> np.ndarray:
     losses = np.asarray(u.get_magnitude(losses))
     if losses.shape != shape:
         raise ArgumentError(
-            "plot_loss_landscape.losses", f"must hold one loss for each of values, {shape}", losses.shape
+            "plot_loss_landscape.losses",
+            f"must hold one loss per value, {shape}",
+            losses.shape,
+            "As many as values",
         )
     return losses

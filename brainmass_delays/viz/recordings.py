@@ -207,7 +207,7 @@ def plot_spectrum_and_band(
     """
     where = "plot_spectrum_and_band"
     hertz = np.asarray(magnitude(f"{where}.frequencies", frequencies, u.Hz))
-    values, hertz, _ = _series(where, power, hertz)
+    values, hertz, _ = _series(where, power, hertz, ("power", "frequencies"))
     values, hertz = values[hertz > 0], hertz[hertz > 0]
     unit = with_unit("power", power)
     if decibels:
@@ -274,7 +274,7 @@ def plot_bold(
     if ts is None:
         ts = (np.arange(len(bold)) + 1) * float(magnitude("plot_bold.tr", tr, u.second))
     seconds = np.asarray(magnitude("plot_bold.ts", ts, u.second))
-    values, seconds, _ = _series("plot_bold", bold, seconds)
+    values, seconds, _ = _series("plot_bold", bold, seconds, ("bold", "ts"))
     relative = u.get_unit(bold).is_unitless and np.abs(values).max(initial=0) <= 1
     ax = _axes(ax)
     lines = ax.plot(
@@ -307,15 +307,16 @@ def _line_and_band(ax, x, values, spread, label, options) -> None:
         ax.legend()
 
 
-def _series(where: str, signal: Any, ts: Any) -> tuple[np.ndarray, np.ndarray, str]:
+def _series(where: str, signal: Any, ts: Any, names=("signal", "ts")) -> tuple[np.ndarray, np.ndarray, str]:
     """Return values with at least two axes, their times, and the label of these."""
     values = np.asarray(u.get_magnitude(signal))
     values = values[:, None] if values.ndim == 1 else values
     times = np.arange(len(values)) if ts is None else np.asarray(u.get_magnitude(ts))
     if times.shape != values.shape[:1]:
-        # the name of the axis is that of the argument: ts, or frequencies
-        got = f"{len(times)}; the first axis of signal, power or bold must be as long as ts or frequencies"
-        raise ArgumentError(where, f"must have one time or frequency per sample, {len(values)}", got)
+        cure = f"The first axis of {names[0]} must be as long"
+        raise ArgumentError(
+            f"{where}.{names[1]}", f"must have one value per sample, {values.shape[:1]}", times.shape, cure
+        )
     return values, times, "sample" if ts is None else with_unit("time", ts)
 
 

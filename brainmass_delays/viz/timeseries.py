@@ -16,17 +16,10 @@ from .._core.arguments import (
 )
 from .._core.checks import ArgumentError, check_count
 from .._core.units import magnitude
-from .arguments import (
-    AX,
-    FINITE_SIGNAL,
-    LABELS,
-    LAG,
-    SIGNAL,
-    TIMES,
-)
+from .arguments import AX, FINITE, LABELS, LAG, SHOWN, TIMES
 
 
-@checked(signal=SIGNAL, ts=optional(TIMES), labels=LABELS, ax=AX)
+@checked(signal=SHOWN, ts=optional(TIMES), labels=LABELS, ax=AX)
 def plot_timeseries(
     signal: Any, ts: Any = None, *, labels: Sequence[str] | None = None, ax: Axes | None = None, **kwargs
 ) -> Axes:
@@ -76,7 +69,7 @@ def plot_timeseries(
     return ax
 
 
-@checked(signal=FINITE_SIGNAL, dt=LAG, labels=LABELS, loglog=flag, ax=AX)
+@checked(signal=FINITE, dt=LAG, labels=LABELS, loglog=flag, ax=AX)
 def plot_power_spectrum(
     signal: Any,
     dt: Any,

@@ -76,6 +76,7 @@ def _node_rows(name, node):
         elif argument in declared:
             low, _ = declared[argument].bounds
             kinds = "half one bool traced" + (" zero negative" if low < 0 else "")
+            kinds = kinds if declared[argument].plain else ""  # these need a unit
         elif argument in initial:
             kinds = "half one bool zero negative traced"
         else:
