@@ -221,7 +221,10 @@ class SeparableCoupling(Coupling):
 
     def update(self):
         """Return the input of every target, shape (..., N)."""
-        return self.combine(self.sums(), self.y() if "y" in self.reads else None)
+        y = self.y() if "y" in self.reads else None
+        if "y" in self.reads and not hasattr(y, "shape"):
+            raise ArgumentError(f"{self._title}.y", "must return an array", type(y).__name__)
+        return self.combine(self.sums(), y)
 
 
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

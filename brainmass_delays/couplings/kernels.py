@@ -337,7 +337,7 @@ def kuramoto_combine(sums: tuple, y: Any, k: Any, alpha: Any):
     return k * (sums[0] * jnp.cos(phase) - sums[1] * jnp.sin(phase))
 
 
-@checked(k=is_strength, a=is_plain, b=is_strength, slope=is_plain, midpoint=is_plain)
+@checked(k=is_strength, a=is_plain, b=is_plain, slope=is_plain, midpoint=is_plain)
 def sigmoidal_coupling(
     delayed_x: Callable | Any,
     conn: Any,

@@ -42,7 +42,7 @@ _NEEDED = {
     "source": "x",
     "period": 2 * u.ms,
     "nperseg": 4,
-    "masks": {"left": [True, False, False], "right": [False, True, True]},
+    "masks": np.array([[1, 0, 0], [0, 1, 1]]),
     "matrix": np.ones((2, 3)),
 }
 for _name, _accepted in _MONITORS.items():
