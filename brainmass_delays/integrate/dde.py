@@ -139,6 +139,10 @@ def solve_dde(
     -0.5000 -1.0000
     """
     check_right_side("solve_dde", f)
+    if coupled is not None and not callable(coupled):
+        raise ArgumentError("solve_dde.coupled", "must be callable", repr(coupled))
+    if u0 is not None:
+        tree_of_numbers("solve_dde.u0", u0)
     tree_of_numbers("solve_dde.history", history(t0) if callable(history) else history)
     initial_state = (history(t0) if callable(history) else history) if u0 is None else u0
     problem = Problem.of(

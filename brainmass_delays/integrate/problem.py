@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.arguments import numbers, tree_of_numbers
-from .._core.checks import ArgumentError, check_choice, check_count
+from .._core.checks import ArgumentError, check_choice, check_count, check_flag
 from .._core.memory import check_memory
 from .._core.status import is_traced
 from .border import Border, check_span
@@ -70,6 +70,7 @@ class Problem:
             if value.ndim:
                 raise ArgumentError(f"{where}.{name}", "must be one time", f"shape {value.shape}")
         check_span(where, start, end)
+        check_flag(f"{where}.dense", dense)
         max_steps = check_count(f"{where}.max_steps", max_steps)
         resolve(while_loop, max_steps, f"{where}.while_loop")
         check_choice(f"{where}.method", method, [*METHODS, STIFF_METHOD])

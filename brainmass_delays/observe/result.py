@@ -10,7 +10,7 @@ import brainunit as u
 import jax
 import numpy as np
 
-from .._core.checks import ArgumentError
+from .._core.checks import ArgumentError, check_choice
 from .._core.files import read_once, write_whole
 from .._core.status import describe, is_traced
 from ..connectome import arrays
@@ -93,7 +93,7 @@ class Trajectory(Mapping):
         -------
         Quantity, shape (time,) or ()
         """
-        self[name]
+        check_choice("Trajectory.times.name", name, self)
         return self._times.get(name, self["ts"])
 
     def tree_flatten_with_keys(self):

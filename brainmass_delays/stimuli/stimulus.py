@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_finite
 from .._core.status import is_traced
 from .._core.units import magnitude
@@ -100,6 +101,7 @@ class Stimulus(brainstate.nn.Module):
 
     def _set(self, name: str, value: Any) -> None:
         """Keep a parameter as a Param, checked as far as its numbers are known."""
+        numbers()(self._where(name), value.value() if isinstance(value, Param) else value)
         param = value if isinstance(value, Param) else Param.init(as_array(self._where(name), value))
         if not is_traced(param.value()):
             check_finite(self._where(name), u.get_mantissa(param.value()))
@@ -164,6 +166,9 @@ class Sum(Stimulus):
 
     def __init__(self, first: Stimulus, second: Stimulus):
         super().__init__()
+        for name, part in (("first", first), ("second", second)):
+            if not isinstance(part, Stimulus):
+                raise ArgumentError(self._where(name), "must be a stimulus", repr(part))
         self.first, self.second = first, second
 
     def value(self, t):
@@ -187,6 +192,9 @@ class Product(Stimulus):
 
     def __init__(self, first: Stimulus, second: Stimulus):
         super().__init__()
+        for name, part in (("first", first), ("second", second)):
+            if not isinstance(part, Stimulus):
+                raise ArgumentError(self._where(name), "must be a stimulus", repr(part))
         self.first, self.second = first, second
 
     def value(self, t):
@@ -224,7 +232,7 @@ class Feedback(Stimulus):
         super().__init__()
         if not callable(law) or not reads or not all(map(callable, reads)):
             rule = "needs a law and at least one read, all callable"
-            raise ArgumentError("Feedback", rule, cure="Read a state with node.prefetch('x')")
+            raise ArgumentError("Feedback.law", rule, (law, *reads), "Read a state with node.prefetch('x')")
         self.law, self.reads = law, reads
 
     def value(self, t):

@@ -66,16 +66,21 @@ rows(
     "observe.SensorNoise",
     observe.SensorNoise,
     {"covariance": np.eye(2)},
-    {"covariance": "half one bool traced", "seed": "zero"},
+    {"covariance": "half one bool traced unit", "seed": "zero"},
 )
 _APPLY = {"monitor": observe.SubSample("x", 1 * u.ms), "trajectory": _RUN["x"], "dt": 0.5 * u.ms}
-rows("observe.apply", observe.apply, _APPLY, {"monitor": "", "trajectory": "", "dt": "", "start": "zero"})
+rows(
+    "observe.apply",
+    observe.apply,
+    _APPLY,
+    {"monitor": "", "trajectory": "one shape", "dt": "", "start": "zero"},
+)
 _STEPS = {"monitor": observe.SubSample("x", 1 * u.ms), "start": 0, "stop": 9, "dt": 0.5 * u.ms}
 rows(
     "observe.emission_steps",
     observe.emission_steps,
     _STEPS,
-    {"monitor": "", "start": "zero", "stop": "zero", "dt": ""},
+    {"monitor": "", "start": "zero negative half bool", "stop": "zero negative half bool", "dt": ""},
 )
 row("observe.Trajectory.times.name", lambda v: _RUN.times(v))
 row("observe.Trajectory.save.path", lambda v: _RUN.save(v))
@@ -104,8 +109,17 @@ _STIMULI = {
     "BandNoise": {"sigma": 1.0, "band": (1.0 * u.Hz, 10 * u.Hz), "n_regions": 3, "n_waves": 4, "seed": 0},
 }
 _STIMULUS_ACCEPTS = {
-    "amplitude": _AMOUNT, "phase": _AMOUNT, "sigma": _AMOUNT, "count": "none", "n_regions": "none", "seed": "zero",
-    "frequency": "zero negative half bool traced",
+    "amplitude": _AMOUNT, "sigma": _AMOUNT, "count": "none", "n_regions": "none", "seed": "zero",
+    "frequency": "zero negative half one bool traced shape",
+    "phase": "zero negative half bool traced one shape",
+    "onset": "shape zero negative half one bool traced",
+    "width": "shape half one bool traced",
+    "duration": "shape half one bool traced",
+    "tau": "shape half one bool traced",
+    "PulseTrain.width": "shape half one bool traced",
+    "edge": "shape zero one bool traced",
+    "period": "half traced",
+
 }  # fmt: skip
 for _name, _good in _STIMULI.items():
     rows(
@@ -114,7 +128,7 @@ for _name, _good in _STIMULI.items():
         _good,
         {n: _STIMULUS_ACCEPTS.get(n, "") for n in _good},
     )
-row("stimuli.Feedback.law", lambda v: stimuli.Feedback(v), "function")
+row("stimuli.Feedback.law", lambda v: stimuli.Feedback(v, _node().prefetch("x")), "function")
 for _kind in ("Sum", "Product"):
     _good = {"first": stimuli.Constant(1.0), "second": stimuli.Constant(2.0)}
     rows(f"stimuli.{_kind}", getattr(stimuli, _kind), _good, {"first": "", "second": ""})
