@@ -43,6 +43,12 @@ def is_plain(where, value):
     is_array(where, value)
 
 
+def is_plain_array(where, value):
+    """Refuse all but a number, or an array of any shape, without a unit."""
+    numbers(unit=u.UNITLESS)(where, value)
+    is_array(where, value)
+
+
 @checked(k=is_strength, b=is_strength)
 def additive_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 1.0, b: Any = 0.0):
     r"""Return the weighted sum of the sources, :math:`k \sum_j w_{ij} x_{ij} + b`.
@@ -245,7 +251,7 @@ def powerlaw_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k
     return total if unit.is_unitless else total * unit
 
 
-@checked(d=numbers(unit=u.UNITLESS), p=numbers(unit=u.UNITLESS))
+@checked(d=is_plain_array, p=is_plain_array)
 def signed_power(d: Any, p: Any):
     """Return ``sign(d) * |d|**p`` with a finite gradient everywhere.
 

@@ -7,7 +7,7 @@ import brainunit as u
 import jax
 import jax.numpy as jnp
 
-from .._core.arguments import tree_of_numbers
+from .._core.arguments import checked, function, optional, tree_of_numbers
 from .._core.checks import ArgumentError
 from .breakpoints import distinct
 from .control import Controller
@@ -16,9 +16,10 @@ from .lookup import Reads, check_delays, check_right_side, resolve
 from .problem import Problem
 from .programs import run_compiled
 from .solution import Solution
-from .switches import Switches, stop_of
+from .switches import Switches, are_functions, stop_of
 
 
+@checked(f=function, switches=optional(are_functions), event=optional(function))
 def solve_dde(
     f: Callable[[Any, Any, Any, Any], Any],
     history: Any,

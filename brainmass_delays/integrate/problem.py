@@ -235,8 +235,8 @@ def _first_step(border, dt0):
     dt0 = border.time("dt0", dt0)
     if dt0.ndim:
         raise ArgumentError(f"{border.where}.dt0", "must be one time", f"shape {dt0.shape}")
-    if not is_traced(dt0) and not dt0 > 0:
-        raise ArgumentError(f"{border.where}.dt0", "must be positive", dt0)
+    if not is_traced(dt0) and not 0 < dt0 < jnp.inf:
+        raise ArgumentError(f"{border.where}.dt0", "must be positive and finite", dt0)
     return dt0
 
 

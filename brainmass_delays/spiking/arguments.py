@@ -52,7 +52,7 @@ def is_graph(where: str, value: Any) -> None:
 
 def is_network(where: str, value: Any) -> None:
     """Refuse all but a Module, or a list of layers."""
-    if not isinstance(value, brainstate.nn.Module) and value != []:
+    if not isinstance(value, brainstate.nn.Module) and not (isinstance(value, list) and not value):
         is_layers(where, value)
 
 

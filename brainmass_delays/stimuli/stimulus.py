@@ -267,6 +267,9 @@ def site(connectome: Any, regions: Iterable[int | str], weight: Any = 1.0) -> np
     >>> stimuli.site(Connectome.synthetic(4), ['L01', 3], [1.0, 0.5]).tolist()
     [1.0, 0.0, 0.0, 0.5]
     """
+    if not hasattr(connectome, "select") or not hasattr(connectome, "labels"):
+        raise ArgumentError("site.connectome", "must be a Connectome", repr(connectome))
+    numbers(unit=u.UNITLESS, finite=True, axes=(0, 1), traced=False)("site.weight", weight)
     labels = connectome.select(regions).labels
     weights = np.zeros(connectome.n_regions)
     weights[[connectome.labels.index(label) for label in labels]] = weight

@@ -134,4 +134,4 @@ for _kind in ("Sum", "Product"):
     rows(f"stimuli.{_kind}", getattr(stimuli, _kind), _good, {"first": "", "second": ""})
 row("stimuli.site.connectome", lambda v: stimuli.site(v, [0]))
 row("stimuli.site.regions", lambda v: stimuli.site(C, v))
-row("stimuli.site.weight", lambda v: stimuli.site(C, [0], v), "half bool zero negative")
+row("stimuli.site.weight", lambda v: stimuli.site(C, [0], v), "half one bool zero negative")

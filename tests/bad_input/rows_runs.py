@@ -158,7 +158,9 @@ for _name, _kinds in {
         row(
             f"NeuralMass.prefetch_delay.{_name}",
             lambda v, n=_name: _prefetched(**{n: v}),
-            _kinds
+            "function string"
+            if _name == "state"
+            else _kinds
             if _name != "init"
             else "type mapping function none shape unit nan inf zero negative half huge empty one bool string bytes complex objects traced",
         )

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._core.arguments import checked, flag, function
 from ..._core.checks import ArgumentError, check_choice, check_count
 from ..._core.memory import check_memory
 from ..._core.status import is_traced
@@ -29,6 +30,7 @@ DELAY_CALIBRATIONS = ("none", "mle")
 WINDOWS = 3  # copies of the root of the covariance in one step: before, after, and the stack between
 
 
+@checked(f=function, correct_underconfidence=flag)
 def solve_filter_dde(
     f: Callable[[Any, Any, Any, Any], Any],
     history: Any,

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._core.arguments import checked, flag, function
 from ..._core.checks import ArgumentError, check_choice
 from ..._core.memory import check_memory
 from ..._core.status import OK, is_traced
@@ -17,6 +18,7 @@ from .step import Filter
 GRID_STRATEGIES = ("filter", "fixed-interval")
 
 
+@checked(f=function, correct_underconfidence=flag)
 def solve_filter_on_grid(
     f: Callable,
     u0,

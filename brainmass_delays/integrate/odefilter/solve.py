@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._core.arguments import checked, flag, function, optional
 from ..._core.checks import ArgumentError, check_choice, check_count
 from ..._core.memory import check_memory
-from ..._core.status import MAX_STEPS_REACHED, OK, flag, is_traced
+from ..._core.status import MAX_STEPS_REACHED, OK, is_traced
+from ..._core.status import flag as flagged
 from ..control import Controller, resolve_controller
 from ..loops import resolve
 from .acceptance import ERROR_NORMS, INITIAL_STEPS, SAFETY
@@ -22,6 +24,7 @@ from .step import Filter
 STRATEGIES = ("filter", "fixed-point", "fixed-interval")
 
 
+@checked(f=function, correct_underconfidence=flag, clip=optional(flag), error_per_unit_step=flag)
 def solve_filter(
     f: Callable,
     u0,
@@ -257,7 +260,7 @@ def _replay(adaptive: AdaptiveFilter, state: State, target: jax.Array) -> Run:
     times = jnp.full(adaptive.max_steps + 1, state.now.t)
     state, times = jax.lax.while_loop(lambda carry: adaptive.running(carry[0], target), body, (state, times))
     early = adaptive.unfinished(state, target) & (state.status == OK)
-    state = state._replace(status=state.status | flag(early, MAX_STEPS_REACHED))
+    state = state._replace(status=state.status | flagged(early, MAX_STEPS_REACHED))
     times = jnp.where(jnp.arange(len(times)) > state.accepted, state.now.t, times)
     run = march("solve_filter.max_steps", adaptive.filter, jax.lax.stop_gradient(times), smoothing=True)
     return run._replace(rejected=state.attempts - state.accepted, status=state.status)
