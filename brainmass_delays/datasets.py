@@ -8,6 +8,7 @@ import brainunit as u
 import numpy as np
 import scipy.io
 
+from ._core.arguments import checked, optional, text
 from ._core.checks import check_choice
 from .connectome import Connectome
 from .connectome.fetch import DATASETS, Dataset, Files, verified_files
@@ -55,6 +56,7 @@ class Recording:
         return f"Recording({self.name!r}, {who}, {len(self.labels)} regions{length}, TR {self.tr})"
 
 
+@checked(subject=optional(text))
 def fetch(name: str, subject: str | None = None) -> Recording:
     """Download measured BOLD with its connectome once and load it.
 

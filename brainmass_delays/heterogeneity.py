@@ -1,6 +1,7 @@
 """Parameters that differ between regions by a few numbers: along maps of the cortex, or by groups."""
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
@@ -11,10 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
+from ._core.arguments import numbers
 from ._core.checks import ArgumentError, check_choice, check_finite
+from ._core.files import read_once
 from ._core.param import HoldsParams, constant
 from ._core.status import is_traced
 
+MOST_BYTES = 2**26  # of a table of maps: a hundred thousand rows of a hundred maps
 LINKS = {
     "exp": lambda base, shift: base * u.math.exp(shift),
     "linear": lambda base, shift: base * (1 + shift),
@@ -73,6 +77,9 @@ class Heterogeneous(HoldsParams, brainstate.nn.Module):
 
     def __init__(self, base: Any, maps: Any, coefficients: Any, link: str = "exp"):
         super().__init__()
+        value = base.value() if isinstance(base, Param) else base
+        numbers(finite=True, axes=(0, 1))("Heterogeneous.base", value)
+        base = jnp.asarray(base) if isinstance(base, list | tuple) else base
         self.names, self.maps = _maps(maps)
         self.base = constant(base)
         self.link = check_choice("Heterogeneous.link", link, LINKS)
@@ -121,6 +128,9 @@ class Grouped(HoldsParams, brainstate.nn.Module):
 
     def __init__(self, values: Any, groups: Sequence[Any]):
         super().__init__()
+        is_listed = isinstance(groups, list | tuple | np.ndarray) and np.ndim(groups) == 1 and len(groups)
+        if not is_listed or not all(isinstance(group, str | int | np.integer) for group in groups):
+            raise ArgumentError("Grouped.groups", "must be a name or a number per region", repr(groups))
         names, index = np.unique(np.asarray(groups), return_inverse=True)
         self.names, self.index = tuple(names.tolist()), index.ravel()
         self.values = _per_name("Grouped.values", values, self.names, "group")
@@ -160,10 +170,16 @@ def read_maps(path: str | PathLike, labels: Sequence[str]) -> dict[str, np.ndarr
     ...     read_maps(path, ['MT', 'V1'])
     {'myelin': array([0.5, 1.5])}
     """
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        header, *rows = [
-            r for r in csv.reader(file, delimiter="\t" if str(path).endswith(".tsv") else ",") if r
-        ]
+    content = read_once("read_maps.path", path, MOST_BYTES, "Keep the rows and columns that you need")
+    delimiter = "\t" if str(path).endswith(".tsv") else ","
+    try:
+        lines = io.StringIO(content.decode("utf-8-sig"), newline="")
+        header, *rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
+    except (csv.Error, ValueError) as error:
+        raise ArgumentError("read_maps.path", f"{path} must be a table of text", error) from error
+    if any(len(row) != len(header) for row in rows):
+        got = next(len(row) for row in rows if len(row) != len(header))
+        raise ArgumentError("read_maps.path", f"must have {len(header)} cells in every row", got)
     found = {}
     for row in rows:
         if row[0] in found and row[0] in labels:
@@ -183,6 +199,7 @@ def _per_name(where: str, values: Any, names: tuple, what: str) -> Param:
         if set(values) != set(names):
             raise ArgumentError(where, f"must be named like every {what} ({', '.join(names)})", list(values))
         values = u.math.stack([u.math.asarray(values[name]) for name in names])
+    numbers()(where, values.value() if isinstance(values, Param) else values)
     if not (isinstance(values, Param | u.Quantity) or is_traced(values)):
         values = np.asarray(values)
     param = constant(values)
@@ -205,12 +222,15 @@ def _numbers(name: str, column: Sequence[str]) -> np.ndarray:
 def _maps(maps: Any) -> tuple[tuple[str, ...], np.ndarray]:
     """Return names and values of maps, checked."""
     if isinstance(maps, Mapping):
+        for name, value in maps.items():
+            numbers(unit=u.UNITLESS, traced=False)(f"Heterogeneous.maps.{name}", value)
         names, values = tuple(maps), [np.asarray(m, float) for m in maps.values()]
         if len({v.shape for v in values}) > 1:
             shapes = [v.shape for v in values]
             raise ArgumentError("Heterogeneous.maps", "must all have one number per region", shapes)
         values = np.stack(values)
     else:
+        numbers(unit=u.UNITLESS, traced=False)("Heterogeneous.maps", maps)
         values = np.atleast_2d(np.asarray(maps, float))
         names = tuple(str(i) for i in range(len(values)))
     if values.ndim != 2 or not values.size:

@@ -8,7 +8,8 @@ import brainstate
 import brainunit as u
 import numpy as np
 
-from ._core.checks import ArgumentError, check_choice
+from ._core.arguments import checked, flag, mapping, optional
+from ._core.checks import MOST, ArgumentError, check_choice
 from ._core.choices import CouplingName, InterpolationName, Stages
 from ._core.param import ShowsSignature, set_param
 from ._core.states import holding
@@ -99,6 +100,7 @@ class Network(ShowsSignature, brainstate.nn.Module):
     (40, 6)
     """
 
+    @checked("Network", self_connection=optional(flag), regions=optional(mapping))
     def __init__(
         self,
         populations: brainstate.nn.Dynamics | dict[str, brainstate.nn.Dynamics],
@@ -136,7 +138,7 @@ class Network(ShowsSignature, brainstate.nn.Module):
         specs = _projections(projections, single, coupled_var, self.populations)
         pasts: dict[tuple, Past] = {}
         self.projections = {
-            name: self._pathway(name, spec, len(specs), pasts) for name, spec in specs.items()
+            name: self._pathway(name, spec, projections is None, pasts) for name, spec in specs.items()
         }
         self.pasts = [*pasts.values(), *self._adopted(pasts)]
         self.noise = self._noises(noise)
@@ -160,8 +162,8 @@ class Network(ShowsSignature, brainstate.nn.Module):
             )
         return stages
 
-    def _pathway(self, name, spec, n_specs, pasts):
-        where = "Network" if n_specs == 1 and name == "projection" else f"Network.projections[{name!r}]"
+    def _pathway(self, name, spec, is_single, pasts):
+        where = "Network" if is_single else f"Network.projections[{name!r}]"
         source = _end(where, "source", spec.source, self.populations)
         target = self.input_names.find(f"{where}.target", spec.target)
 
@@ -489,9 +491,9 @@ def _is_own(node):
 
 
 def _block(block):
-    if block is None or block == "auto":
+    if block is None or (isinstance(block, str) and block == "auto"):
         return None
-    if isinstance(block, bool) or not isinstance(block, int | np.integer) or block < 1:
+    if isinstance(block, bool) or not isinstance(block, int | np.integer) or not 1 <= block <= MOST:
         raise ArgumentError("Network.block", "must be 'auto' or a whole number of at least 1", repr(block))
     return int(block)
 
@@ -505,7 +507,7 @@ def _populations(given):
         if not isinstance(name, str) or not name.isidentifier():
             raise ArgumentError("Network.populations", "names must be identifiers", repr(name))
         if not isinstance(node, brainstate.nn.Dynamics):
-            where = "Network.node" if len(named) == 1 else f"Network.populations[{name!r}]"
+            where = "Network.populations" if named is not given else f"Network.populations[{name!r}]"
             raise ArgumentError(where, "must be a brainstate.nn.Dynamics", type(node).__name__)
     if len(set(map(id, named.values()))) < len(named):
         raise ArgumentError("Network.populations", "must be different objects", "one node under two names")

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._core.arguments import numbers
 from ._core.checks import ArgumentError, check_count, check_finite, check_positive
 from ._core.param import HoldsParams, constant
 from ._core.status import is_traced
@@ -84,11 +85,15 @@ class Noise(HoldsParams, brainstate.nn.Dynamics):
     """
 
     def __init__(self, in_size: Any, correlation: Any = None, **params: Any):
+        is_size(self._where("in_size"), in_size)
         super().__init__(in_size)
         self.batch = None
         where, n = self._where("correlation"), self.varshape[-1]
         self.mixing = None if correlation is None else _mixing(where, correlation, n)
         for name, value in params.items():
+            numbers(finite=True)(
+                self._where(name), value.value() if isinstance(value, brainstate.nn.Param) else value
+            )
             try:
                 setattr(self, name, constant(value, self.varshape))
             except (TypeError, ValueError) as error:
@@ -139,6 +144,13 @@ class Noise(HoldsParams, brainstate.nn.Dynamics):
 def _key_data(key):
     """Return a key as plain numbers."""
     return jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+
+
+def is_size(where, value):
+    """Refuse all but a count, or a tuple of them."""
+    for n in value if isinstance(value, tuple | list) and len(value) else (value,):
+        if check_count(where, n) != n or isinstance(n, float):
+            raise ArgumentError(where, "must be an int or a tuple of int", repr(value))
 
 
 class WhiteNoise(Noise):
@@ -396,10 +408,14 @@ class MultiplicativeNoise(Noise):
     """
 
     def __init__(self, noise: Noise, gain: Callable, *reads: Callable):
+        if not isinstance(noise, Noise):
+            raise ArgumentError("MultiplicativeNoise.noise", "must be a noise", repr(noise))
         super().__init__(noise.varshape)
         if not callable(gain) or not reads or not all(map(callable, reads)):
             rule = "needs a gain and at least one read, all callable"
-            raise ArgumentError(self._where("gain"), rule, cure="Read a state with node.prefetch('x')")
+            raise ArgumentError(
+                self._where("gain"), rule, (gain, *reads), "Read a state with node.prefetch('x')"
+            )
         self.noise, self.gain, self.reads = noise, gain, reads
 
     def update(self):

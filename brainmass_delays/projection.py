@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
+from ._core.arguments import flag, optional
 from ._core.checks import ArgumentError, check_choice
 from ._core.choices import CouplingName
 from ._core.param import constant
@@ -89,6 +90,19 @@ class Projection:
     delay_init: Any = None
     self_connection: bool | None = None
 
+    def __post_init__(self):
+        """Refuse what can be told without the populations."""
+        optional(flag)("Projection.self_connection", self.self_connection)
+        for name in ("source", "target"):
+            end = getattr(self, name)
+            is_pair = isinstance(end, tuple) and len(end) == 2
+            if not (is_pair or isinstance(end, str) or (name == "source" and callable(end))):
+                rule = "must be a name or a pair (population, name)"
+                raise ArgumentError(f"Projection.{name}", rule, repr(end))
+        if self.compared is not None and not isinstance(self.compared, str) and not callable(self.compared):
+            rule = "must be a name or a function of the node"
+            raise ArgumentError("Projection.compared", rule, repr(self.compared))
+
 
 class Pathway(brainstate.nn.Module):
     """A projection inside a network: its delays, its reads and its coupling.
@@ -115,7 +129,9 @@ class Pathway(brainstate.nn.Module):
         source_node, target_node = nodes[source[0]], nodes[target[0]]
         shape = _size(where, target_node), _size(where, source_node)
         conn, distance = _matrices(where, spec, shape, regions.get(target[0]), regions.get(source[0]))
-        weights, active = _weights(where, conn, shape, spec.self_connection, target[0] == source[0])
+        argument = f"{where}.{'conn' if spec.weights is None else 'weights'}"
+        is_local = target[0] == source[0]
+        weights, active = _weights(argument, conn, shape, spec.self_connection, is_local)
         self.delay = as_delay(
             where, active, delay=spec.delay, distance=distance, speed=spec.speed, max_delay=spec.max_delay,
             min_delay=spec.min_delay,
@@ -132,8 +148,16 @@ class Pathway(brainstate.nn.Module):
         self.coupling = _make_coupling(
             where, spec.coupling, self.source_read, self.target_read, weights, spec.k
         )
+        self._check_strength(where, shape[0])
         if isinstance(self.coupling, Coupling) and not active.all() and isinstance(weights, Param):
             self.coupling.mask = active
+
+    def _check_strength(self, where, n_targets):
+        """Refuse a strength that is neither one number nor one per target."""
+        k = getattr(self.coupling, "k", None)
+        shape = u.math.shape(k.value()) if isinstance(k, Param) else ()
+        if isinstance(self.coupling, Coupling) and shape and shape not in ((1,), (n_targets,)):
+            raise ArgumentError(f"{where}.k", f"must be one number or one per target, {n_targets}", shape)
 
     @property
     def speed(self):
@@ -193,36 +217,34 @@ def _of_regions(matrix, shape, target_regions, source_regions):
 def _weights(where, conn, shape, self_connection, is_local) -> tuple[Any, np.ndarray]:
     """Return the weights and which connections exist."""
     value = conn.value() if isinstance(conn, Param) else conn
-    value = magnitude(f"{where}.conn", value, u.UNITLESS)
+    value = magnitude(where, value, u.UNITLESS)
     if not is_traced(value):
         value = _numbers(where, value)
     if np.shape(value) == (shape[0] * shape[1],):
         if isinstance(conn, Param):
-            raise ArgumentError(f"{where}.conn", f"must have shape {shape} as a Param", np.shape(value))
+            raise ArgumentError(where, f"must have shape {shape} as a Param", np.shape(value))
         value = value.reshape(shape)
     if np.shape(value) != shape:
         rule = f"must have shape {shape}, [target, source], the sizes of the nodes"
-        raise ArgumentError(f"{where}.conn", rule, np.shape(value))
+        raise ArgumentError(where, rule, np.shape(value))
     is_known = not (is_traced(value) or isinstance(conn, Param))
     active = value != 0 if is_known else np.ones(shape, bool)
     if is_local and not self_connection:
         diagonal = np.eye(*shape, dtype=bool)
         if self_connection is None and not is_traced(value):
-            _warn_of_dropped(where, np.asarray(value), diagonal)
+            _warn_of_dropped(where.rpartition(".")[0], np.asarray(value), diagonal)
         active = active & ~diagonal
     return (conn if isinstance(conn, Param) else value), active
 
 
 def _numbers(where, value):
     if hasattr(value, "toarray"):
-        raise ArgumentError(
-            f"{where}.conn", "must be an array", type(value).__name__, "Write weights.toarray()"
-        )
+        raise ArgumentError(where, "must be an array", type(value).__name__, "Write weights.toarray()")
     value = np.asarray(value)
     if not (np.issubdtype(value.dtype, np.number) or value.dtype == bool) or np.iscomplexobj(value):
-        raise ArgumentError(f"{where}.conn", "must hold real numbers", value.dtype)
+        raise ArgumentError(where, "must hold real numbers", value.dtype)
     if not np.all(np.isfinite(value)):
-        raise ArgumentError(f"{where}.conn", "must be finite", f"{value[~np.isfinite(value)][0]}")
+        raise ArgumentError(where, "must be finite", f"{value[~np.isfinite(value)][0]}")
     return value
 
 

@@ -58,7 +58,7 @@ class Recording:
         self.readers = {
             name: _reader(model, spec) for name, spec in named.items() if name not in self.streams
         }
-        self.sources = [_reader(model, m.source) for m in self.streams.values()]
+        self.sources = [_reader(model, m.source, f"{type(m).__name__}.source") for m in self.streams.values()]
         self.takes_output = monitors is None
 
     @property
@@ -89,6 +89,8 @@ class Recording:
                 )
             if kept is None:
                 looks = jax.eval_shape(lambda source=source: jax.tree.map(jnp.asarray, source(self.model)))
+                if not jax.tree.leaves(looks):
+                    raise ArgumentError(f"{type(monitor).__name__}.source", "must return an array", "None")
                 kept = Memory(jax.tree.map(jnp.asarray, monitor.init(looks, dt)), first)
             found.append(kept.state)
         return found
@@ -201,15 +203,13 @@ def _named(monitors):
     )
 
 
-def _reader(model, spec) -> Callable:
+def _reader(model, spec, where: str = "Simulator.run.monitors") -> Callable:
     """Return a function of the model that reads what is recorded."""
     if not isinstance(spec, str):
         if not callable(spec):
-            raise ArgumentError(
-                "Simulator.run.monitors", "must hold names, functions or monitors", repr(spec)
-            )
+            raise ArgumentError(where, "must hold names, functions or monitors", repr(spec))
         return spec
-    found = _signals(model, spec)
+    found = _signals(model, spec, where)
     if len(found) == 1:
         signal = next(iter(found.values()))
         return lambda _: signal()
@@ -218,9 +218,8 @@ def _reader(model, spec) -> Callable:
     return lambda _: u.math.concatenate([signal() for signal in found.values()], axis=-1)[..., order]
 
 
-def _signals(model, name) -> dict:
+def _signals(model, name, where: str) -> dict:
     """Return the signals of a name by population."""
-    where = "Simulator.run.monitors"
     nodes = model.populations if isinstance(model, Network) else {"": model}
     population, _, item = name.rpartition(".")
     if population:

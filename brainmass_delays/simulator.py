@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._core.arguments import checked, choice
+from ._core.arguments import flag as is_flag
 from ._core.checks import ArgumentError, check_choice, check_count
 from ._core.choices import Differentiation
 from ._core.parameters import find_by_name, find_parameters, unique_ending
@@ -72,6 +74,7 @@ class Simulator:
     ((100, 2), (100,))
     """
 
+    @checked("Simulator", checkpoint=is_flag, gradient=choice("reverse", "forward"))
     def __init__(
         self,
         model: brainstate.nn.Module,
@@ -83,8 +86,6 @@ class Simulator:
     ):
         if not isinstance(model, brainstate.nn.Module):
             raise ArgumentError("Simulator.model", "must be a brainstate Module", type(model).__name__)
-        if gradient not in ("reverse", "forward"):
-            raise ArgumentError("Simulator.gradient", "must be 'reverse' or 'forward'", repr(gradient))
         self.model, self.checkpoint, self.gradient = model, checkpoint, gradient
         self._dt = None if dt is None else _time("Simulator.dt", dt)
         self.grad_horizon = None if grad_horizon is None else _time("Simulator.grad_horizon", grad_horizon)
@@ -115,6 +116,7 @@ class Simulator:
         layout = next(iter(self._layouts.values()), None)
         return () if layout is None else tuple(level.block for level in layout.plan.levels)
 
+    @checked("Simulator.run", init_states=is_flag, jit=is_flag, progress=is_flag)
     def run(
         self,
         duration: Any,

@@ -9,6 +9,7 @@ import brainunit as u
 import jax.numpy as jnp
 import numpy as np
 
+from ._core.arguments import numbers
 from ._core.checks import ArgumentError
 from .inputs import InputNames
 from .network import Network
@@ -75,6 +76,7 @@ class Stimulation:
     def _take_numbers(self, name, value, n_steps):
         where = "Simulator.run.inputs" if name is None else f"Simulator.run.inputs[{_title(name)!r}]"
         if not isinstance(value, u.Quantity):
+            numbers()(where, value)
             try:
                 value = jnp.asarray(value)
             except (TypeError, ValueError):

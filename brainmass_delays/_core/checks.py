@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+MOST = 2**31 - 1  # the largest count: what 32 bits can index
+
 
 class ArgumentError(ValueError):
     """Signal an argument that breaks a rule: ``Where.what: rule; got value. Cure.``
@@ -52,11 +54,10 @@ def check_choice(where: str, value: Any, choices: Iterable[str]) -> str:
 
 def check_finite(where: str, value: Any, cure: str = "") -> np.ndarray:
     """Return ``value`` as a NumPy array if every entry is finite."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "biufc":
-        entry = next(iter(value), "") if isinstance(value, Mapping) else ""
-        hint = f"Take one entry, such as result[{entry!r}]" if isinstance(value, Mapping) else cure
-        raise ArgumentError(where, "must be numbers", type(value).__name__, hint)
+    if isinstance(value, Mapping):
+        entry = f"Take one entry, such as result[{next(iter(value), '')!r}]"
+        raise ArgumentError(where, "must be numbers", type(value).__name__, entry)
+    array = _as_numbers(where, value)
     if not np.all(np.isfinite(array)):
         position = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         at = f" at {position}" if array.ndim else ""
@@ -64,19 +65,34 @@ def check_finite(where: str, value: Any, cure: str = "") -> np.ndarray:
     return array
 
 
+def _as_numbers(where: str, value: Any) -> np.ndarray:
+    """Return ``value`` as a NumPy array of numbers whose values are known."""
+    try:
+        array = np.asarray(value)
+    except Exception as error:  # of NumPy for ragged lists, of JAX for what is traced, of brainunit for units
+        raise ArgumentError(where, "must be known numbers without a unit", repr(value)) from error
+    if array.dtype.kind not in "biufc":
+        raise ArgumentError(where, "must be numbers", repr(value))
+    return array
+
+
 def check_positive(where: str, value: Any, cure: str = "") -> Any:
     """Return ``value`` if every entry is finite and above zero."""
     array = check_finite(where, value, cure)
-    if not np.all(array > 0):
-        raise ArgumentError(where, "must be positive", array.min(), cure)
+    if array.dtype.kind == "c" or not np.all(array > 0):
+        raise ArgumentError(
+            where, "must be positive", array if array.dtype.kind == "c" else array.min(), cure
+        )
     return value
 
 
 def check_count(where: str, value: Any, minimum: int = 1) -> int:
-    """Return ``value`` as an int if it is a whole number of at least ``minimum``."""
-    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    """Return ``value`` as an int if it is a whole number from ``minimum`` to `MOST`."""
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not is_number or not float(value).is_integer() or value < minimum:
         raise ArgumentError(where, f"must be a whole number of at least {minimum}", repr(value))
+    if value > MOST:
+        raise ArgumentError(where, f"must be a whole number of at most {MOST}", repr(value))
     return int(value)
 
 

@@ -6,11 +6,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import filelock
 
 from .checks import ArgumentError
+from .memory import check_memory
 
 # Flags of os.open that some systems lack: binary on Windows; elsewhere, never wait for the writer of a pipe.
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -60,7 +61,7 @@ def replacing(where: str, path: str | os.PathLike, *, follow: bool = True) -> It
     ...     path.read_bytes()
     b'done'
     """
-    target = Path(_as_path(where, path)).absolute()
+    target = Path(as_path(where, path)).absolute()
     target = Path(os.path.realpath(target)) if follow else target
     mode = _replaceable(where, target, follow)
     partial = target.with_name(f".{target.name[:LONGEST]}.{secrets.token_hex(4)}.partial")
@@ -110,13 +111,15 @@ def read_once(where: str, path: str | os.PathLike, max_bytes: float, cure: str =
     brainmass_delays._core.checks.ArgumentError: load.path: /dev/zero must be a regular file; got a device.
     """
     try:
-        with os.fdopen(os.open(_as_path(where, path), _READ), "rb") as file:
+        with os.fdopen(os.open(as_path(where, path), _READ), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ArgumentError(where, f"{path} must be a regular file", _kind(status.st_mode))
             too_large = ArgumentError(
                 where, f"{path} must hold at most {max_bytes:.3g} bytes", f"{status.st_size:.3g}", cure
             )
+            if status.st_size <= max_bytes:
+                check_memory(where, {"file": status.st_size}, cure)
             return _read_at_most(file, max_bytes, status.st_size, too_large)
     except FileNotFoundError as error:
         raise ArgumentError(where, f"{path} must exist", "no such file") from error
@@ -179,10 +182,14 @@ def locked(path: str | os.PathLike, timeout: float = 600.0) -> Iterator[None]:
         lock.release()
 
 
-def _as_path(where: str, path) -> str:
-    """Return a path as text, or refuse what is none."""
-    if isinstance(path, str | os.PathLike) and isinstance(name := os.fspath(path), str) and "\0" not in name:
-        return name
+def as_path(where: str, path: Any) -> str:
+    """Return a path as text, or refuse what is none: also a name that the file system cannot spell."""
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    try:
+        if isinstance(name, str) and b"\0" not in os.fsencode(name):
+            return name
+    except UnicodeError:
+        pass
     raise ArgumentError(where, "must be a path", repr(path))
 
 

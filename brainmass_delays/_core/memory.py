@@ -9,6 +9,7 @@ from typing import Any
 from .checks import ArgumentError
 
 UNKNOWN = 4 * 2**30  # bytes assumed to be free where the system does not say
+SMALL = 2**26  # bytes; less is taken without asking the system, which costs as much as a short run
 
 
 def free_memory(device: Any = None) -> float:
@@ -31,7 +32,13 @@ def free_memory(device: Any = None) -> float:
 
 
 def check_memory(
-    where: str, parts: Mapping[str, float], cure: str, *, free: float | None = None, share: float = 1.0
+    where: str,
+    parts: Mapping[str, float],
+    cure: str,
+    *,
+    free: float | None = None,
+    share: float = 1.0,
+    on_device: bool = False,
 ) -> None:
     """Refuse what needs more memory than there is, naming how much for what, and the likely cause.
 
@@ -45,13 +52,16 @@ def check_memory(
         The likely cause and what to do, e.g. that the longest delay is 3 hours, so the speed's unit is wrong.
     free : float, optional
         Bytes that may be taken. Default: `free_memory`.
+    on_device : bool, optional
+        Whether the memory is that of the device on which JAX computes, or by default main memory.
     share : float, optional
         Share of ``free`` that may be taken. Default 1.
 
     Raises
     ------
     ArgumentError
-        If the sum of the parts is larger than ``share * free``.
+        If the sum of the parts is larger than ``share * free``. Less than `SMALL` passes, unless ``free`` is
+        given.
 
     Examples
     --------
@@ -61,7 +71,10 @@ def check_memory(
     brainmass_delays._core.checks.ArgumentError: run: must fit in the 8 GB of memory that are free; got a \
 need of 17.2 GB (buffer 17 GB, record 200 MB). Is the unit of speed right?
     """
-    need, free = sum(parts.values()), free_memory() if free is None else free
+    need = sum(parts.values())
+    if free is None and need <= SMALL:
+        return
+    free = free_memory(_device() if on_device else None) if free is None else free
     if need <= share * free:
         return
     listed = ", ".join(f"{name} {spell_bytes(size)}" for name, size in parts.items() if size)
@@ -71,6 +84,13 @@ need of 17.2 GB (buffer 17 GB, record 200 MB). Is the unit of speed right?
         f"a need of {spell_bytes(need)} ({listed})",
         cure,
     )
+
+
+def _device() -> Any:
+    """Return the device on which JAX computes by default."""
+    import jax  # reading files needs no JAX
+
+    return jax.config.jax_default_device or jax.devices()[0]
 
 
 def spell_bytes(size: float) -> str:

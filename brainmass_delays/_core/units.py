@@ -4,17 +4,24 @@ from collections.abc import Mapping
 from typing import Any
 
 import brainunit as u
+import jax
 import numpy as np
 
 from .checks import ArgumentError
+
+NUMERIC = (u.Quantity, jax.Array, np.ndarray, np.generic, int, float, complex, list, tuple)
 
 
 def magnitude(where: str, value: Any, unit: u.Unit, *, plain: bool = True) -> Any:
     """Return the number of ``unit`` in ``value``.
 
     A plain number is taken to be in ``unit`` already, or refused with ``plain=False``; another dimension is
-    refused.
+    refused, and so is what is no number and no array.
     """
+    is_array = isinstance(value, NUMERIC) or hasattr(value, "__array__") or hasattr(value, "__jax_array__")
+    if not is_array or getattr(value, "dtype", None) == np.dtype(object):
+        cure = "Pass a number or an array" + ("" if unit.is_unitless else f" in {unit}")
+        raise ArgumentError(where, "must be a number", _short(value), cure)
     if isinstance(value, u.Quantity) and not value.is_unitless:
         if not u.have_same_dim(value, unit):
             raise ArgumentError(where, f"must have the dimension of {unit}", f"{u.get_unit(value)}")
@@ -41,3 +48,9 @@ def plain_arrays(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
         if not unit.is_unitless:
             plain[name + UNIT] = np.array(str(unit))
     return plain
+
+
+def _short(value: Any) -> str:
+    """Return a value in few words."""
+    spelled = repr(value)
+    return spelled if len(spelled) <= 80 else f"{type(value).__name__} {spelled[:60]}..."

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from .budget import Budget
+from .budget import OVERHEAD, Budget
 
 MOST_MEMBERS = 10_000
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -31,6 +31,17 @@ def entries(content: bytes) -> dict[str, Callable[[Budget], np.ndarray]]:
         for info in archive.infolist()
         if info.filename.endswith(".npy")
     }
+
+
+def stored(content: bytes) -> dict[str, np.ndarray]:
+    """Return the arrays of a .npz file that is not compressed, so that they are no larger than the file."""
+    archive = open_zip(content)
+    if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+        raise ValueError("it is compressed")
+    if sum(info.file_size for info in archive.infolist()) > len(content):
+        raise ValueError("its members announce more bytes than there are")
+    budget = Budget("the file", OVERHEAD * len(content) + 1)
+    return {name: read(budget) for name, read in entries(content).items()}
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -> np.ndarray:

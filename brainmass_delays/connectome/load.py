@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._core.checks import ArgumentError, check_choice, check_flag
+from .._core.files import as_path
 from .budget import Budget
 from .complete import drop_missing, mirror
 from .formats import NAMES, READERS, Options, file_content, matched
@@ -165,8 +166,7 @@ def _read(path: str | PathLike, lengths: str | PathLike | None, options: Options
 
 def _read_file(argument: str, path: str | PathLike, role: str, options: Options) -> dict[str, Any]:
     """Return the fields in a file; a lone matrix without a name is taken for ``role``."""
-    if not isinstance(path, str | PathLike):
-        raise ArgumentError(f"Connectome.load.{argument}", "must be a path", repr(path))
+    path = as_path(f"Connectome.load.{argument}", path)
     kind = "folder" if os.path.isdir(path) else Path(path).suffix.lower()
     if not os.path.exists(path):  # unlike Path.exists, False also for a name that is too long
         raise ArgumentError(f"Connectome.load.{argument}", f"{path} must exist", "no such file")

@@ -1,6 +1,7 @@
 """The base of all coupling Modules: reads, weights and trainable Params."""
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import brainstate
@@ -8,10 +9,14 @@ import brainunit as u
 import jax
 from brainstate.nn import Param
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError
 from .._core.param import HoldsParams, constant
 from ..delays.read import DelayedRead
 from .shapes import source_values, weight_matrix
+
+# Parameters of the couplings of this library that have no unit.
+PLAIN = {"scale", "alpha", "p", "slope", "midpoint", "a", "r", "cmin", "cmax"}
 
 
 class Coupling(HoldsParams, brainstate.nn.Module):
@@ -54,11 +59,13 @@ class Coupling(HoldsParams, brainstate.nn.Module):
     def __init__(self, reads: dict, conn: Any, **params: Any):
         super().__init__()
         self.mask = None  # which of trainable weights belong to connections
+        if not isinstance(reads, Mapping):
+            raise ArgumentError(f"{self._title}.reads", "must be a dict of reads by name", repr(reads))
         for name, read in reads.items():
             if not callable(read):
                 raise ArgumentError(
                     f"{self._title}.{name}",
-                    "must be a read, a zero-argument callable",
+                    "must be a read, one of reads, so a zero-argument callable",
                     type(read).__name__,
                     "Make one with node.prefetch or node.prefetch_delay",
                 )
@@ -107,6 +114,11 @@ class Coupling(HoldsParams, brainstate.nn.Module):
             raise ArgumentError(
                 f"{self._title}.{name}", "must be a number, an array, a Quantity or a Param", "None"
             )
+        is_own = type(self).__module__.startswith("brainmass_delays.") and name != "conn"
+        most = 2 if is_own else 32
+        if is_own and name in PLAIN and not isinstance(value, Param):
+            numbers(unit=u.UNITLESS)(f"{self._title}.{name}", value)
+        numbers(axes=(0, most))(f"{self._title}.{name}", value.value() if isinstance(value, Param) else value)
         if isinstance(value, (list, tuple)):
             value = u.math.asarray(value)
         try:
@@ -209,7 +221,10 @@ class SeparableCoupling(Coupling):
 
     def update(self):
         """Return the input of every target, shape (..., N)."""
-        return self.combine(self.sums(), self.y() if "y" in self.reads else None)
+        y = self.y() if "y" in self.reads else None
+        if "y" in self.reads and not hasattr(y, "shape"):
+            raise ArgumentError(f"{self._title}.y", "must return an array", type(y).__name__)
+        return self.combine(self.sums(), y)
 
 
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

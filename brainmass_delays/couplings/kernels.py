@@ -22,13 +22,34 @@ import brainunit as u
 import jax.nn
 import jax.numpy as jnp
 
+from .._core.arguments import checked, numbers
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
-from .shapes import per_slot, source_values, target_values, weight_matrix, weighted_sum
+from .shapes import is_array, per_slot, source_values, target_values, weight_matrix, weighted_sum
 
+_NUMBERS, _PLAIN_NUMBERS = (numbers(unit=unit, axes=(0, 2)) for unit in (None, u.UNITLESS))
 NORMALIZATIONS = ("none", "rw", "sym")
 
 
+def is_strength(where, value):
+    """Refuse all but a number, or an array of numbers per target."""
+    _NUMBERS(where, value)
+    is_array(where, value)
+
+
+def is_plain(where, value):
+    """Refuse the same with a unit."""
+    _PLAIN_NUMBERS(where, value)
+    is_array(where, value)
+
+
+def is_plain_array(where, value):
+    """Refuse all but a number, or an array of any shape, without a unit."""
+    numbers(unit=u.UNITLESS)(where, value)
+    is_array(where, value)
+
+
+@checked(k=is_strength, b=is_strength)
 def additive_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 1.0, b: Any = 0.0):
     r"""Return the weighted sum of the sources, :math:`k \sum_j w_{ij} x_{ij} + b`.
 
@@ -64,9 +85,12 @@ def additive_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 1.0, b: Any
 def additive_combine(total: Any, k: Any, b: Any):
     """Return the additive input for the weighted sum ``total`` of the sources, shape (..., N)."""
     scaled = k * total
+    if isinstance(b, u.Quantity) and not u.have_same_dim(b, scaled):
+        raise ArgumentError("additive_coupling.b", f"must have the unit of the sum, {u.get_unit(scaled)}", b)
     return scaled + (b if isinstance(b, u.Quantity) else u.maybe_decimal(b * u.get_unit(scaled)))
 
 
+@checked(k=is_strength)
 def diffusive_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0):
     r"""Return the weighted differences from the target, :math:`k \sum_j w_{ij} (x_{ij} - y_i)`.
 
@@ -98,6 +122,7 @@ def diffusive_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, 
     return _laplacian("diffusive_coupling", delayed_x, y, conn, k, "none")
 
 
+@checked(k=is_strength)
 def laplacian_coupling(
     delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0, normalize: str = "none"
 ):
@@ -178,6 +203,7 @@ def laplacian_degree(weights: Any, normalize: str):
     return jnp.any(weights != 0, axis=-1).astype(weights.dtype)
 
 
+@checked(k=is_strength, p=is_plain)
 def powerlaw_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0, p: Any = 1.0):
     r"""Return signed powers of the differences, :math:`k \sum_j w_{ij} \, \mathrm{sign}(d_{ij}) |d_{ij}|^p`.
 
@@ -225,6 +251,7 @@ def powerlaw_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k
     return total if unit.is_unitless else total * unit
 
 
+@checked(d=is_plain_array, p=is_plain_array)
 def signed_power(d: Any, p: Any):
     """Return ``sign(d) * |d|**p`` with a finite gradient everywhere.
 
@@ -259,6 +286,7 @@ def signed_power(d: Any, p: Any):
     return jnp.where(zero, d * (p == 1), jnp.sign(d) * jnp.exp(p * jnp.log(size)))
 
 
+@checked(k=is_strength, alpha=is_plain)
 def kuramoto_coupling(
     delayed_x: Callable | Any, y: Callable | Any, conn: Any, k: Any = 1.0, alpha: Any = 0.0
 ):
@@ -315,6 +343,7 @@ def kuramoto_combine(sums: tuple, y: Any, k: Any, alpha: Any):
     return k * (sums[0] * jnp.cos(phase) - sums[1] * jnp.sin(phase))
 
 
+@checked(k=is_strength, a=is_plain, b=is_plain, slope=is_plain, midpoint=is_plain)
 def sigmoidal_coupling(
     delayed_x: Callable | Any,
     conn: Any,
@@ -367,6 +396,7 @@ def sigmoidal_combine(total: Any, k: Any, a: Any, b: Any, slope: Any, midpoint: 
     return k * jax.nn.sigmoid(slope * (a * u.get_magnitude(total) + b - midpoint))
 
 
+@checked(k=is_strength, scale=is_plain)
 def hyperbolic_tangent_coupling(delayed_x: Callable | Any, conn: Any, k: Any = 0.5, scale: Any = 2.0):
     r"""Return a saturating, odd function of the weighted sum, :math:`k \tanh(s \sum_j w_{ij} x_{ij})`.
 
@@ -404,6 +434,7 @@ def tangent_combine(total: Any, k: Any, scale: Any):
     return k * jnp.tanh(scale * u.get_magnitude(total))
 
 
+@checked(k=is_strength, cmin=is_plain, cmax=is_plain, midpoint=is_plain, r=is_plain)
 def sigmoidal_jansen_rit_coupling(
     delayed_x: Callable | Any,
     conn: Any,

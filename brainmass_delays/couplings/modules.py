@@ -1,5 +1,9 @@
 """Couplings as Modules: each holds its reads and its trainable Params, and calls its kernel."""
 
+import brainunit as u
+from brainstate.nn import Param
+
+from .._core.arguments import numbers
 from .._core.checks import check_choice
 from . import kernels
 from .coupling import Coupling, SeparableCoupling
@@ -212,6 +216,8 @@ class SigmoidalCoupling(SeparableCoupling):
     """
 
     def __init__(self, x, conn, k=1.0, a=1.0, b=0.0, slope=1.0, midpoint=0.0):
+        if not isinstance(b, Param):
+            numbers(unit=u.UNITLESS)(f"{self._title}.b", b)
         super().__init__({"x": x}, conn, k=k, a=a, b=b, slope=slope, midpoint=midpoint)
 
     def combine(self, sums, y=None):

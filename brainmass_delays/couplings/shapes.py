@@ -7,11 +7,13 @@ from typing import Any
 import brainunit as u
 import jax.numpy as jnp
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError
 
 
 def weight_matrix(where: str, conn: Any, n_targets: int | None = None):
     """Return weights as a matrix (N, K); flattened ones need ``n_targets`` unless they are square."""
+    numbers()(f"{where}.conn", conn)
     conn = u.math.asarray(conn)
     if conn.ndim == 1:
         n = n_targets or isqrt(conn.size)
@@ -22,13 +24,14 @@ def weight_matrix(where: str, conn: Any, n_targets: int | None = None):
     if conn.ndim != 2:
         raise ArgumentError(f"{where}.conn", "must have shape (N, K) or (N * K,)", conn.shape)
     if n_targets is not None and conn.shape[0] != n_targets:
-        raise ArgumentError(f"{where}.conn", f"must have one row per target, {n_targets}", conn.shape)
+        rule = f"must have one row per target, {n_targets}"
+        raise ArgumentError(f"{where}.conn", rule, conn.shape, "As many as y has")
     return conn
 
 
 def target_values(where: str, y: Callable | Any):
     """Return the target (..., N)."""
-    y = _read(y)
+    y = _read(f"{where}.y", y)
     if y.ndim < 1:
         raise ArgumentError(f"{where}.y", "must have shape (..., N)", "a scalar")
     return y
@@ -37,11 +40,11 @@ def target_values(where: str, y: Callable | Any):
 def source_values(where: str, delayed_x: Callable | Any, weights: Any):
     """Return the source (..., N, K); slots of weight 0 that are not finite are set to 0."""
     n, k = weights.shape
-    x = _read(delayed_x)
+    x = _read(f"{where}.delayed_x", delayed_x)
     if x.shape[-2:] != (n, k):
         if x.ndim < 1 or x.shape[-1] != n * k:
             rule = f"must have shape (..., {n}, {k}) or (..., {n * k})"
-            cure = "Read it with prefetch_delay(state, (delay, delay_index(N)))"
+            cure = "It must fit conn: read it with prefetch_delay(state, (delay, delay_index(N)))"
             raise ArgumentError(f"{where}.delayed_x", rule, x.shape, cure)
         x = x.reshape(*x.shape[:-1], n, k)
     poisoned = (u.get_mantissa(weights) == 0) & ~jnp.isfinite(u.get_mantissa(x))
@@ -60,6 +63,16 @@ def per_slot(value: Any):
     return value[..., None] if value.ndim else value
 
 
-def _read(value: Callable | Any):
+def is_array(where: str, value: Any) -> None:
+    """Refuse a list, with which nothing can be computed."""
+    if isinstance(value, list | tuple):
+        raise ArgumentError(
+            where, "must be a number or an array", repr(value), "Pass jax.numpy.asarray(value)"
+        )
+
+
+def _read(where: str, value: Callable | Any):
     """Return what a read reads, or the array itself."""
-    return u.math.asarray(value() if callable(value) else value)
+    found = value() if callable(value) else value
+    numbers()(where, found)
+    return u.math.asarray(found)

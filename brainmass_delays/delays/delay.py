@@ -75,6 +75,8 @@ class Delay(HoldsParams, brainstate.nn.Module):
     def _start(self, where, max_delay, min_delay):
         """Set what all kinds of delays have: their place in messages, and the bounds that the user gave."""
         super().__init__()
+        if not isinstance(where, str):
+            raise ArgumentError("Delay.where", "must be a text", repr(where))
         self.where = where
         self.max_delay, self.min_delay = (
             None if b is None else _bound(f"{where}.{name}", b)
@@ -127,7 +129,8 @@ class Delay(HoldsParams, brainstate.nn.Module):
         """Return the shape of the value, or None where a function cannot tell before states exist."""
         try:
             with brainstate.environ.context(t=0.0 * u.ms):
-                return jax.eval_shape(lambda: jnp.asarray(u.get_magnitude(self()))).shape
+                where = f"{self.where}.delay"
+                return jax.eval_shape(lambda: jnp.asarray(magnitude(where, self(), u.ms, plain=False))).shape
         except AttributeError:
             return None
 
@@ -226,7 +229,8 @@ class TractDelay(Delay):
         )
         self.params = params_behind(speed) if callable(speed) and not isinstance(speed, Param) else {}
         if not self.speed_varies():
-            self._checked_speed(where, self._speed())
+            value = u.get_magnitude(self._checked_speed(where, self._speed()))
+            _broadcast(f"{where}.speed", jnp if is_traced(value) else np, value, active.shape)
 
     @staticmethod
     def _checked_lengths(where, lengths, active):
@@ -245,6 +249,8 @@ class TractDelay(Delay):
         value = magnitude(f"{where}.speed", speed, SPEED)
         if not is_traced(value):
             value = np.asarray(value)
+            if np.iscomplexobj(value):
+                raise ArgumentError(f"{where}.speed", "must be real", value)
             if value.dtype == object or not np.all(value > 0):
                 raise ArgumentError(
                     f"{where}.speed",

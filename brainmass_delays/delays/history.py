@@ -9,17 +9,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError
 
 DRAWN_TOGETHER = 64  # samples
 INITIALIZERS = (braintools.init.Initialization, brainstate.nn.init.Initializer)
 
 
-def sampled_history(init: Any, initial: jax.Array, unit: u.Unit, n_slots: int, dt: u.Quantity) -> jax.Array:
+def sampled_history(
+    where: str, init: Any, initial: jax.Array, unit: u.Unit, n_slots: int, dt: u.Quantity
+) -> jax.Array:
     """Sample a history on the grid ``-(n_slots - 1) dt, ..., -dt, 0``; the last sample is the initial state.
 
     Parameters
     ----------
+    where : str
+        Name of the argument, for messages.
     init : None, callable, array or initializer
         None: the initial state at all times. A function of time (a Quantity, zero or negative) ->
         ``(channel,)``. An array ``(channel,)`` for constant history or ``(time, channel)`` in steps of
@@ -37,17 +42,17 @@ def sampled_history(init: Any, initial: jax.Array, unit: u.Unit, n_slots: int, d
     if init is None:
         past = jnp.broadcast_to(initial, shape)
     elif isinstance(init, INITIALIZERS):
-        past = _magnitude(_drawn(init, shape), unit)
+        past = _magnitude(where, _drawn(init, shape), unit)
     elif callable(init):
         times = jnp.arange(-(n_slots - 1), 1) * dt
-        past = jax.vmap(lambda t: _broadcast(_magnitude(init(t), unit), initial.shape))(times)
+        past = jax.vmap(lambda t: _broadcast(where, _magnitude(where, init(t), unit), initial.shape))(times)
     else:
-        past = _from_array(_magnitude(init, unit), shape)
+        past = _from_array(where, _magnitude(where, init, unit), shape)
     past = jnp.asarray(past, initial.dtype).at[-1].set(initial)
     return jnp.moveaxis(past, 0, -1)
 
 
-def sampled_slopes(init: Any, past: jax.Array, unit: u.Unit, dt: u.Quantity) -> jax.Array:
+def sampled_slopes(where: str, init: Any, past: jax.Array, unit: u.Unit, dt: u.Quantity) -> jax.Array:
     """Return the history's slopes times the step on the same grid, ``(..., channel, n_slots)``.
 
     Exact for constant history and for a function of time; fourth-order differences for samples.
@@ -59,7 +64,7 @@ def sampled_slopes(init: Any, past: jax.Array, unit: u.Unit, dt: u.Quantity) -> 
         step = jnp.asarray(dt.to_decimal(u.ms), past.dtype)
 
         def value(t):
-            return _broadcast(_magnitude(init(t * u.ms), unit), shape).astype(past.dtype)
+            return _broadcast(where, _magnitude(where, init(t * u.ms), unit), shape).astype(past.dtype)
 
         times = jnp.arange(-(n_slots - 1), 1).astype(past.dtype) * step
         slopes = jax.vmap(lambda t: jax.jvp(value, (t,), (step,))[1])(times)
@@ -81,36 +86,32 @@ def _drawn(init, shape):
     return u.math.concatenate(pieces[::-1], axis=0)[-n_slots:]
 
 
-def _magnitude(value, unit):
+def _magnitude(where, value, unit):
+    numbers(finite=True)(where, value)
     if isinstance(value, u.Quantity) and not u.have_same_dim(value, unit):
-        raise ArgumentError(
-            "prefetch_delay.init", f"must have the unit of the state, {unit}", u.get_unit(value)
-        )
+        raise ArgumentError(where, f"must have the unit of the state, {unit}", u.get_unit(value))
     return value.to_decimal(unit) if isinstance(value, u.Quantity) else jnp.asarray(value)
 
 
-def _broadcast(value, shape):
+def _broadcast(where, value, shape):
     try:
         return jnp.broadcast_to(value, shape)
     except ValueError:
-        raise ArgumentError(
-            "prefetch_delay.init", f"must give values of shape {shape}", value.shape
-        ) from None
+        raise ArgumentError(where, f"must give values of shape {shape}", value.shape) from None
 
 
-def _from_array(value, shape):
+def _from_array(where, value, shape):
     if value.ndim <= len(shape) - 1 or value.shape[0] == 1:
-        return _broadcast(value, shape)
+        return _broadcast(where, value, shape)
     if value.shape[0] < shape[0]:
         raise ArgumentError(
-            "prefetch_delay.init",
+            where,
             f"must cover the bound, {shape[0]} samples in steps of dt",
             f"{value.shape[0]} samples",
             "Give a longer history or lower max_delay",
         )
-    return _broadcast(
-        value[-shape[0] :].reshape(shape[0], *(1,) * (len(shape) - value.ndim), *value.shape[1:]), shape
-    )
+    newest = value[-shape[0] :].reshape(shape[0], *(1,) * (len(shape) - value.ndim), *value.shape[1:])
+    return _broadcast(where, newest, shape)
 
 
 def _differences(past: jax.Array) -> jax.Array:
@@ -119,10 +120,16 @@ def _differences(past: jax.Array) -> jax.Array:
     n = past.shape[-1]
     if n < 5:
         return jnp.gradient(past, axis=-1)
-    matrix = np.zeros((n, n))
-    for i in range(n):
-        start = min(max(i - 2, 0), n - 5)
-        nodes = np.arange(start, start + 5) - i
-        powers = np.vander(nodes, increasing=True).T.astype(float)
-        matrix[i, start : start + 5] = np.linalg.solve(powers, np.eye(5)[1])
-    return past @ jnp.asarray(matrix.T, past.dtype)
+    rows = _STENCILS.astype(past.dtype)
+    inner = sum(c * past[..., k : n - 4 + k] for k, c in enumerate(rows[2]) if c)
+    return jnp.concatenate([past[..., :5] @ rows[:2].T, inner, past[..., -5:] @ rows[3:].T], axis=-1)
+
+
+def _stencils() -> np.ndarray:
+    """Return weights of five samples in a row for the slope at each of them, ``(place, sample)``."""
+    nodes = np.arange(5) - np.arange(5)[:, None]
+    powers = nodes[:, None, :] ** np.arange(5)[:, None]  # [place, power, sample]
+    return np.linalg.solve(powers.astype(float), np.eye(5)[None, :, 1:2])[..., 0]
+
+
+_STENCILS = _stencils()

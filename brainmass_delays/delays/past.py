@@ -10,6 +10,7 @@ import brainunit as u
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
+from .._core.memory import check_memory
 from .._core.states import write
 from . import buffer as ring_buffer
 from .buffer import Kink, Rings
@@ -18,6 +19,8 @@ from .delay import step_size
 from .history import sampled_history, sampled_slopes
 from .interpolation import Interpolation
 from .signal import Signal
+
+MADE = 2  # copies of a buffer while it is made
 
 
 class Past(brainstate.nn.Module):
@@ -50,18 +53,38 @@ class Past(brainstate.nn.Module):
         """Fill the past with the initial history; the node's states must exist."""
         dt = step_size("prefetch_delay")
         value = self.signal()
+        if not hasattr(value, "shape"):
+            raise ArgumentError(self.signal.where, "must return an array", type(value).__name__)
         self.unit = u.get_unit(value)
         n_slots = ring_buffer.slots_needed(self.bound / dt.to_decimal(u.ms), self.rule)
-        past = sampled_history(self.init, u.get_magnitude(value), self.unit, n_slots, dt)
+        self._check_memory(n_slots * u.get_magnitude(value).nbytes, dt)
+        past = sampled_history(self._history(), self.init, u.get_magnitude(value), self.unit, n_slots, dt)
         slopes = kink = None
         self.left_slope = None
         if self.rule.slope_taps:
-            slopes = sampled_slopes(self.init, past, self.unit, dt)
+            slopes = sampled_slopes(self._history(), self.init, past, self.unit, dt)
             self.left_slope = brainstate.ShortTermState(slopes[..., -1])
             kink = Kink(jnp.zeros_like(slopes[..., -1]), jnp.int32(0))
             slopes = ring_buffer.fill(slopes)
         self.rings = brainstate.ShortTermState(Rings(ring_buffer.fill(past), slopes, kink))
         self.n_outside = brainstate.ShortTermState(jnp.int32(0))
+
+    def _history(self):
+        """Return what messages call the argument of the history."""
+        owner = self.signal.where.rpartition(".")[0]
+        return f"{owner}.{'init' if owner == 'prefetch_delay' else 'delay_init'}"
+
+    def _check_memory(self, n_bytes, dt):
+        """Refuse a buffer that would not fit; making it takes the samples twice, those of slopes too."""
+        n_bytes *= MADE * (1 + bool(self.rule.slope_taps))
+        n_steps = self.bound / dt.to_decimal(u.ms)
+        check_memory(
+            f"{self.signal.where.rpartition('.')[0]}.max_delay",
+            {"buffer": n_bytes},
+            f"The longest delay is {self.bound:.4g} ms, {n_steps:.4g} steps of {dt}. "
+            "Is the unit of the speed or of the delays right? Else lower max_delay, or raise dt",
+            on_device=True,
+        )
 
     def flag(self, n_outside) -> None:
         """Keep how many delays were found outside of their static bounds."""

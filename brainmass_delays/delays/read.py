@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._core.checks import ArgumentError
+from .._core.checks import ArgumentError, check_count
 from .._core.choices import InterpolationName
 from .._core.status import concrete
 from .._core.units import magnitude
@@ -33,6 +33,7 @@ def delay_index(n: int) -> np.ndarray:
     >>> delay_index(2).tolist()
     [[0, 1], [0, 1]]
     """
+    n = check_count("delay_index.n", n)
     return np.tile(np.arange(n), (n, 1))
 
 
@@ -134,6 +135,8 @@ def prefetch_delay(
     ...     [float(x) for x in read()]
     [0.5, 0.5, 0.5]
     """
+    if isinstance(delay, tuple | list) and len(delay) != 2:
+        raise ArgumentError("prefetch_delay.delay", "must be a time or a pair (delay, index)", repr(delay))
     delay, index = delay if isinstance(delay, tuple | list) else (delay, None)
     signal, rule = Signal("prefetch_delay", node, state), find_interpolation("prefetch_delay", interpolation)
     if not isinstance(delay, Delay):

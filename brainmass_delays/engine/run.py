@@ -14,6 +14,7 @@ from ..delays.buffer import Kink, Ring, Rings
 from ..delays.context import served_by
 from .layout import Layout
 from .literals import literal_values, with_literals
+from .memory import check_run
 from .program import Progress, RunProgram, divide_run
 from .programs import PROGRAMS
 from .span import Carry, Given, StepCall
@@ -104,12 +105,25 @@ class Run:
         post_given = {
             size: ([state.value for state in post.states], post.consts) for size, post in posts.items()
         }
+        self._check_memory(layout, spans, given, carry, start["tracks"], step, kept)
         progress = Progress(carry, start["tracks"], memory, jnp.bool_(True), jnp.bool_(True))
         if bar is None:
             end, outs = program.whole(given, post_given, progress, self.rows, kept)
         else:
             end, outs = self._one_by_one(program, given, post_given, progress, kept, bar)
         return self._finish(layout, step, carry, end, outs, n_steps)
+
+    def _check_memory(self, layout, spans, given, carry, tracks, step, kept):
+        """Refuse what would not fit, before it is compiled."""
+        shape = None if kept is None else kept[0].shape
+        n_rows = (
+            sum(spans.sizes)
+            if kept is None
+            else shape[0] * shape[1] + (0 if kept[1] is None else len(kept[1]))
+        )
+        differentiated = any(hasattr(leaf, "primal") for leaf in jax.tree.leaves((given, carry, tracks)))
+        keeps = None if not differentiated else "spans" if self.settings.lean else "steps"
+        check_run(layout, spans, carry, tracks, step.results[3][0], n_rows, keeps)
 
     def _one_by_one(self, program, given, post_given, progress, kept, bar):
         """Call the program of one span after the other, so that a user sees progress and can stop it."""

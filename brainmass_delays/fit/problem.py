@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from brainstate.nn import Module
 
 from .._core.checks import ArgumentError
+from .._core.memory import check_memory
 from .._core.parameters import find_parameters
 from .._core.states import untouched
 from .._core.status import OK
@@ -88,10 +89,9 @@ class Problem:
     def evaluate(self, target: Any, *, gradient: bool) -> Evaluation:
         """Evaluate the loss at the parameters that the model holds now."""
         traced = self._trace(target, gradient)
-        program = PROGRAMS.get(("loss", traced.key), lambda: jax.jit(traced.call))
-        new, (value, prediction, status, *rest) = program(
-            [state.value for state in traced.states], traced.consts, target
-        )
+        arguments = [state.value for state in traced.states], traced.consts, target
+        program = PROGRAMS.get(("loss", traced.key), lambda: _fitting(jax.jit(traced.call), arguments))
+        new, (value, prediction, status, *rest) = program(*arguments)
         for state, number, is_written in zip(traced.states, new, traced.is_written, strict=True):
             if is_written:
                 state.value = number
@@ -139,6 +139,16 @@ class Problem:
         if len(zero) == len(self.parameters):
             raise error
         warnings.warn(str(error), stacklevel=2)
+
+
+def _fitting(program: Callable, arguments: tuple) -> Callable:
+    """Return a program, compiled, if what it needs is free; an accelerator's own refusal is clear enough."""
+    found = program.lower(*arguments).compile().memory_analysis()
+    if found is not None and jax.default_backend() == "cpu":
+        need = {"loss and gradient": found.temp_size_in_bytes, "results": found.output_size_in_bytes}
+        cure = "Simulate a shorter time, record less, or give the Simulator a grad_horizon"
+        check_memory("Fitter.fit", need, cure)
+    return program
 
 
 def _all(test: Callable, tree: Any) -> jax.Array:

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
+from .._core.arguments import checked, function, optional
 from .._core.choices import ControllerName, LoopName, SolverName
 from .control import Controller
 from .problem import Problem
 from .programs import run_compiled
 from .solution import Solution
-from .switches import Switches, stop_of
+from .switches import Switches, are_functions, stop_of
 
 
+@checked(f=function, switches=optional(are_functions), event=optional(function))
 def solve_ode(
     f: Callable[[Any, Any, Any], Any],
     u0: Any,

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import numbers, tree_of_numbers
 from .._core.checks import ArgumentError
 from .._core.status import is_traced
 from .._core.units import magnitude
@@ -30,6 +31,7 @@ class Border:
     @classmethod
     def of(cls, where: str, u0: Any, t0: Any) -> tuple["Border", jax.Array]:
         """Return the border of a problem and its flat initial state."""
+        tree_of_numbers(f"{where}.u0", u0)
         leaves, structure = jax.tree.flatten(u0)
         leaves = [_as_inexact(x) for x in leaves]
         if not sum(x.size for x in leaves):
@@ -56,6 +58,7 @@ class Border:
     def time(self, name: str, value: Any) -> jax.Array:
         """Return a time of the caller as magnitude."""
         value = magnitude(f"{self.where}.{name}", value, self.time_unit, plain=False)
+        numbers()(f"{self.where}.{name}", value)
         return jnp.asarray(value, self.time_dtype)
 
     def with_time_unit(self, t):

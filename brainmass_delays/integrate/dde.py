@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import brainunit as u
 
+from .._core.arguments import checked, function, optional, tree_of_numbers
 from .._core.checks import ArgumentError
 from .._core.choices import ControllerName, LoopName, SolverName
 from .breakpoints import distinct_constants
@@ -14,9 +15,10 @@ from .lookup import Reads, check_delays, check_right_side, resolve
 from .problem import Problem
 from .programs import as_arrays, run_compiled
 from .solution import Solution
-from .switches import Switches, stop_of
+from .switches import Switches, are_functions, stop_of
 
 
+@checked(f=function, switches=optional(are_functions), event=optional(function))
 def solve_dde(
     f: Callable[[Any, Any, Any, Any], Any],
     history: Any,
@@ -138,6 +140,11 @@ def solve_dde(
     -0.5000 -1.0000
     """
     check_right_side("solve_dde", f)
+    if coupled is not None and not callable(coupled):
+        raise ArgumentError("solve_dde.coupled", "must be callable", repr(coupled))
+    if u0 is not None:
+        tree_of_numbers("solve_dde.u0", u0)
+    tree_of_numbers("solve_dde.history", history(t0) if callable(history) else history)
     initial_state = (history(t0) if callable(history) else history) if u0 is None else u0
     problem = Problem.of(
         "solve_dde", initial_state, t0, t1, args=args, method=method, rtol=rtol, atol=atol,

@@ -100,7 +100,7 @@ def resolve(border, delays) -> tuple[Any, list]:
     """Return the structure of the delays, and each as magnitudes or as a function (t, u, args)."""
     leaves, structure = jax.tree.flatten(delays, is_leaf=_is_delay)
     if not leaves:
-        raise ArgumentError(f"{border.where}.delays", "must hold at least one delay", delays)
+        raise ArgumentError(f"{border.where}.delays", "must hold at least one delay", repr(delays))
     return structure, [_resolved(border, leaf) for leaf in leaves]
 
 

@@ -1,15 +1,19 @@
 """What every adaptive solve shares: checked arguments, and the way from them to a `Solution`."""
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import brainunit as u
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._core.checks import ArgumentError, check_choice, check_count
+from .._core.arguments import numbers, tree_of_numbers
+from .._core.checks import ArgumentError, check_choice, check_count, check_flag
+from .._core.memory import check_memory
 from .._core.status import ENTRY_MISSING, flag, is_traced
 from .border import Border, check_span
 from .control import Controller, resolve_controller
@@ -65,7 +69,11 @@ class Problem:
         """Check the arguments of the caller named ``where`` and bring them across the border."""
         border, y0 = Border.of(where, u0, t0)
         start, end = border.time("t0", t0), border.time("t1", t1)
+        for name, value in (("t0", start), ("t1", end)):
+            if value.ndim:
+                raise ArgumentError(f"{where}.{name}", "must be one time", f"shape {value.shape}")
         check_span(where, start, end)
+        check_flag(f"{where}.dense", dense)
         max_steps = check_count(f"{where}.max_steps", max_steps)
         resolve(while_loop, max_steps, f"{where}.while_loop")
         check_choice(f"{where}.method", method, [*METHODS, STIFF_METHOD])
@@ -164,7 +172,17 @@ class Problem:
 
     def _tapes(self, past):
         """Return room for the past, and for the pieces that are kept."""
-        tapes = []
+        parts = {
+            name: sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(part))
+            for name, part in jax.eval_shape(lambda: self._blank(past)).items()
+        }
+        cure = f"Room for max_steps={self.max_steps} is taken before the first step: lower it"
+        check_memory(f"{self.border.where}.max_steps", parts, cure, on_device=True)
+        return tuple(self._blank(past).values())
+
+    def _blank(self, past):
+        """Return empty tapes by what they hold, the past first."""
+        tapes = {}
         degree = Radau.degree if self.method == STIFF_METHOD else METHODS[self.method].degree
 
         def pieces(n, size):
@@ -172,13 +190,13 @@ class Problem:
 
         if past is not None:
             tape = pieces(self.max_steps + 2, len(past.reads.kept))
-            tapes.append(tape._replace(start=tape.start.at[0].set(self.start)))
+            tapes["past"] = tape._replace(start=tape.start.at[0].set(self.start))
         if self.dense and past is None:
-            tapes.append(pieces(self.max_steps + 1, self.border.size))
+            tapes["dense solution"] = pieces(self.max_steps + 1, self.border.size)
         elif self.times is not None and not self.dense:
             # a time may end one piece, start the next, and be within rounding of a third
-            tapes.append(pieces(min(self.max_steps, 3 * self.times.size) + 1, self.border.size))
-        return tuple(tapes)
+            tapes["save_at"] = pieces(min(self.max_steps, 3 * self.times.size) + 1, self.border.size)
+        return tapes
 
     def _report(self, state, tapes, past, equation) -> Solution:
         """Turn the last state and the recorded pieces into a `Solution`."""
@@ -207,6 +225,7 @@ class Problem:
 
 
 def _relative_tolerance(where, rtol, dtype):
+    numbers(unit=u.UNITLESS, scalar=True)(f"{where}.rtol", rtol)
     if not is_traced(rtol) and not (np.ndim(rtol) == 0 and 0 <= rtol < 1):
         raise ArgumentError(f"{where}.rtol", "must be a number in [0, 1)", rtol)
     return jnp.asarray(rtol, dtype)
@@ -214,7 +233,11 @@ def _relative_tolerance(where, rtol, dtype):
 
 def _absolute_tolerance(border, atol):
     """Return ``atol`` as a flat vector in the units of the state."""
-    atol = border.like_state("atol", atol).astype(border.time_dtype)
+    tree_of_numbers(f"{border.where}.atol", atol)
+    atol = border.like_state("atol", atol)
+    if jnp.iscomplexobj(atol):
+        raise ArgumentError(f"{border.where}.atol", "must be real", atol)
+    atol = atol.astype(border.time_dtype)
     if not is_traced(atol) and not bool(jnp.all((atol > 0) & (atol < jnp.inf))):
         raise ArgumentError(f"{border.where}.atol", "must be positive and finite", jnp.min(atol))
     return atol
@@ -224,8 +247,10 @@ def _first_step(border, dt0):
     if dt0 is None:
         return None
     dt0 = border.time("dt0", dt0)
-    if not is_traced(dt0) and not dt0 > 0:
-        raise ArgumentError(f"{border.where}.dt0", "must be positive", dt0)
+    if dt0.ndim:
+        raise ArgumentError(f"{border.where}.dt0", "must be one time", f"shape {dt0.shape}")
+    if not is_traced(dt0) and not 0 < dt0 < jnp.inf:
+        raise ArgumentError(f"{border.where}.dt0", "must be positive and finite", dt0)
     return dt0
 
 

@@ -10,6 +10,13 @@ import jax.numpy as jnp
 from .._core.checks import ArgumentError
 
 
+def are_functions(where: str, value: Any) -> None:
+    """Refuse all but a function or a list of them."""
+    listed = value if isinstance(value, list | tuple) else [value]
+    if not listed or not all(map(callable, listed)):
+        raise ArgumentError(where, "must be a function or a list of them", repr(value))
+
+
 class Switches(NamedTuple):
     """Hold the functions at which the right side switches as one, ``(t, y, values) -> (switch,)``."""
 

@@ -1,5 +1,6 @@
 """The adaptive linear-nonlinear cascade: a mean field of adaptive exponential integrate-and-fire neurons."""
 
+import io
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -7,9 +8,11 @@ import brainunit as u
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError, check_finite
+from .._core.files import read_once
 from .base import NeuralMass
 from .declaration import POSITIVE, Input, Parameter, StateVariable
 
+MOST_BYTES = 2**28  # of the file of neurolib, and of any table in it
 CURRENT = u.mV / u.ms
 SPREAD = u.mV / u.ms**0.5
 
@@ -49,8 +52,14 @@ class CascadeTable(NamedTuple):
             rule = "needs the package h5py"
             raise ArgumentError("CascadeTable.read", rule, cure="pip install h5py") from None
         names = ("mu_vals", "sigma_vals", "r_ss", "V_mean_ss", "tau_mu_exp", "tau_sigma_exp")
-        with h5py.File(path, "r") as file:
-            return cls(*(check_finite(f"CascadeTable.{name}", file[name][()]) for name in names))
+        content = read_once("CascadeTable.read.path", path, MOST_BYTES)
+        try:
+            with h5py.File(io.BytesIO(content), "r") as file:
+                found = [_table(file, name) for name in names]
+        except Exception as error:  # damaged bytes make the library raise anything
+            rule = f"{path} must be the table of neurolib"
+            raise ArgumentError("CascadeTable.read.path", rule, error) from error
+        return cls(*(check_finite(f"CascadeTable.{name}", x) for name, x in zip(names, found, strict=True)))
 
     def lookup(self, mu, sigma):
         """Return rate, potential, tau_mu and tau_sigma at a mean and a spread, held at the borders."""
@@ -64,6 +73,17 @@ class CascadeTable(NamedTuple):
             return low * (1 - x) + high * x
 
         return tuple(value(table) for table in self[2:])
+
+
+def _table(file, name):
+    """Return one table of a file; it must lie in this file, and be no larger than a file may be."""
+    import h5py
+
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name} is a link")
+    if file[name].nbytes > MOST_BYTES:
+        raise ValueError(f"{name} holds {file[name].nbytes:.3g} bytes")
+    return file[name][()]
 
 
 class ALNStep(NeuralMass):

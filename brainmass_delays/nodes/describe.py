@@ -5,7 +5,8 @@ import re
 
 import numpy as np
 
-from .._core.checks import check_choice
+from .._core.arguments import checked
+from .._core.checks import ArgumentError, check_choice
 from .base import NeuralMass
 from .declaration import Parameter, shown, unit_name
 from .zoo import NODES
@@ -31,6 +32,14 @@ def table(model: type[NeuralMass]) -> str:
     return HEADER + "".join(_line(*row) for row in rows)
 
 
+def is_model(where, value):
+    """Refuse what is neither a name nor a class of nodes."""
+    is_node = inspect.isclass(value) and issubclass(value, NeuralMass)
+    if not is_node and not isinstance(value, str):
+        raise ArgumentError(where, "must be a name or a class of nodes", repr(value))
+
+
+@checked(model=is_model)
 def describe(model: str | type[NeuralMass]) -> None:
     r"""Print one node model: what it simulates, and its states, inputs, signals and parameters.
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from .._core.arguments import checked, function, instance, numbers
 from .._core.checks import ArgumentError, check_count
 from .._core.status import is_traced
 from .._core.units import magnitude
@@ -16,6 +17,11 @@ from .transfer import firing_rate
 from .wong_wang_exc_inh import WongWangExcInhStep
 
 NEWTON_STEPS = 60
+NODE = instance(WongWangExcInhStep, "a WongWangExcInhStep")
+RATES = numbers(unit=u.Hz, finite=True, axes=(0, 1), traced=False)
+COUPLINGS = numbers(unit=u.UNITLESS, finite=True, traced=False)
+STEP = numbers(unit=u.UNITLESS, scalar=True, finite=True, above=0, traced=False)
+POSITIVE = numbers(scalar=True, finite=True, above=0, traced=False)
 
 
 class Inhibition(NamedTuple):
@@ -40,6 +46,7 @@ class Inhibition(NamedTuple):
     growth: Any
 
 
+@checked(node=NODE, weights=numbers(), rate=numbers(finite=True))
 def feedback_inhibition(node: WongWangExcInhStep, weights: Any, rate: Any = 3.0 * u.Hz) -> Inhibition:
     r"""Compute the inhibition at which every region of a network rests at the same excitatory rate.
 
@@ -93,7 +100,9 @@ def feedback_inhibition(node: WongWangExcInhStep, weights: Any, rate: Any = 3.0 
     n = node.varshape[-1]
     if weights.shape != (n, n):
         raise ArgumentError("feedback_inhibition.weights", f"must have shape {(n, n)}", weights.shape)
-    r = magnitude("feedback_inhibition.rate", rate, u.Hz) * jnp.ones(n)
+    if np.shape(u.get_magnitude(rate)) not in ((), (1,), (n,)):
+        raise ArgumentError("feedback_inhibition.rate", f"must be one number or {n}", np.shape(rate))
+    r = jnp.asarray(magnitude("feedback_inhibition.rate", rate, u.Hz)) * jnp.ones(n)
     if not is_traced(r) and not np.all((r > 0) & (r < 1000)):
         raise ArgumentError("feedback_inhibition.rate", "must lie between 0 and 1000 Hz", r)
     p = {parameter.name: getattr(node, parameter.name).value() for parameter in node.PARAMETERS}
@@ -114,6 +123,7 @@ def feedback_inhibition(node: WongWangExcInhStep, weights: Any, rate: Any = 3.0 
     return Inhibition(J_i, S_e, S_i, rate_i(x_i) * u.Hz, growth / u.ms)
 
 
+@checked(measure=function, J_i=COUPLINGS, rate=RATES, step=STEP, tolerance=POSITIVE)
 def tune_inhibition(
     measure: Callable,
     J_i: Any,

@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import checked, flag, optional, time
 from .._core.checks import ArgumentError, check_count
 from .connectivity import correlations
-from .series import hertz, root, seconds, to_series
+from .series import DATA, SERIES, hertz, is_band, root, seconds, to_series
 
 
+@checked(series=DATA, dt=time, band=is_band)
 def bandpass(series: Any, dt: Any, band: tuple, *, order: int = 4) -> Any:
     """Keep a band of frequencies, without shifting phases.
 
@@ -75,6 +77,7 @@ def _bandpass(where, series, dt, band, order=4):
     return passed if unit.is_unitless else passed * unit
 
 
+@checked(series=DATA)
 def analytic_signal(series: Any) -> Any:
     """Complete real time series to complex ones whose size is the envelope and whose angle is the phase.
 
@@ -109,6 +112,7 @@ def analytic_signal(series: Any) -> Any:
     return z if unit.is_unitless else z * unit
 
 
+@checked(series=SERIES, dt=optional(time), band=optional(is_band), orthogonalize=flag)
 def envelope_correlation(
     series: Any, dt: Any = None, band: tuple | None = None, *, orthogonalize: bool = False
 ) -> jax.Array:
@@ -171,6 +175,7 @@ def envelope_correlation(
     return jnp.where(jnp.eye(len(matrix), dtype=bool), 1, matrix)
 
 
+@checked(series=SERIES, dt=optional(time), band=optional(is_band))
 def plv(series: Any, dt: Any = None, band: tuple | None = None) -> jax.Array:
     """Measure the phase locking of all pairs of regions: the size of their mean phase difference.
 
@@ -208,6 +213,7 @@ def plv(series: Any, dt: Any = None, band: tuple | None = None) -> jax.Array:
     return _size(jnp.conj(e).T @ e / len(e))
 
 
+@checked(series=SERIES, dt=optional(time), band=optional(is_band))
 def kuramoto_order(series: Any, dt: Any = None, band: tuple | None = None) -> jax.Array:
     r"""Measure how aligned the phases of all regions are: :math:`R(t) = |\langle e^{i \phi(t)} \rangle|`.
 
@@ -238,6 +244,7 @@ def kuramoto_order(series: Any, dt: Any = None, band: tuple | None = None) -> ja
     return _size(jnp.mean(_phasors(_analytic("kuramoto_order", series, dt, band)), axis=1))
 
 
+@checked(series=SERIES, dt=optional(time), band=optional(is_band))
 def synchrony(series: Any, dt: Any = None, band: tuple | None = None) -> jax.Array:
     """Average the Kuramoto order over time.
 
@@ -261,6 +268,7 @@ def synchrony(series: Any, dt: Any = None, band: tuple | None = None) -> jax.Arr
     return jnp.mean(kuramoto_order(series, dt, band))
 
 
+@checked(series=SERIES, dt=optional(time), band=optional(is_band))
 def metastability(series: Any, dt: Any = None, band: tuple | None = None) -> jax.Array:
     """Measure how much the Kuramoto order varies in time: its standard deviation.
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from .._core.arguments import checked, function
 from .._core.checks import ArgumentError
 from .series import in_one_unit, root, same_shape
 
@@ -81,11 +82,13 @@ def combine(*weighted_objectives: tuple[float, Callable], **named: tuple[float, 
     return Combination(parts)
 
 
+@checked(objective=function)
 def terms_of(objective: Callable, prediction: Any, target: Any) -> dict[str, jax.Array]:
     """Return the weighted terms of a combination by name; nothing for other objectives."""
     return objective.terms(prediction, target) if isinstance(objective, Combination) else {}
 
 
+@checked(analysis=function)
 def rmse_of(analysis: Callable, **options: Any) -> Callable[[Any, Any], jax.Array]:
     """Make a loss of an analysis: the root mean squared difference of what it returns.
 

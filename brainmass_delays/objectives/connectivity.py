@@ -7,14 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import checked, flag, numbers
 from .._core.checks import ArgumentError
 from .._core.status import is_traced
 from .objective import objective
-from .series import root, to_series, unit_columns, upper
+from .series import DATA, SERIES, root, to_series, unit_columns, upper
 
 TOLERANCE = 1e-3  # of symmetry and of the diagonal of a correlation matrix in single precision
 
 
+@checked(series=SERIES)
 def fc(series: Any) -> jax.Array:
     """Correlate every pair of regions.
 
@@ -74,6 +76,7 @@ def to_fc(where: str, data: Any) -> jax.Array:
     return jnp.where(is_fc, matrix, jnp.nan)  # under a trace nothing can be raised: the loss is not finite
 
 
+@checked(fc=numbers(unit=u.UNITLESS, low=-1.0, high=1.0))
 def fisher_z(fc: Any) -> jax.Array:
     """Transform correlations to the scale where their errors are alike: the inverse hyperbolic tangent.
 
@@ -93,6 +96,10 @@ def fisher_z(fc: Any) -> jax.Array:
     >>> round(float(objectives.fisher_z(0.5)), 4)
     0.5493
     """
+    return _fisher_z(fc)
+
+
+def _fisher_z(fc):
     fc = jnp.asarray(fc)
     if fc.ndim < 2 or fc.shape[-1] != fc.shape[-2]:
         return jnp.arctanh(fc)
@@ -101,6 +108,7 @@ def fisher_z(fc: Any) -> jax.Array:
 
 
 @objective("score")
+@checked(prediction=DATA, target=DATA, as_loss=flag, fisher=flag)
 def fc_corr(prediction, target, *, as_loss: bool = False, fisher: bool = False):
     """Correlate two functional connectivities over the pairs of regions. A score; a loss on demand.
 
@@ -153,6 +161,7 @@ def fc_corr(prediction, target, *, as_loss: bool = False, fisher: bool = False):
 
 
 @objective("loss")
+@checked(prediction=DATA, target=DATA, fisher=flag)
 def fc_rmse(prediction, target, *, fisher: bool = False):
     """Measure the root mean squared difference of two functional connectivities. A loss.
 
@@ -199,7 +208,7 @@ def fc_rmse(prediction, target, *, fisher: bool = False):
 
 def _both(where, prediction, target, fisher):
     """Return both connectivities, of as many regions."""
-    ours, theirs = to_fc(where, prediction), to_fc(where, target)
+    ours, theirs = to_fc(f"{where}.prediction", prediction), to_fc(f"{where}.target", target)
     if ours.shape != theirs.shape:
         raise ArgumentError(
             where,
@@ -207,4 +216,4 @@ def _both(where, prediction, target, fisher):
             len(ours),
             "Time is axis 0 and region axis 1: transpose data with regions first",
         )
-    return (fisher_z(ours), fisher_z(theirs)) if fisher else (ours, theirs)
+    return (_fisher_z(ours), _fisher_z(theirs)) if fisher else (ours, theirs)

@@ -6,12 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import checked, optional, time
 from .._core.checks import ArgumentError
 from .connectivity import correlations
 from .objective import objective
-from .series import samples, to_series, upper
+from .series import DATA, SERIES, is_length, samples, to_series, upper
 
 
+@checked(series=SERIES, window=is_length, step=is_length, dt=optional(time))
 def fcd(series: Any, *, window: Any, step: Any, dt: Any = None) -> jax.Array:
     """Correlate the functional connectivities of all pairs of windows.
 
@@ -57,8 +59,8 @@ def fcd(series: Any, *, window: Any, step: Any, dt: Any = None) -> jax.Array:
     return _fcd("fcd", series, window, step, dt)
 
 
-def _fcd(where, series, window, step, dt):
-    series = to_series(where, series)
+def _fcd(where, series, window, step, dt, argument="series"):
+    series = to_series(f"{where}.{argument}", series)
     length = samples(f"{where}.window", window, dt, minimum=2)
     hop = samples(f"{where}.step", step, dt)
     n_regions = series.shape[1]
@@ -75,6 +77,7 @@ def _fcd(where, series, window, step, dt):
 
 
 @objective("loss")
+@checked(prediction=DATA, target=DATA, window=is_length, step=is_length, dt=optional(time))
 def fcd_distance(prediction, target, *, window: Any, step: Any, dt: Any = None):
     r"""Measure the distance of two distributions of FCD values, Wasserstein-1. A loss.
 
@@ -115,6 +118,7 @@ def fcd_distance(prediction, target, *, window: Any, step: Any, dt: Any = None):
 
 
 @objective("report")
+@checked(prediction=DATA, target=DATA, window=is_length, step=is_length, dt=optional(time))
 def fcd_ks(prediction, target, *, window: Any, step: Any, dt: Any = None):
     """Measure the Kolmogorov-Smirnov distance of two distributions of FCD values. A report.
 
@@ -169,5 +173,8 @@ def wasserstein(a: jax.Array, b: jax.Array) -> jax.Array:
 
 def _values(where, prediction, target, window, step, dt):
     """Return the FCD values above the diagonals of both."""
-    both = (_fcd(where, series, window, step, dt) for series in (prediction, target))
+    both = (
+        _fcd(where, series, window, step, dt, name)
+        for name, series in (("prediction", prediction), ("target", target))
+    )
     return tuple(matrix[upper(len(matrix))] for matrix in both)

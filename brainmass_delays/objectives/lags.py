@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import checked, flag, numbers, time
 from .._core.checks import ArgumentError
 from .objective import objective
-from .series import root, samples, seconds, to_series
+from .series import DATA, SERIES, is_band, is_length, root, samples, seconds, to_series
 from .spectra import coherency
 from .welch import kept_bins, pair_products, segment_starts, welch
 
@@ -40,6 +41,7 @@ class PhaseDelay(NamedTuple):
     cycle: u.Quantity
 
 
+@checked(series=SERIES, dt=time, band=is_band, nperseg=is_length)
 def group_delay(series: Any, dt: Any, *, band: tuple, nperseg: Any = 256) -> GroupDelay:
     r"""Estimate by how much each region follows each other: the slope of their cross-spectral phase.
 
@@ -98,6 +100,7 @@ def group_delay(series: Any, dt: Any, *, band: tuple, nperseg: Any = 256) -> Gro
 
 
 @objective("loss")
+@checked(prediction=DATA, target=DATA, dt=time, band=is_band, nperseg=is_length, weighted=flag)
 def group_delay_rmse(prediction, target, *, dt: Any, band: tuple, nperseg: Any = 256, weighted: bool = True):
     """Measure the root mean squared difference of two sets of group delays. A loss, in ms.
 
@@ -137,7 +140,10 @@ def group_delay_rmse(prediction, target, *, dt: Any, band: tuple, nperseg: Any =
     3.0
     """
     where = "group_delay_rmse"
-    ours, theirs = (_group_delay(where, x, dt, band, nperseg) for x in (prediction, target))
+    ours, theirs = (
+        _group_delay(where, x, dt, band, nperseg, name)
+        for name, x in (("prediction", prediction), ("target", target))
+    )
     n = len(ours[0])
     if n != len(theirs[0]) or n < 2:
         raise ArgumentError(where, "needs the same regions in both, at least 2", f"{n} and {len(theirs[0])}")
@@ -149,9 +155,9 @@ def group_delay_rmse(prediction, target, *, dt: Any, band: tuple, nperseg: Any =
     return root(jnp.sum(weights * square) / jnp.sum(weights))
 
 
-def _group_delay(where, series, dt, band, nperseg):
+def _group_delay(where, series, dt, band, nperseg, argument="series"):
     """Return delays and standard errors in ms."""
-    cross, f, n_segments, h = _cross(where, series, dt, band, nperseg)
+    cross, f, n_segments, h = _cross(where, series, dt, band, nperseg, argument)
     if len(f) < 3:
         raise ArgumentError(
             f"{where}.band",
@@ -180,6 +186,7 @@ def _group_delay(where, series, dt, band, nperseg):
     return jnp.where(diagonal, 0, 1e3 * delay), jnp.where(diagonal, 0, 1e3 * error)
 
 
+@checked(series=SERIES, dt=time, band=is_band, nperseg=is_length)
 def phase_delay(series: Any, dt: Any, *, band: tuple, nperseg: Any = 256) -> PhaseDelay:
     """Estimate delays from the phase at the peak of the cross-spectrum, for narrow bands.
 
@@ -232,6 +239,7 @@ def phase_delay(series: Any, dt: Any, *, band: tuple, nperseg: Any = 256) -> Pha
     )
 
 
+@checked(series=numbers(ndim=2, traced=False), dt=time, max_lag=is_length)
 def lag_matrix(series: Any, dt: Any, *, max_lag: Any) -> tuple[u.Quantity, np.ndarray]:
     """Find the lag at which the correlation of each pair of regions is largest in size. A report.
 
@@ -302,9 +310,9 @@ def _vertex(values: np.ndarray, k: int) -> float:
     return 0.0 if bend == 0 else 0.5 * (before - after) / bend
 
 
-def _cross(where, series, dt, band, nperseg):
+def _cross(where, series, dt, band, nperseg, argument="series"):
     """Return cross-spectra, whose phases grow with the delay of the row; frequencies, segments, interval."""
-    series = to_series(where, series)
+    series = to_series(f"{where}.{argument}", series)
     length = samples(f"{where}.nperseg", nperseg, dt, minimum=4)
     n_segments = len(segment_starts(len(series), length))
     if n_segments < 2:

@@ -4,6 +4,9 @@ import functools
 import inspect
 from collections.abc import Callable
 
+from .._core.arguments import checked
+from .._core.arguments import function as is_function
+
 KINDS = ("loss", "score", "report")
 
 
@@ -17,7 +20,7 @@ def objective(kind: str) -> Callable[[Callable], Callable]:
     def mark(function: Callable) -> Callable:
         @functools.wraps(function)
         def called_or_configured(*data, **options):
-            if data:
+            if data or "prediction" in options:
                 return function(*data, **options)
             inspect.signature(function).bind(None, None, **options)  # a misspelled option fails here
             return functools.partial(called_or_configured, **options)
@@ -28,6 +31,7 @@ def objective(kind: str) -> Callable[[Callable], Callable]:
     return mark
 
 
+@checked(objective=is_function)
 def kind_of(objective: Callable) -> str:
     """Return whether an objective is a ``'loss'``, a ``'score'`` or a ``'report'``.
 
@@ -46,6 +50,7 @@ def kind_of(objective: Callable) -> str:
     return "loss" if options.get("as_loss", False) else getattr(function, "kind", "loss")
 
 
+@checked(objective=is_function)
 def is_score(objective: Callable) -> bool:
     """Tell whether an objective of this package grows as the fit improves."""
     return kind_of(objective) == "score"

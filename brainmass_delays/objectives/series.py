@@ -8,8 +8,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_count
 from .._core.units import magnitude
+
+DATA = numbers(axes=(1, 8))
+SERIES = numbers(is_complex=True, axes=(1, 8))
+
+
+def is_length(where: str, value: Any) -> None:
+    """Refuse all but a time, or a number of samples."""
+    if isinstance(value, u.Quantity):
+        value = magnitude(where, value, u.second)
+        numbers(scalar=True, finite=True, above=0, traced=False)(where, value)
+    else:
+        check_count(where, value)
+
+
+def is_band(where: str, value: Any) -> None:
+    """Refuse all but a pair of frequencies."""
+    hertz(where, value)
 
 
 def same_shape(where: str, prediction: Any, target: Any) -> None:

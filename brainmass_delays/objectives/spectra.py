@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import checked, numbers, optional, time
 from .._core.checks import ArgumentError
-from .series import samples, seconds, to_series
+from .series import SERIES, is_band, is_length, samples, seconds, to_series
 from .welch import density, kept_bins, pair_products, segment_starts, squared_size
 
 
+@checked(nperseg=is_length, dt=time, band=optional(is_band))
 def frequencies(nperseg: int, dt: Any, band: tuple | None = None) -> u.Quantity:
     """Return the frequencies of `psd`, `csd` and `coherence`.
 
@@ -41,6 +43,7 @@ def frequencies(nperseg: int, dt: Any, band: tuple | None = None) -> u.Quantity:
     return np.fft.rfftfreq(nperseg, seconds("frequencies.dt", dt))[kept] * u.Hz
 
 
+@checked(series=SERIES, dt=time, nperseg=is_length, band=optional(is_band))
 def psd(series: Any, dt: Any, *, nperseg: int = 256, band: tuple | None = None) -> Any:
     """Estimate power spectral densities by Welch's method.
 
@@ -79,6 +82,7 @@ def psd(series: Any, dt: Any, *, nperseg: int = 256, band: tuple | None = None) 
     return with_unit(power, series)
 
 
+@checked(series=SERIES, dt=time, nperseg=is_length, band=optional(is_band))
 def csd(series: Any, dt: Any, *, nperseg: int = 256, band: tuple | None = None) -> Any:
     """Estimate the cross-spectral densities of all pairs of regions by Welch's method.
 
@@ -111,6 +115,14 @@ def csd(series: Any, dt: Any, *, nperseg: int = 256, band: tuple | None = None) 
     return with_unit(density("csd", to_series("csd", series), dt, nperseg, band, pair_products), series)
 
 
+@checked(
+    series=SERIES,
+    dt=time,
+    nperseg=is_length,
+    band=optional(is_band),
+    overlap=numbers(unit=u.UNITLESS, scalar=True, low=0.0, traced=False),
+    window=optional(numbers(ndim=1, finite=True, traced=False)),
+)
 def coherence(
     series: Any,
     dt: Any,

@@ -4,13 +4,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import checked, optional, time
 from .._core.checks import ArgumentError
 from .objective import objective
-from .series import in_one_unit, root, to_series
+from .series import DATA, in_one_unit, is_band, is_length, root, to_series
 from .welch import common_segment, kept_bins, pair_products, squared_size, welch
 
 
 @objective("loss")
+@checked(
+    prediction=DATA,
+    target=DATA,
+    nperseg=optional(is_length),
+    dt=optional(time),
+    band=optional(is_band),
+)
 def spectrum(prediction, target, *, nperseg=None, dt=None, band=None):
     r"""Measure the log-spectral distance of two time series, in decibels. A loss.
 
@@ -74,6 +82,13 @@ def spectrum(prediction, target, *, nperseg=None, dt=None, band=None):
 
 
 @objective("loss")
+@checked(
+    prediction=DATA,
+    target=DATA,
+    nperseg=optional(is_length),
+    dt=optional(time),
+    band=optional(is_band),
+)
 def cross_spectrum(prediction, target, *, nperseg=None, dt=None, band=None):
     r"""Measure the distance of two sets of cross-spectra, in sizes and phases. A loss.
 
@@ -112,7 +127,9 @@ def cross_spectrum(prediction, target, *, nperseg=None, dt=None, band=None):
     2.0
     """
     prediction, target = in_one_unit("cross_spectrum", prediction, target)
-    prediction, target = (to_series("cross_spectrum", x) for x in (prediction, target))
+    prediction, target = (
+        to_series(f"cross_spectrum.{name}", x) for name, x in (("prediction", prediction), ("target", target))
+    )
     if prediction.shape[1] != target.shape[1]:
         raise ArgumentError(
             "cross_spectrum",

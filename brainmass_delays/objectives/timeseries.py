@@ -4,13 +4,18 @@ from typing import Any
 
 import brainunit as u
 import jax.numpy as jnp
+import numpy as np
 
+from .._core.arguments import checked, numbers
+from .._core.checks import ArgumentError
+from .._core.status import is_traced
 from .._core.units import magnitude
 from .objective import objective
-from .series import in_one_unit, root, same_shape
+from .series import DATA, in_one_unit, root, same_shape
 
 
 @objective("loss")
+@checked(prediction=DATA, target=DATA)
 def timeseries_mse(prediction, target):
     """Measure the mean squared difference of two time series.
 
@@ -42,6 +47,7 @@ def timeseries_mse(prediction, target):
 
 
 @objective("loss")
+@checked(prediction=DATA, target=DATA)
 def timeseries_rmse(prediction, target):
     """Measure the root mean squared difference of two time series.
 
@@ -78,6 +84,7 @@ def timeseries_rmse(prediction, target):
 
 
 @objective("loss")
+@checked(prediction=DATA, target=DATA)
 def gaussian_nll(prediction, target, *, sigma: Any):
     r"""Measure the negative log likelihood of a recording with independent Gaussian noise. A loss.
 
@@ -114,7 +121,14 @@ def gaussian_nll(prediction, target, *, sigma: Any):
     """
     same_shape("gaussian_nll", prediction, target)
     sigma = sigma.value() if callable(getattr(sigma, "value", None)) else sigma
+    numbers()("gaussian_nll.sigma", sigma)
     sigma = jnp.asarray(magnitude("gaussian_nll.sigma", sigma, u.get_unit(prediction), plain=False))
+    if not is_traced(sigma) and not np.all((sigma > 0) & np.isfinite(sigma)):
+        raise ArgumentError("gaussian_nll.sigma", "must be positive and finite", np.min(sigma))
     prediction, target = in_one_unit("gaussian_nll", prediction, target)
+    if sigma.ndim > prediction.ndim or any(
+        a not in (1, b) for a, b in zip(sigma.shape[::-1], prediction.shape[::-1], strict=False)
+    ):
+        raise ArgumentError("gaussian_nll.sigma", f"must broadcast to {prediction.shape}", sigma.shape)
     terms = 0.5 * ((prediction - target) / sigma) ** 2 + jnp.log(sigma)
     return jnp.sum(terms + 0.5 * jnp.log(2 * jnp.pi))

@@ -8,11 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import checked, count, instance, numbers, time, tree_of_numbers
 from .._core.checks import ArgumentError, check_count, check_positive
 from .._core.units import magnitude
 from .monitor import Monitor
 
+MONITOR, STEP = instance(Monitor, "a monitor"), numbers(unit=u.UNITLESS, scalar=True, finite=True)
 
+
+@checked(monitor=MONITOR, trajectory=tree_of_numbers, dt=time, start=count(0))
 def apply(monitor: Monitor, trajectory: Any, dt: u.Quantity, *, start: int = 0) -> tuple[u.Quantity, Any]:
     """Return what a monitor or a chain emits for a stored trajectory.
 
@@ -72,6 +76,7 @@ def apply(monitor: Monitor, trajectory: Any, dt: u.Quantity, *, start: int = 0) 
     return steps * (1.0 * dt), run(values)
 
 
+@checked(monitor=MONITOR, start=STEP, stop=STEP, dt=time)
 def emission_steps(monitor: Monitor, start: int, stop: int, dt: u.Quantity) -> np.ndarray:
     """Return the steps after ``start`` to ``stop`` at which a monitor emits; without a period, ``stop``."""
     if monitor.period is None:

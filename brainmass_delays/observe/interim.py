@@ -4,6 +4,7 @@ from typing import Any
 
 import brainunit as u
 
+from .._core.checks import ArgumentError
 from .average import TemporalAverage
 from .monitor import Monitor, check_period
 from .schedule import NEVER, Nested
@@ -24,6 +25,8 @@ class InterimMonitor(Monitor):
 
     def __init__(self, source: Any, period: Any, step: Any):
         super().__init__(source, period)
+        if step is None:
+            raise ArgumentError(f"{type(self).__name__}.step", "must be a time", "None")
         self.step = check_period(f"{type(self).__name__}.step", step)
 
     def start(self, value: Any, dt: u.Quantity) -> Any:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
+from .._core.arguments import names
 from .._core.checks import ArgumentError, check_choice, check_count
 from .._core.status import is_traced
 from .._core.units import magnitude
@@ -77,6 +78,12 @@ class LeadField(SubSample):
         reference: str | None = None,
     ):
         super().__init__(source, period)
+        if unit is not None and not isinstance(unit, u.Unit):
+            raise ArgumentError("LeadField.unit", "must be a unit, e.g. brainunit.uV", repr(unit))
+        if sensors is not None:
+            names("LeadField.sensors", list(sensors) if isinstance(sensors, tuple) else sensors)
+        if reference is not None and not isinstance(reference, str):
+            raise ArgumentError("LeadField.reference", "must be a name", repr(reference))
         self.matrix = _to_gain(matrix, unit)
         n_sensors = self.matrix.value().shape[0]
         self.sensors = tuple(map(str, range(n_sensors) if sensors is None else sensors))

@@ -175,8 +175,14 @@ class Chain(Monitor):
     """
 
     def __init__(self, first: Monitor, second: Monitor):
+        if not isinstance(first, Monitor):
+            raise ArgumentError(
+                "Monitor.>>", "must begin with a monitor", repr(first), "The first must be one"
+            )
         if not isinstance(second, Monitor):
-            raise ArgumentError("Monitor.>>", "must be followed by a monitor", repr(second))
+            raise ArgumentError(
+                "Monitor.>>", "must be followed by a monitor", repr(second), "The second must be one"
+            )
         if first.period is None:
             raise ArgumentError(
                 "Monitor.>>",

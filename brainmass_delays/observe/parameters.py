@@ -6,6 +6,7 @@ import brainunit as u
 import jax.numpy as jnp
 from brainstate.nn import Param
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_finite, check_positive
 from .._core.param import constant
 from .._core.status import is_traced
@@ -36,6 +37,7 @@ def number(where: str, param: Param, unit: u.Unit, like: Any = None) -> Any:
 
 def _real(where: str, value: Any) -> Any:
     """Return a real number or an array of them in the precision of JAX."""
+    numbers()(where, value)
     refusal = ArgumentError(where, "must be a number, an array, a Quantity or a Param", repr(value))
     if isinstance(value, str):
         raise refusal

@@ -1,8 +1,6 @@
 """What a run returns: recorded values by name, each with its own times and unit."""
 
 import io
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
@@ -12,10 +10,11 @@ import brainunit as u
 import jax
 import numpy as np
 
-from .._core.checks import ArgumentError
+from .._core.checks import ArgumentError, check_choice
 from .._core.files import read_once, write_whole
 from .._core.status import describe, is_traced
 from .._core.units import UNIT, plain_arrays
+from ..connectome import arrays
 
 MAX_BYTES = 2**34
 TIMES = ".ts"  # ending of names in plain form, beside the name of a value
@@ -95,7 +94,7 @@ class Trajectory(Mapping):
         -------
         Quantity, shape (time,) or ()
         """
-        self[name]
+        check_choice("Trajectory.times.name", name, self)
         return self._times.get(name, self["ts"])
 
     def tree_flatten_with_keys(self):
@@ -167,7 +166,7 @@ class Trajectory(Mapping):
         [1.0, 1.0]
         """
         if not isinstance(path, str | PathLike) or Path(path).suffix != ".npz":
-            raise ArgumentError("Trajectory.save.path", "must end in .npz", path)
+            raise ArgumentError("Trajectory.save.path", "must end in .npz", repr(path))
         stream = io.BytesIO()
         np.savez(stream, **self.to_numpy())
         write_whole("Trajectory.save.path", path, stream.getvalue())
@@ -194,8 +193,7 @@ class Trajectory(Mapping):
         where = "Trajectory.load.path"
         content = read_once(where, path, MAX_BYTES)
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                plain = {name: file[name] for name in file.files}
+            plain = arrays.stored(content)
             units = {
                 name[: -len(UNIT)]: u.parse_unit(str(plain.pop(name)))
                 for name in [*plain]
@@ -204,7 +202,7 @@ class Trajectory(Mapping):
             entries = {n: u.Quantity(v, unit=units[n]) if n in units else v for n, v in plain.items()}
             times = {n[: -len(TIMES)]: entries.pop(n) for n in [*entries] if n.endswith(TIMES)}
             return cls(times=times, ts=entries.pop("ts"), status=entries.pop("status"), values=entries)
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except Exception as error:  # damaged bytes make parsers raise anything
             raise ArgumentError(where, f"{path} must be a file that Trajectory.save wrote", error) from error
 
     def to_xarray(self) -> Any:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import time
 from .._core.checks import check_count
 from .average import zeros_like
 from .monitor import Monitor
@@ -60,6 +61,7 @@ class Spectrum(Monitor):
 
     def frequencies(self, dt: u.Quantity) -> u.Quantity:
         """Return the frequencies of the emissions, for values at the interval ``dt``, in Hz."""
+        time(f"{type(self).__name__}.frequencies.dt", dt)
         return np.fft.rfftfreq(self.nperseg, dt.to_decimal(u.second)) * u.Hz
 
     def init(self, value, dt):

@@ -4,12 +4,14 @@ import jax
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
+from .arguments import checked
 from .energies import LOSSES, check_loss, half_squared_error, output_first
 from .layers import as_params
 from .partition import as_variables, compile_over_arrays
 from .validation import check_backward, check_labels, check_network, inputs_and_targets
 
 
+@checked
 def bpc_energy(
     params,
     activities,

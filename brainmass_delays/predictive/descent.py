@@ -8,6 +8,7 @@ import optax
 
 from brainmass_delays._core.checks import ArgumentError, check_count
 
+from .arguments import checked
 from .gradients import compute_activity_grad
 from .layers import as_params
 from .norms import tree_norm
@@ -53,6 +54,7 @@ class Descent(NamedTuple):
     trajectory: list[jax.Array] | None
 
 
+@checked
 def update_activities(
     params, activities, optim, opt_state, y, x=None, loss_id="MSE", **energy_options
 ) -> ActivityUpdate:
@@ -89,6 +91,7 @@ def update_activities(
     return ActivityUpdate(energy, activities, grads, opt_state)
 
 
+@checked
 def descend_inference(
     params, activities, optim, n_steps, y, x=None, loss_id="MSE", *, record=False, **energy_options
 ) -> Descent:

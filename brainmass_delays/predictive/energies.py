@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from brainmass_delays._core.checks import check_choice
 
+from .arguments import checked
 from .layers import as_params
 from .partition import as_variables, compile_over_arrays, is_trainable
 from .prediction import layer_scalings, predict, sample_size
@@ -31,6 +32,7 @@ def check_loss(where: str, loss_id: str) -> str:
     return check_choice(f"{where}.loss_id", loss_id, LOSSES)
 
 
+@checked
 def pc_energy(
     params,
     activities,
@@ -133,6 +135,7 @@ def pc_energy(
     )
 
 
+@checked
 def hpc_energy(model, equilib_activities, amort_activities, x, y=None, *, record_layers=False):
     r"""Compute the hybrid energy: the squared errors of an amortizer against the equilibrium of a generator.
 

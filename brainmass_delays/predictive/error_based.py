@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from brainmass_delays._core.checks import ArgumentError
 
+from .arguments import checked
 from .energies import LOSSES, check_loss, half_squared_error, output_first
 from .initialization import init_activities_with_ffwd
 from .layers import as_params
@@ -13,6 +14,7 @@ from .prediction import layer_scalings, predict, sample_size
 from .validation import check_labels, inputs_and_targets
 
 
+@checked
 def epc_energy(
     params,
     errors,
@@ -83,6 +85,7 @@ def epc_energy(
     )
 
 
+@checked
 def init_errors(params, x, *, param_type="sp", gamma=None) -> list[jax.Array]:
     """Initialize all errors with zero, which is the feedforward pass.
 
@@ -112,6 +115,7 @@ def init_errors(params, x, *, param_type="sp", gamma=None) -> list[jax.Array]:
     ]
 
 
+@checked
 def activities_of_errors(params, errors, x=None, *, param_type="sp", gamma=None) -> list[jax.Array]:
     """Sweep once through the network and return the activities that have these errors.
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from brainmass_delays._core.checks import ArgumentError
 
+from .arguments import checked
 from .descent import Descent
 from .inference import Inference, solve_inference
 from .initialization import init_activities_with_amort
@@ -43,6 +44,7 @@ class HybridEvaluation(NamedTuple):
     generative: float
 
 
+@checked
 def accuracy(predicted, labels) -> jax.Array:
     """Return the share of samples whose largest entry is that of the label.
 
@@ -76,6 +78,7 @@ def accuracy(predicted, labels) -> jax.Array:
     return jnp.mean(predicted.argmax(-1) == labels)
 
 
+@checked
 def evaluate_discriminative(
     params, y, x, loss_id="MSE", *, inference_options=None, **energy_options
 ) -> Evaluation:
@@ -115,6 +118,7 @@ def evaluate_discriminative(
     return Evaluation(float(right), float(first), energies, float(found.converged.mean()))
 
 
+@checked
 def evaluate_generative(
     params, y, labels, start=None, *, key=None, inference_options=None, **energy_options
 ) -> Evaluation:
@@ -176,6 +180,7 @@ def _small_start(key, like) -> list[jax.Array]:
     return [0.05 * jax.random.normal(k, z.shape) for k, z in zip(keys, like, strict=True)]
 
 
+@checked
 def evaluate_hybrid(params, amortizer, y, labels, **options) -> HybridEvaluation:
     """Test a generator with an amortizer: labels guessed, inferred from the guess, and inferred from noise.
 
@@ -208,6 +213,7 @@ def evaluate_hybrid(params, amortizer, y, labels, **options) -> HybridEvaluation
     )
 
 
+@checked
 def inference_energies(params, found: Inference | Descent, y, x=None, loss_id="MSE", **energy_options):
     """Return the terms of the energy at every recorded step of inference.
 

@@ -4,6 +4,7 @@ import jax
 
 from brainmass_delays._core.checks import ArgumentError
 
+from .arguments import checked
 from .energies import hybrid_energy_of_batch
 from .layers import as_params
 from .partition import as_variables, compile_over_arrays, join, split
@@ -11,6 +12,7 @@ from .validation import check_labels
 from .variants import energy_of
 
 
+@checked
 def neg_activity_grad(t, activities, args, **energy_options):
     """Compute the right-hand side of the gradient flow, ``-dF/dz``.
 
@@ -50,15 +52,16 @@ def neg_activity_grad(t, activities, args, **energy_options):
     >>> [dz.shape for dz in flow]
     [(4, 5), (4, 2)]
     """
-    if len(args) != 5:
+    if not isinstance(args, tuple | list) or len(args) != 5:
         raise ArgumentError(
-            "neg_activity_grad.args", "must be (params, y, x, loss_id, controller)", f"{len(args)} entries"
+            "neg_activity_grad.args", "must be (params, y, x, loss_id, controller)", type(args).__name__
         )
     params, y, x, loss_id, _ = args
     check_labels("neg_activity_grad", y, loss_id)
     return _flow(as_params(params), as_variables(activities), y, x, loss_id, **energy_options)
 
 
+@checked
 def compute_activity_grad(params, activities, y, x, loss_id="MSE", **energy_options):
     """Compute the energy and its gradient in the activities, ``dF/dz``.
 
@@ -100,6 +103,7 @@ def compute_activity_grad(params, activities, y, x, loss_id="MSE", **energy_opti
     return _activity_grad(as_params(params), as_variables(activities), y, x, loss_id, **energy_options)
 
 
+@checked
 def compute_pc_param_grads(params, activities, y, x=None, loss_id="MSE", **energy_options):
     """Compute the gradient of the energy in the parameters, at fixed activities.
 
@@ -140,6 +144,7 @@ def compute_pc_param_grads(params, activities, y, x=None, loss_id="MSE", **energ
     return _param_grads(as_params(params), as_variables(activities), y, x, loss_id, **energy_options)
 
 
+@checked
 def compute_hpc_param_grads(model, equilib_activities, amort_activities, x, y=None):
     """Compute the gradient of the hybrid energy in the parameters of the amortizer.
 

@@ -19,6 +19,7 @@ from ..integrate.problem import STIFF_METHOD
 from ..integrate.radau import Radau
 from ..integrate.tableaus import METHODS, Tableau
 from ..integrate.tape import Reader
+from .arguments import checked
 from .layers import as_params
 from .partition import as_variables, compile_over_arrays
 from .validation import check_labels
@@ -58,6 +59,7 @@ class Inference(NamedTuple):
     trajectory: list[jax.Array] | None
 
 
+@checked
 def solve_inference(
     params,
     activities,

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from brainmass_delays._core.checks import ArgumentError, check_choice, check_count
 
+from .arguments import BATCH, checked
 from .layers import as_params
 from .partition import compile_over_arrays
 from .prediction import layer_scalings, predict
@@ -14,6 +15,7 @@ from .prediction import layer_scalings, predict
 MODES = ("supervised", "unsupervised")
 
 
+@checked
 def init_activities_with_ffwd(params, x, *, param_type="sp", gamma=None) -> list[jax.Array]:
     """Initialize the activities with a feedforward pass, so that all hidden energies are zero.
 
@@ -49,6 +51,7 @@ def init_activities_with_ffwd(params, x, *, param_type="sp", gamma=None) -> list
     return _feedforward(as_params(params), jnp.asarray(x), param_type, gamma)
 
 
+@checked
 def init_activities_from_normal(
     key, layer_sizes: Sequence[int], mode: str, batch_size: int, sigma: float = 0.05
 ) -> list[jax.Array]:
@@ -88,6 +91,7 @@ def init_activities_from_normal(
     ]
 
 
+@checked
 def init_activities_with_amort(amortizer, generator, y, *, param_type="sp", gamma=None) -> list[jax.Array]:
     """Initialize the activities of a generator with an amortizer that maps its observation to its prior.
 
@@ -117,6 +121,7 @@ def init_activities_with_amort(amortizer, generator, y, *, param_type="sp", gamm
     >>> [z.shape for z in init_activities_with_amort(amortizer, generator, jax.numpy.ones((5, 3)))]
     [(5, 2), (5, 4), (5, 3)]
     """
+    BATCH("init_activities_with_amort.y", y)
     amortizer = as_params((amortizer, None), "amortizer")
     generator = as_params(generator, "generator")
     if len(amortizer[0]) != len(generator[0]):

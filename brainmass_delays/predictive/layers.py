@@ -5,10 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import brainunit as u
 import jax
 import jax.numpy as jnp
 
-from brainmass_delays._core.checks import ArgumentError, check_choice, check_count
+from brainmass_delays._core.arguments import function as is_function
+from brainmass_delays._core.arguments import numbers
+from brainmass_delays._core.checks import ArgumentError, check_choice, check_count, check_flag
+
+from .arguments import checked
 
 ACTIVATIONS = {
     "identity": lambda z: z,
@@ -56,13 +61,26 @@ class Dense:
     activation_first: bool = False
 
     def __call__(self, z):
+        self._check()
         before, after = (
             (self.activation, _identity) if self.activation_first else (_identity, self.activation)
         )
         out = before(z) @ self.weight.T
         return after(out if self.bias is None else out + self.bias)
 
+    def _check(self):
+        """Refuse what is no layer; not when it is made, since JAX makes layers of anything."""
+        numbers(unit=u.UNITLESS, ndim=2)("Dense.weight", self.weight)
+        shape = jnp.shape(self.weight)[:1]
+        if self.bias is not None:
+            numbers(unit=u.UNITLESS)("Dense.bias", self.bias)
+            if jnp.shape(self.bias) != shape:
+                raise ArgumentError("Dense.bias", f"must have the shape {shape}", jnp.shape(self.bias))
+        is_function("Dense.activation", self.activation)
+        check_flag("Dense.activation_first", self.activation_first)
 
+
+@checked
 def make_mlp(
     key,
     layer_sizes: Sequence[int],
@@ -126,6 +144,7 @@ def make_mlp(
     ]
 
 
+@checked
 def make_skip_model(n_layers: int) -> list[Callable | None]:
     """Make identity skips on the hidden layers 2 to L - 1, none on the first and the last layer.
 

@@ -8,11 +8,14 @@ import jax
 import jax.numpy as jnp
 from brainstate.nn import Param
 
+from .._core.arguments import each, numbers
 from .._core.checks import ArgumentError, check_choice
 from .._core.param import HoldsParams
 from .._core.units import magnitude
 from ..delays.delay import step_size
+from ..delays.interpolation import INTERPOLATIONS
 from ..integrate.steps import STEPS
+from .arguments import ARRAY, RULES, TAU
 from .delayed_layer import PCLayer
 from .energies import check_loss
 from .initialization import init_activities_with_ffwd
@@ -111,10 +114,11 @@ class PCNetwork(HoldsParams, brainstate.nn.Module):
     ):
         super().__init__()
         model, skips = params = as_params(params)
+        self._check(y, x, activities, gamma, interpolation, max_delay)
         y, x = jnp.asarray(y), None if x is None else jnp.asarray(x)
         self.is_free, self.tau = x is None, tau
         self.method = check_choice("PCNetwork.method", method, METHODS)
-        magnitude("PCNetwork.tau", tau, u.ms, plain=False)
+        TAU("PCNetwork.tau", magnitude("PCNetwork.tau", tau, u.ms, plain=False))
         check_labels("PCNetwork", y, check_loss("PCNetwork", loss_id))
         activities = self._initial_activities(params, y, x, activities, param_type, gamma)
         n_layers = len(model)
@@ -137,6 +141,21 @@ class PCNetwork(HoldsParams, brainstate.nn.Module):
         )
         names = ("skip", "scaling", "forward_delay", "backward_delay", "loss_id")
         self.layers = [PCLayer(*row[:3], **dict(zip(names, row[3:], strict=True)), **reads) for row in rows]
+
+    @staticmethod
+    def _check(y, x, activities, gamma, interpolation, max_delay):
+        """Refuse what is no data, and options of reads that there are not."""
+        ARRAY("PCNetwork.y", y)
+        if x is not None:
+            ARRAY("PCNetwork.x", x)
+        if activities is not None:
+            each(ARRAY)("PCNetwork.activities", activities)
+        RULES["gamma"]("PCNetwork.gamma", gamma)
+        check_choice("PCNetwork.interpolation", interpolation, INTERPOLATIONS)
+        if max_delay is not None:
+            numbers(scalar=True, finite=True, traced=False)(
+                "PCNetwork.max_delay", magnitude("PCNetwork.max_delay", max_delay, u.ms, plain=False)
+            )
 
     def _initial_activities(self, params, y, x, activities, param_type, gamma):
         """Return the given activities, or those of a feedforward pass."""

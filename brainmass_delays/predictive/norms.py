@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
+from .arguments import are_arrays, checked, checked_by_rules
 from .layers import as_params
 from .partition import split
 
 
+@checked
 def activity_norms(activities) -> jax.Array:
     """Return the mean Euclidean norm of a sample in every level.
 
@@ -35,6 +37,7 @@ def activity_norms(activities) -> jax.Array:
     return jnp.stack([jnp.linalg.norm(z.reshape(len(z), -1), axis=1).mean() for z in activities])
 
 
+@checked_by_rules(params=are_arrays)
 def parameter_norms(params) -> jax.Array:
     """Return the Euclidean norm of all parameters of every layer.
 

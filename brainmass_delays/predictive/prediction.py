@@ -2,14 +2,30 @@
 
 from math import prod, sqrt
 
-from brainmass_delays._core.checks import check_choice, check_positive
+import jax.numpy as jnp
+
+from brainmass_delays._core.checks import ArgumentError, check_choice, check_positive
 from brainmass_delays._core.status import is_traced
 
 from .layers import PARAM_TYPES
 
 
 def predict(params, l, h, scaling=1.0):
-    """Return ``a_l f_l(h) + s_l(h)`` of one sample ``h``; ``l`` counts from 0."""
+    """Return ``a_l f_l(h) + s_l(h)`` of one sample ``h``; ``l`` counts from 0.
+
+    Say which layer cannot read it."""
+    try:
+        return unchecked(params, l, h, scaling)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"params[0][{l}]",
+            f"must map one sample of what lies below it (x, y or the activities), shape {jnp.shape(h)}",
+            f"{type(error).__name__}: {str(error).splitlines()[0]}",
+        ) from error
+
+
+def unchecked(params, l, h, scaling=1.0):
+    """Return the same; what a layer raises goes through."""
     model, skips = params
     prediction = model[l](h) if scaling == 1.0 else scaling * model[l](h)
     skip = skips[l] if skips else None

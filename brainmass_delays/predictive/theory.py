@@ -8,10 +8,12 @@ import numpy as np
 
 from brainmass_delays._core.checks import ArgumentError, check_positive
 
+from .arguments import checked
 from .layers import as_params
 from .prediction import layer_scalings, predict
 
 
+@checked
 def linear_equilibrium_activities(params, *, y, x, param_type="sp", gamma=None, output_energy_scaling=1.0):
     r"""Solve for the activities at which the energy of a deep linear network is least.
 
@@ -51,7 +53,7 @@ def linear_equilibrium_activities(params, *, y, x, param_type="sp", gamma=None, 
     [(4, 5), (4, 2)]
     """
     weights, biases = _affine_layers(params, x, param_type, gamma)
-    _check_observation(y, x, weights)
+    _check_targets("linear_equilibrium_activities", x, y, weights)
     hessian = _hessian(weights, output_energy_scaling)
     sizes = [w.shape[0] for w in weights[:-1]]
 
@@ -65,6 +67,7 @@ def linear_equilibrium_activities(params, *, y, x, param_type="sp", gamma=None, 
     return [*hidden, hidden[-1] @ weights[-1].T + biases[-1]]
 
 
+@checked
 def linear_equilibrium_energy(params, *, y, x, param_type="sp", gamma=None, output_energy_scaling=1.0):
     r"""Compute the least energy of a deep linear network without solving for the activities.
 
@@ -102,7 +105,7 @@ def linear_equilibrium_energy(params, *, y, x, param_type="sp", gamma=None, outp
     True
     """
     weights, biases = _affine_layers(params, x, param_type, gamma)
-    _check_observation(y, x, weights)
+    _check_targets("linear_equilibrium_energy", x, y, weights)
     prediction = x
     for w, b in zip(weights, biases, strict=True):
         prediction = prediction @ w.T + b
@@ -111,6 +114,7 @@ def linear_equilibrium_energy(params, *, y, x, param_type="sp", gamma=None, outp
     return jnp.sum(residual.T * scaled) / (2 * len(residual))
 
 
+@checked
 def linear_energy_rescaling(params, x, *, param_type="sp", gamma=None, output_energy_scaling=1.0):
     """Compute the matrix S by which the equilibrium energy differs from the loss of the feedforward pass.
 
@@ -135,6 +139,7 @@ def linear_energy_rescaling(params, x, *, param_type="sp", gamma=None, output_en
     return _rescaling(_affine_layers(params, x, param_type, gamma)[0], output_energy_scaling)
 
 
+@checked
 def linear_activity_hessian(params, x, *, param_type="sp", gamma=None, output_energy_scaling=1.0):
     """Compute the Hessian of one sample's energy in the hidden activities of a deep linear network.
 
@@ -160,6 +165,7 @@ def linear_activity_hessian(params, x, *, param_type="sp", gamma=None, output_en
     return _hessian(_affine_layers(params, x, param_type, gamma)[0], output_energy_scaling)
 
 
+@checked
 def critical_delay(weight, tau=1.0):
     r"""Compute the delay beyond which one hidden unit oscillates ever more strongly.
 
@@ -197,6 +203,7 @@ def critical_delay(weight, tau=1.0):
     return jnp.where(unstable, jnp.arccos(-1 / w2) / (2 * jnp.sqrt(w2**2 - 1)), jnp.inf) * tau
 
 
+@checked
 def critical_frequency(weight, tau=1.0):
     r"""Compute the frequency of one hidden unit at its critical delay, ``sqrt(w^4 - 1) / (2 pi tau)``.
 
@@ -253,12 +260,12 @@ def _affine_layers(params, x, param_type, gamma) -> tuple[list, list]:
     return weights, biases
 
 
-def _check_observation(y, x, weights):
-    """Refuse an observation that the network does not predict."""
-    expected = len(x), len(weights[-1])
-    if y is None or jnp.shape(y) != expected:
+def _check_targets(where, x, y, weights):
+    """Refuse an observation that is not one row of the last layer per sample."""
+    shape = len(x), len(weights[-1])
+    if y is None or jnp.shape(y) != shape:
         got = "None" if y is None else jnp.shape(y)
-        raise ArgumentError("linear theory.y", f"must have the shape (batch, n_out) = {expected}", got)
+        raise ArgumentError(f"{where}.y", f"must have the shape (batch, n_out) = {shape}", got)
 
 
 def _check_affine(layer: Callable, weight, bias, l: int):

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from .arguments import checked
 from .descent import apply_updates
 from .gradients import compute_hpc_param_grads, compute_pc_param_grads
 from .inference import Inference, solve_inference
@@ -75,6 +76,7 @@ class HPCStep(NamedTuple):
     inference: Inference
 
 
+@checked
 def trainable(params):
     """Return the arrays of ``params`` that learning moves: what optax initializes its state on.
 
@@ -97,6 +99,7 @@ def trainable(params):
     return split(as_params(params))[0]
 
 
+@checked
 def update_params(
     params, activities, optim, opt_state, y, x=None, loss_id="MSE", **energy_options
 ) -> ParamUpdate:
@@ -131,6 +134,7 @@ def update_params(
     return ParamUpdate(params, grads, opt_state)
 
 
+@checked
 def make_pc_step(
     params,
     optim,
@@ -195,6 +199,7 @@ def make_pc_step(
     return PCStep(update.params, update.opt_state, loss, energies, inference, update.grads)
 
 
+@checked
 def make_hpc_step(
     params,
     amortizer,

@@ -7,7 +7,7 @@ import numpy as np
 from brainmass_delays._core.checks import ArgumentError
 from brainmass_delays._core.status import is_traced
 
-from .prediction import predict
+from .prediction import unchecked
 
 
 def check_labels(where: str, y, loss_id: str) -> None:
@@ -66,6 +66,8 @@ def hybrid_inputs_and_targets(model, equilib_activities, amort_activities, x, y)
         [n_layers] if y is None else [n_layers - 1, n_layers],
         "Reverse the activities of the generator and drop the inert entry; pass y if it has a prior",
     )
+    if x is None:
+        raise ArgumentError(f"{where}.x", "must hold the data", "None")
     named = {f"amort_activities[{l}]": z for l, z in enumerate(amort_activities)}
     targets = {f"equilib_activities[{l}]": z for l, z in enumerate(equilib_activities)}
     _check_batch(where, {**named, **targets, "x": x, "y": y}, "x")
@@ -121,7 +123,7 @@ def _check_chain(where: str, params, inputs: dict, targets: dict, part: int = 0)
         layer = f"{where}.params[{part}][{l}]"
         sample = jax.ShapeDtypeStruct(h.shape[1:], h.dtype)
         try:
-            out = jax.eval_shape(lambda h, l=l: predict(params, l, h), sample)
+            out = jax.eval_shape(lambda h, l=l: unchecked(params, l, h), sample)
         except (TypeError, ValueError) as error:
             raise ArgumentError(
                 layer,

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_choice, check_finite, check_positive
 from .._core.param import HoldsParams
 from .._core.status import DELAY_ABOVE_BOUND, OK, flag, is_traced, raise_if_failed
@@ -273,7 +274,9 @@ class DelayedSpikes(HoldsParams, brainstate.nn.Module):
         if weight is None:
             scale = n_sources**-0.5
             weight = brainstate.random.uniform(-scale, scale, self.shape)
-        return as_param(f"{self._name}.weight", weight, self.shape)
+        param = as_param(f"{self._name}.weight", weight, self.shape)
+        numbers(unit=u.UNITLESS, finite=True)(f"{self._name}.weight", param.value())
+        return param
 
     def _make_width(self, width):
         if self.interpolation not in WIDE_KERNELS:
@@ -306,6 +309,7 @@ def as_param(where: str, value: Param | jax.Array | Callable, shape: tuple[int, 
     """Wrap a value or the result of an initializer in a `Param` whose shape broadcasts to ``shape``."""
     if callable(value) and not isinstance(value, Param):
         value = value(shape)
+    numbers()(where, value.value() if isinstance(value, Param) else value)
     param = value if isinstance(value, Param) else Param(value)
     got = np.shape(u.get_magnitude(param.value()))
     try:

@@ -8,9 +8,14 @@ import brainunit as u
 import jax
 import jax.numpy as jnp
 
+from .._core.arguments import checked, count, optional, time
 from .._core.checks import ArgumentError, check_count
 from .._core.param import ShowsSignature
 from .._core.status import is_traced
+from .arguments import (
+    is_delay_layer,
+    is_settling,
+)
 from .delay_layer import DelayLayer
 from .grid import time_step, whole_steps
 from .lif import LIF, LeakyIntegrator
@@ -68,6 +73,15 @@ class SpikingClassifier(ShowsSignature, brainstate.nn.Module):
     (2, 12)
     """
 
+    @checked(
+        "SpikingClassifier",
+        delays=is_delay_layer,
+        n_hidden=count(),
+        n_classes=count(),
+        tau=time,
+        feedback=optional(is_delay_layer),
+        settle=optional(is_settling),
+    )
     def __init__(
         self,
         delays: DelayLayer | SparseDelayLayer,

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
+from .._core.arguments import count, each
 from .._core.checks import ArgumentError, check_choice, check_count
 from .base import DelayedSpikes
 
@@ -79,6 +80,7 @@ class ConvDelayLayer(DelayedSpikes):
         width: u.Quantity | None = None,
         mode: str = "same",
     ):
+        each(count(), object)("ConvDelayLayer.shape_in", shape_in)
         shape_in = tuple(check_count("ConvDelayLayer.shape_in", n) for n in shape_in)
         if len(shape_in) not in (2, 3):
             raise ArgumentError(

@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import checked, function, numbers, optional
 from .._core.checks import ArgumentError
+from .arguments import are_delay_layers, is_module
 from .base import DelayedSpikes
 from .grid import time_step
 
@@ -27,13 +29,14 @@ class FrozenDelays:
         Delays as whole steps by the path of the layer, for export.
     """
 
+    @checked("FrozenDelays", layers=are_delay_layers, loss=optional(function))
     def __init__(self, layers: dict[str, DelayedSpikes], loss: Callable | None):
         self._layers = layers
         self._masters = {
             name: (layer.delay.value(), None if layer.width is None else layer.width.value)
             for name, layer in layers.items()
         }
-        self.loss_before = None if loss is None else float(loss())
+        self.loss_before = None if loss is None else _one_number(loss)
         lags = {name: np.asarray(layer.lag()) for name, layer in layers.items()}
         try:
             for layer in layers.values():
@@ -68,6 +71,7 @@ class FrozenDelays:
         return f"FrozenDelays({', '.join(self.steps)}: moved by at most {self.largest_move:.2f} steps{loss})"
 
 
+@checked(module=is_module, loss=optional(function))
 def freeze_delays(module: brainstate.nn.Module, loss: Callable[[], float] | None = None) -> FrozenDelays:
     """Round every delay in ``module`` to the nearest step, and sharpen every kernel to that step.
 
@@ -120,6 +124,14 @@ class Saturation(NamedTuple):
         return self.at_min + self.at_max
 
 
+def _one_number(loss):
+    """Return what a loss returns if that is one number."""
+    value = loss()
+    numbers(unit=u.UNITLESS, scalar=True, traced=False)("freeze_delays.loss", value)
+    return float(value)
+
+
+@checked(module=is_module)
 def saturation(module: brainstate.nn.Module) -> Saturation:
     """Report the share of delays within half a step of their bounds, over all layers in ``module``.
 

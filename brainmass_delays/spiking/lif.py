@@ -10,6 +10,7 @@ import numpy as np
 from brainstate.nn import Param
 from braintools import surrogate
 
+from .._core.arguments import checked, count, function, numbers
 from .._core.checks import (
     ArgumentError,
     check_choice,
@@ -21,6 +22,7 @@ from .._core.checks import (
 from .._core.param import HoldsParams
 from .._core.status import is_traced
 from .._core.units import magnitude
+from .arguments import THRESHOLD
 from .base import as_param
 from .grid import time_step
 
@@ -67,6 +69,7 @@ class _Leaky(HoldsParams, brainstate.nn.Module):
     def _make_tau(self, name, tau):
         """Return a time constant as Param."""
         where = f"{type(self).__name__}.{name}"
+        magnitude(where, tau.value() if isinstance(tau, Param) else tau, u.ms, plain=False)
         tau = as_param(where, tau if isinstance(tau, Param) else Param(tau, fit=False), (self.n,))
         value = magnitude(where, tau.value(), u.ms, plain=False)
         if not is_traced(value):
@@ -169,6 +172,7 @@ class LIF(_Leaky):
     '00001000010000100001'
     """
 
+    @checked(n=count(), threshold=THRESHOLD, spike=function)
     def __init__(
         self,
         n: int,
@@ -181,6 +185,10 @@ class LIF(_Leaky):
         name = type(self).__name__
         self.threshold = check_number(f"{name}.threshold", threshold, above=0)
         self.reset = check_choice(f"{name}.reset", reset, RESETS)
+        zero = jax.ShapeDtypeStruct((self.n,), brainstate.environ.dftype())
+        if getattr(jax.eval_shape(spike, zero), "shape", None) != (self.n,):
+            rule = "must return one number per neuron"
+            raise ArgumentError(f"{name}.spike", rule, repr(spike))
         self.spike = spike
 
     def _rest(self, leading):
@@ -232,6 +240,7 @@ class AdaptiveLIF(LIF):
     '001000100000010000000001000000'
     """
 
+    @checked(n=count(), threshold=THRESHOLD, spike=function)
     def __init__(
         self,
         n: int,
@@ -245,6 +254,9 @@ class AdaptiveLIF(LIF):
     ):
         super().__init__(n, tau, threshold, reset, spike)
         self.tau_adaptation = self._make_tau("tau_adaptation", tau_adaptation)
+        numbers(unit=u.UNITLESS)(
+            "AdaptiveLIF.strength", strength.value() if isinstance(strength, Param) else strength
+        )
         strength = strength if isinstance(strength, Param) else Param(strength, fit=False)
         self.strength = as_param("AdaptiveLIF.strength", strength, (self.n,))
         value = strength.value()

@@ -14,10 +14,18 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from .._core.arguments import checked, function, optional, time
 from .._core.checks import ArgumentError, check_positive
 from .._core.units import magnitude
+from .arguments import (
+    TIMES,
+    groups_of_optimizers,
+    is_module,
+    is_optimizer,
+)
 
 
+@checked(lower=TIMES, upper=TIMES)
 def project_delays(lower: u.Quantity, upper: u.Quantity) -> optax.GradientTransformation:
     """Keep updated delays between ``lower`` and ``upper``.
 
@@ -64,6 +72,7 @@ class GridState(NamedTuple):
     residue: Any
 
 
+@checked(dt=time, lower=optional(TIMES), upper=optional(TIMES))
 def project_to_grid(
     dt: u.Quantity, lower: u.Quantity | None = None, upper: u.Quantity | None = None
 ) -> optax.GradientTransformation:
@@ -121,6 +130,7 @@ def project_to_grid(
     return optax.GradientTransformation(init, update)
 
 
+@checked(groups=groups_of_optimizers, default=is_optimizer)
 def parameter_groups(
     groups: Mapping[str, optax.GradientTransformation], default: optax.GradientTransformation
 ) -> optax.GradientTransformation:
@@ -175,6 +185,7 @@ def parameter_groups(
     return optax.multi_transform({**groups, rest: default}, labels)
 
 
+@checked(layer=is_module, schedule=function)
 def anneal_width(layer, schedule: Callable[[jax.Array], Any]) -> optax.GradientTransformation:
     """Set the kernel width of ``layer`` from the step counter of the optimizer.
 

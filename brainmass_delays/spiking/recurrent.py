@@ -5,8 +5,10 @@ import brainunit as u
 import jax
 import jax.numpy as jnp
 
+from .._core.arguments import checked
 from .._core.checks import ArgumentError
 from .._core.param import ShowsSignature
+from .arguments import is_module
 from .delay_layer import DelayLayer
 from .lif import LIF, AdaptiveLIF
 from .sparse_layer import SparseDelayLayer
@@ -46,6 +48,7 @@ class RecurrentLIF(ShowsSignature, brainstate.nn.Module):
     [1, 0, 0, 1, 0, 0, 1, 0, 0, 1]
     """
 
+    @checked("RecurrentLIF", neurons=is_module, feedback=is_module)
     def __init__(self, neurons: LIF | AdaptiveLIF, feedback: DelayLayer | SparseDelayLayer):
         super().__init__()
         if not isinstance(neurons, LIF):

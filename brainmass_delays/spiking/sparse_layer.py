@@ -8,7 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
+from .._core.arguments import checked, count, numbers
 from .._core.checks import ArgumentError, check_count
+from .._core.status import is_traced
+from .arguments import (
+    is_seed,
+)
 from .base import DelayedSpikes
 from .filters import convolve, shift
 
@@ -102,6 +107,12 @@ class SparseDelayLayer(DelayedSpikes):
         return jnp.moveaxis(jax.ops.segment_sum(weighted, self.target, self.n_out), 0, -1)
 
 
+@checked(
+    n_in=count(),
+    n_out=count(),
+    share=numbers(unit=u.UNITLESS, scalar=True, finite=True, traced=False),
+    seed=is_seed,
+)
 def random_connections(n_in: int, n_out: int, share: float, seed: int | np.random.Generator) -> np.ndarray:
     """Draw which sources reach which targets, the same number for every target.
 
@@ -135,6 +146,9 @@ def random_connections(n_in: int, n_out: int, share: float, seed: int | np.rando
 
 def _check_connections(connections, n_out, n_in):
     """Return targets and sources if every row names two existing channels."""
+    if isinstance(connections, u.Quantity) or is_traced(connections):
+        got = type(connections).__name__
+        raise ArgumentError("SparseDelayLayer.connections", "must hold rows [target, source]", got)
     connections = np.asarray(connections)
     if connections.ndim != 2 or connections.shape[1] != 2 or not len(connections):
         raise ArgumentError(

@@ -5,10 +5,15 @@ import brainunit as u
 import jax
 import numpy as np
 
+from .._core.arguments import checked
+from .arguments import (
+    is_module,
+)
 from .base import DelayedSpikes
 from .lif import LIF, LeakyIntegrator
 
 
+@checked(network=is_module)
 def summarize(network: brainstate.nn.Module) -> str:
     """Describe the layers of a network: sizes, trained parameters, and where the delays are.
 

@@ -10,8 +10,19 @@ import numpy as np
 import optax
 from tqdm.auto import trange
 
+from .._core.arguments import checked, count, each, names, numbers, optional, time
+from .._core.arguments import flag as is_flag
 from .._core.checks import ArgumentError, check_count
 from .._core.status import NOT_FINITE, flag, raise_if_failed
+from .arguments import (
+    RATE,
+    SPIKES,
+    is_module,
+    is_optimizer,
+    is_seed,
+    is_task,
+    is_trials,
+)
 from .classifier import SpikingClassifier
 from .freezing import delay_layers, freeze_delays
 from .optimizers import anneal_width, parameter_groups, project_delays
@@ -24,6 +35,14 @@ class TrainingRecord(NamedTuple):
     accuracy: np.ndarray
 
 
+@checked(
+    network=is_module,
+    n_updates=count(),
+    weight_rate=RATE,
+    delay_rate=time,
+    width=optional(each(time)),
+    frozen=names,
+)
 def default_optimizer(
     network: SpikingClassifier,
     n_updates: int,
@@ -70,6 +89,17 @@ def default_optimizer(
     return optax.chain(tx, *(anneal_width(layer, schedule) for layer in layers if layer.width is not None))
 
 
+@checked(
+    network=is_module,
+    trials=is_trials,
+    task=is_task,
+    lengths=optional(numbers(unit=u.UNITLESS, ndim=1, traced=False)),
+    n_epochs=count(),
+    batch_size=count(),
+    optimizer=optional(is_optimizer),
+    seed=is_seed,
+    progress=is_flag,
+)
 def train(
     network: SpikingClassifier,
     trials: Any,
@@ -137,6 +167,7 @@ def train(
     return TrainingRecord(*np.array(records).T)
 
 
+@checked(network=is_module, spikes=SPIKES, dt=time, batch_size=count())
 def predict(
     network: SpikingClassifier, spikes: np.ndarray, dt: u.Quantity, batch_size: int = 64
 ) -> np.ndarray:

@@ -6,7 +6,9 @@ from typing import Any
 import brainunit as u
 import jax.numpy as jnp
 import numpy as np
+from brainstate.nn import Param
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_choice, check_count
 from .._core.units import magnitude
 from .stimulus import Stimulus, as_array
@@ -74,6 +76,7 @@ class Data(Stimulus):
     """
 
     def __init__(self, values: Any, times: Any, outside: str = "hold"):
+        numbers(axes=(1, 3))(self._where("values"), values.value() if isinstance(values, Param) else values)
         super().__init__(values=values)
         self.outside = check_choice(self._where("outside"), outside, OUTSIDE)
         where = self._where("times")
@@ -134,6 +137,10 @@ class BandNoise(Stimulus):
         self, sigma: Any, band: Sequence[Any], n_regions: int | None = None, n_waves: int = 64, seed: int = 0
     ):
         super().__init__(sigma=sigma)
+        is_array = isinstance(band, np.ndarray | u.Quantity) and band.shape == (2,)
+        if not is_array and not (isinstance(band, tuple | list) and len(band) == 2):
+            raise ArgumentError(self._where("band"), "must be a pair of frequencies", repr(band))
+        check_count(self._where("seed"), seed, 0)
         low, high = (float(magnitude(self._where("band"), f, u.Hz)) for f in band)
         if not 0 <= low < high < np.inf:
             raise ArgumentError(self._where("band"), "must be two ascending frequencies", (low, high))

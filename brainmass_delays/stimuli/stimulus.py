@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_finite
 from .._core.param import HoldsParams, constant
 from .._core.status import is_traced
@@ -101,6 +102,7 @@ class Stimulus(HoldsParams, brainstate.nn.Module):
 
     def _set(self, name: str, value: Any) -> None:
         """Keep a parameter as a Param, checked as far as its numbers are known."""
+        numbers()(self._where(name), value.value() if isinstance(value, Param) else value)
         param = value if isinstance(value, Param) else constant(as_array(self._where(name), value))
         if not is_traced(param.value()):
             check_finite(self._where(name), u.get_mantissa(param.value()))
@@ -165,6 +167,9 @@ class Sum(Stimulus):
 
     def __init__(self, first: Stimulus, second: Stimulus):
         super().__init__()
+        for name, part in (("first", first), ("second", second)):
+            if not isinstance(part, Stimulus):
+                raise ArgumentError(self._where(name), "must be a stimulus", repr(part))
         self.first, self.second = first, second
 
     def value(self, t):
@@ -188,6 +193,9 @@ class Product(Stimulus):
 
     def __init__(self, first: Stimulus, second: Stimulus):
         super().__init__()
+        for name, part in (("first", first), ("second", second)):
+            if not isinstance(part, Stimulus):
+                raise ArgumentError(self._where(name), "must be a stimulus", repr(part))
         self.first, self.second = first, second
 
     def value(self, t):
@@ -225,7 +233,7 @@ class Feedback(Stimulus):
         super().__init__()
         if not callable(law) or not reads or not all(map(callable, reads)):
             rule = "needs a law and at least one read, all callable"
-            raise ArgumentError("Feedback", rule, cure="Read a state with node.prefetch('x')")
+            raise ArgumentError("Feedback.law", rule, (law, *reads), "Read a state with node.prefetch('x')")
         self.law, self.reads = law, reads
 
     def value(self, t):
@@ -260,6 +268,9 @@ def site(connectome: Any, regions: Iterable[int | str], weight: Any = 1.0) -> np
     >>> stimuli.site(Connectome.synthetic(4), ['L01', 3], [1.0, 0.5]).tolist()
     [1.0, 0.0, 0.0, 0.5]
     """
+    if not hasattr(connectome, "select") or not hasattr(connectome, "labels"):
+        raise ArgumentError("site.connectome", "must be a Connectome", repr(connectome))
+    numbers(unit=u.UNITLESS, finite=True, axes=(0, 1), traced=False)("site.weight", weight)
     labels = connectome.select(regions).labels
     weights = np.zeros(connectome.n_regions)
     weights[[connectome.labels.index(label) for label in labels]] = weight

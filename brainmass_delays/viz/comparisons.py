@@ -8,11 +8,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from .._core.arguments import (
+    checked,
+)
 from .._core.checks import ArgumentError
 from ..objectives import fcd
+from .arguments import AX, LABELS, SQUARE_OR_SERIES, is_square
 from .matrices import plot_connectivity, plot_functional_connectivity
 
 
+@checked(prediction=SQUARE_OR_SERIES, target=SQUARE_OR_SERIES, labels=LABELS)
 def plot_fc_comparison(
     prediction: Any, target: Any, *, labels: Sequence[str] | None = None
 ) -> tuple[Axes, Axes, Axes]:
@@ -53,6 +58,7 @@ def plot_fc_comparison(
     return _scatter(axes, ours, theirs, "plot_fc_comparison", "FC")
 
 
+@checked(prediction=SQUARE_OR_SERIES, target=SQUARE_OR_SERIES)
 def plot_fcd_comparison(
     prediction: Any, target: Any, *, window: Any, step: Any, dt: Any = None
 ) -> tuple[Axes, Axes, Axes]:
@@ -101,6 +107,7 @@ def plot_fcd_comparison(
     return tuple(axes)
 
 
+@checked(lags=is_square, labels=LABELS, ax=AX)
 def plot_lags(lags: Any, *, labels: Sequence[str] | None = None, ax: Axes | None = None, **kwargs) -> Axes:
     """Draw a matrix of lags: a row is late where it is red.
 

@@ -8,11 +8,40 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from .._core.arguments import (
+    any_of,
+    checked,
+    each,
+    optional,
+    text,
+)
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
+from .arguments import AX, FINITE, LABEL, ONE_NUMBER, SHOWN, is_pair
 from .timeseries import with_unit
 
 
+def _is_result(where: str, value: Any) -> None:
+    """Refuse what is no outcome of a fit."""
+    if not hasattr(value, "param_history") or not hasattr(value, "starts"):
+        raise ArgumentError(
+            where, "must be a FitResult", type(value).__name__, "Pass what Fitter.fit returned"
+        )
+
+
+def _are_losses(where: str, value: Any) -> None:
+    """Refuse all but losses, or a dict of them by name."""
+    for key, losses in value.items() if isinstance(value, dict) else [(None, value)]:
+        SHOWN(where if key is None else f"{where}[{key!r}]", losses)
+
+
+def _are_values(where: str, value: Any) -> None:
+    """Refuse all but values, or a pair of them."""
+    for item in value if isinstance(value, tuple) else (value,):
+        FINITE(where, item)
+
+
+@checked(result=_is_result, parameter=LABEL, true=optional(ONE_NUMBER), ax=AX)
 def plot_fit(
     result: Any, parameter: str | None = None, *, true: Any = None, ax: Axes | None = None, **kwargs
 ) -> Axes:
@@ -70,6 +99,13 @@ def plot_fit(
     return ax
 
 
+@checked(
+    values=_are_values,
+    losses=_are_losses,
+    parameter=any_of("a name, or a pair of them", text, each(text)),
+    true=optional(any_of("a number, or a pair of them", ONE_NUMBER, is_pair)),
+    ax=AX,
+)
 def plot_loss_landscape(
     values: Any, losses: Any, *, parameter: str = "speed", true: Any = None, ax: Axes | None = None, **kwargs
 ) -> Axes:
@@ -172,6 +208,9 @@ def _losses(losses: Any, shape: tuple[int, ...]) -> np.ndarray:
     losses = np.asarray(u.get_magnitude(losses))
     if losses.shape != shape:
         raise ArgumentError(
-            "plot_loss_landscape.losses", f"must hold one loss per value, {shape}", losses.shape
+            "plot_loss_landscape.losses",
+            f"must hold one loss per value, {shape}",
+            losses.shape,
+            "As many as values",
         )
     return losses

@@ -8,12 +8,27 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from .._core.arguments import (
+    any_of,
+    checked,
+    flag,
+    instance,
+    optional,
+)
 from .._core.checks import ArgumentError, check_finite
 from ..connectome import Connectome
+from .arguments import AXES, CMAP, FINITE, LABELS, SHOWN
 
 MOST_LABELS = 45  # more would overlap in a figure of usual size
 
 
+@checked(
+    connectivity=any_of("a Connectome or a square matrix", instance(Connectome, ""), SHOWN),
+    labels=LABELS,
+    ax=AXES,
+    cmap=CMAP,
+    colorbar=flag,
+)
 def plot_connectivity(
     connectivity: Any,
     *,
@@ -71,6 +86,7 @@ def plot_connectivity(
     return weights_ax, lengths_ax
 
 
+@checked(data=FINITE, is_matrix=optional(flag), labels=LABELS, ax=AXES)
 def plot_functional_connectivity(
     data: Any,
     *,
@@ -120,6 +136,10 @@ def plot_functional_connectivity(
     if is_matrix is None:
         is_matrix = (
             data.shape[0] == data.shape[1] and np.allclose(data, data.T) and np.allclose(np.diag(data), 1)
+        )
+    if is_matrix and data.shape[0] != data.shape[1]:
+        raise ArgumentError(
+            "plot_functional_connectivity.is_matrix", "must be False for series", f"True, shape {data.shape}"
         )
     fc = data if is_matrix else _correlations(where, data)
     options = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1} | kwargs

@@ -8,13 +8,29 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from .._core.arguments import (
+    checked,
+    each,
+    flag,
+    optional,
+    text,
+)
 from .._core.checks import ArgumentError, check_finite
 from .._core.units import magnitude
+from .arguments import AX, FINITE, LENGTH
 
 VIEWS = (("left", 1, 2), ("top", 0, 1), ("back", 0, 2))  # name, axis to the right, axis upward
 DIRECTIONS = ("x, right (mm)", "y, front (mm)", "z, up (mm)")
 
 
+@checked(
+    values=FINITE,
+    centres=FINITE,
+    label=text,
+    symmetric=optional(flag),
+    size=LENGTH,
+    axes=optional(each(AX, object)),
+)
 def plot_brain(
     values: Any,
     centres: Any,
@@ -70,7 +86,9 @@ def plot_brain(
         raise ArgumentError("plot_brain", "needs values (n_regions,) and centres (n_regions, 3)", got)
     if axes is None:
         axes = plt.subplots(1, 3, figsize=(11.0, 3.6), layout="constrained")[1]
-    options = _colors(numbers, symmetric) | {"s": size, "edgecolors": "0.3", "linewidths": 0.4} | kwargs
+    options = (
+        _colors(numbers, symmetric) | {"s": float(size), "edgecolors": "0.3", "linewidths": 0.4} | kwargs
+    )
     for ax, (name, right, up) in zip(axes, VIEWS, strict=True):
         (toward,) = {0, 1, 2} - {right, up}
         order = np.argsort(points[:, toward] if name == "top" else -points[:, toward])  # the nearest last
@@ -84,6 +102,7 @@ def plot_brain(
     return tuple(axes)
 
 
+@checked(values=FINITE, label=text, ax=AX)
 def plot_topography(
     values: Any,
     sensors: Any,

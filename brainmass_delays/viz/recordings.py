@@ -8,13 +8,28 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from .._core.arguments import (
+    checked,
+    flag,
+    numbers,
+    optional,
+)
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
+from .arguments import (
+    AX,
+    FINITE_SIGNAL,
+    LABEL,
+    LABELS,
+    LENGTH,
+    TIMES,
+)
 from .timeseries import with_unit
 
 MOST_LABELS = 60  # traces whose names can be read in a figure of usual size
 
 
+@checked(signal=FINITE_SIGNAL, ts=optional(TIMES), labels=LABELS, spacing=LENGTH, ax=AX)
 def plot_traces(
     signal: Any,
     ts: Any = None,
@@ -87,6 +102,7 @@ def plot_traces(
     return ax
 
 
+@checked(signal=FINITE_SIGNAL, ts=optional(TIMES), label=LABEL, ax=AX)
 def plot_mean_and_band(
     signal: Any,
     ts: Any = None,
@@ -140,6 +156,7 @@ def plot_mean_and_band(
     return ax
 
 
+@checked(power=FINITE_SIGNAL, frequencies=TIMES, label=LABEL, decibels=flag, ax=AX)
 def plot_spectrum_and_band(
     power: Any,
     frequencies: Any,
@@ -190,7 +207,7 @@ def plot_spectrum_and_band(
     """
     where = "plot_spectrum_and_band"
     hertz = np.asarray(magnitude(f"{where}.frequencies", frequencies, u.Hz))
-    values, hertz, _ = _series(where, power, hertz)
+    values, hertz, _ = _series(where, power, hertz, ("power", "frequencies"))
     values, hertz = values[hertz > 0], hertz[hertz > 0]
     unit = with_unit("power", power)
     if decibels:
@@ -201,6 +218,13 @@ def plot_spectrum_and_band(
     return ax
 
 
+@checked(
+    bold=FINITE_SIGNAL,
+    ts=optional(TIMES),
+    tr=optional(numbers(unit=u.second, scalar=True, finite=True, above=0, traced=False)),
+    labels=LABELS,
+    ax=AX,
+)
 def plot_bold(
     bold: Any,
     ts: Any = None,
@@ -250,7 +274,7 @@ def plot_bold(
     if ts is None:
         ts = (np.arange(len(bold)) + 1) * float(magnitude("plot_bold.tr", tr, u.second))
     seconds = np.asarray(magnitude("plot_bold.ts", ts, u.second))
-    values, seconds, _ = _series("plot_bold", bold, seconds)
+    values, seconds, _ = _series("plot_bold", bold, seconds, ("bold", "ts"))
     relative = u.get_unit(bold).is_unitless and np.abs(values).max(initial=0) <= 1
     ax = _axes(ax)
     lines = ax.plot(
@@ -283,16 +307,16 @@ def _line_and_band(ax, x, values, spread, label, options) -> None:
         ax.legend()
 
 
-def _series(where: str, signal: Any, ts: Any) -> tuple[np.ndarray, np.ndarray, str]:
+def _series(where: str, signal: Any, ts: Any, names=("signal", "ts")) -> tuple[np.ndarray, np.ndarray, str]:
     """Return values with at least two axes, their times, and the label of these."""
     values = np.asarray(u.get_magnitude(signal))
     values = values[:, None] if values.ndim == 1 else values
-    if values.ndim < 2 or not np.all(np.isfinite(values)):
-        fault = values.shape if values.ndim < 2 else "NaN or infinity"
-        raise ArgumentError(f"{where}.signal", "must be finite, with time as its first axis", fault)
     times = np.arange(len(values)) if ts is None else np.asarray(u.get_magnitude(ts))
     if times.shape != values.shape[:1]:
-        raise ArgumentError(f"{where}.ts", f"must have one value per sample, {values.shape[:1]}", times.shape)
+        cure = f"The first axis of {names[0]} must be as long"
+        raise ArgumentError(
+            f"{where}.{names[1]}", f"must have one value per sample, {values.shape[:1]}", times.shape, cure
+        )
     return values, times, "sample" if ts is None else with_unit("time", ts)
 
 

@@ -7,9 +7,21 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from .._core.arguments import (
+    checked,
+    names,
+    numbers,
+)
 from .._core.checks import ArgumentError
+from .arguments import (
+    AX,
+    LENGTH,
+    PLAIN,
+    color,
+)
 
 
+@checked(spikes=PLAIN, dt=LENGTH, ax=AX, color=color, groups=names)
 def plot_raster(
     spikes: np.ndarray,
     dt: float = 1.0,
@@ -70,6 +82,7 @@ def plot_raster(
     return ax
 
 
+@checked(before=PLAIN, after=PLAIN, max_delay=LENGTH, ax=AX)
 def plot_delays(before: np.ndarray, after: np.ndarray, max_delay: float, *, ax: Axes | None = None) -> Axes:
     """Draw delays in ms before and after training as two histograms between 0 and ``max_delay``.
 
@@ -90,6 +103,7 @@ def plot_delays(before: np.ndarray, after: np.ndarray, max_delay: float, *, ax: 
     return ax
 
 
+@checked(before=PLAIN, after=PLAIN, max_delay=LENGTH, ax=AX)
 def plot_delay_changes(
     before: np.ndarray, after: np.ndarray, max_delay: float, *, ax: Axes | None = None
 ) -> Axes:
@@ -105,6 +119,9 @@ def plot_delay_changes(
     """
     ax = plt.subplots()[1] if ax is None else ax
     ax.plot([0, max_delay], [0, max_delay], color="0.7", lw=0.8)
+    if np.size(before) != np.size(after):
+        got = f"{np.size(before)} and {np.size(after)}"
+        raise ArgumentError("plot_delay_changes", "needs as many delays before as after", got)
     ax.plot(np.ravel(before), np.ravel(after), ".", ms=4, color="tab:red")
     margin = max_delay / 50
     ax.set(
@@ -117,6 +134,7 @@ def plot_delay_changes(
     return ax
 
 
+@checked(confusion=PLAIN, centers=numbers(finite=True, ndim=1, traced=False), ax=AX)
 def plot_confusion(confusion: np.ndarray, centers: np.ndarray, *, ax: Axes | None = None) -> Axes:
     """Draw counts ``(true class, predicted class)`` as shares of each true class.
 
@@ -133,7 +151,7 @@ def plot_confusion(confusion: np.ndarray, centers: np.ndarray, *, ax: Axes | Non
     confusion = np.asarray(confusion, float)
     if confusion.ndim != 2 or confusion.shape != (len(centers), len(centers)):
         raise ArgumentError(
-            "plot_confusion.confusion", f"must have the shape {(len(centers), len(centers))}", confusion.shape
+            "plot_confusion.confusion", "must have one row and column for each of centers", confusion.shape
         )
     ax = plt.subplots()[1] if ax is None else ax
     image = ax.imshow(

@@ -9,10 +9,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy.signal import welch
 
+from .._core.arguments import (
+    checked,
+    flag,
+    optional,
+)
 from .._core.checks import ArgumentError, check_count
 from .._core.units import magnitude
+from .arguments import AX, FINITE, LABELS, LAG, SHOWN, TIMES
 
 
+@checked(signal=SHOWN, ts=optional(TIMES), labels=LABELS, ax=AX)
 def plot_timeseries(
     signal: Any, ts: Any = None, *, labels: Sequence[str] | None = None, ax: Axes | None = None, **kwargs
 ) -> Axes:
@@ -62,6 +69,7 @@ def plot_timeseries(
     return ax
 
 
+@checked(signal=FINITE, dt=LAG, labels=LABELS, loglog=flag, ax=AX)
 def plot_power_spectrum(
     signal: Any,
     dt: Any,

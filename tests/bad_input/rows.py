@@ -1,9 +1,4 @@
-"""The table of bad inputs: how to reach every public argument, and which strange values it takes on purpose.
-
-A row is ``owner.argument: (call, accepted)``. ``call(value)`` passes the value to that argument and good ones to all
-others, far enough that the value is used; ``accepted`` names the kinds of `values.KINDS` that are no mistake there.
-To add a class, add its rows and take it out of `gaps.py`, where stands what has no rows and what is still unclear.
-"""
+"""The table of bad inputs: connectomes, nodes, noise, sweeps and fits; see `table.py` for what a row is."""
 
 import inspect
 import tempfile
@@ -12,32 +7,10 @@ from pathlib import Path
 import brainstate
 import brainunit as u
 import numpy as np
+from table import FLAG, C, L, W, row, rows
 
 import brainmass_delays as bd
-from brainmass_delays import Connectome, Fitter, objectives, viz
-
-W = np.array([[0.0, 1.0, 0.5], [2.0, 0.0, 1.0], [0.5, 1.0, 0.0]])
-L = np.array([[0.0, 10.0, 20.0], [10.0, 0.0, 30.0], [20.0, 30.0, 0.0]])
-C = Connectome(W, L)
-SERIES = np.random.default_rng(0).normal(size=(40, 3))
-NUMBERS = "zero negative half bool"
-ANYTHING = "type mapping function none shape unit nan inf zero negative half huge empty one bool string bytes complex objects traced"
-FLAG = "bool"
-
-ROWS = {}
-
-
-def row(argument, call, accepted=""):
-    """Add a row to the table."""
-    assert argument not in ROWS, argument
-    ROWS[argument] = call, frozenset(accepted.split())
-
-
-def rows(owner, function, good, accepted):
-    """Add a row for every argument in ``accepted``, the others taken from ``good``."""
-    for name, kinds in accepted.items():
-        row(f"{owner}.{name}", lambda value, name=name: function(**good | {name: value}), kinds)
-
+from brainmass_delays import Connectome, Fitter
 
 # ------------------------------------------------------------------------------------------------ connectome
 
@@ -55,7 +28,7 @@ row("Connectome.select.regions", lambda v: C.select(v))
 row("Connectome.save.path", lambda v: C.save(v))
 row("Connectome.fetch.name", lambda v: Connectome.fetch(v))
 row("Connectome.synthetic.n_regions", lambda v: Connectome.synthetic(v))
-row("Connectome.synthetic.seed", lambda v: Connectome.synthetic(4, v), "zero huge")
+row("Connectome.synthetic.seed", lambda v: Connectome.synthetic(4, v), "zero")
 row("Connectome.synthetic.asymmetric", lambda v: Connectome.synthetic(4, asymmetric=v), FLAG)
 row("Connectome.synthetic.density", lambda v: Connectome.synthetic(4, density=v), "bool")
 
@@ -103,6 +76,7 @@ def _node_rows(name, node):
         elif argument in declared:
             low, _ = declared[argument].bounds
             kinds = "half one bool traced" + (" zero negative" if low < 0 else "")
+            kinds = kinds if declared[argument].plain else ""  # these need a unit
         elif argument in initial:
             kinds = "half one bool zero negative traced"
         else:
@@ -119,32 +93,13 @@ for _name, _node in bd.NODES.items():
 
 # ---------------------------------------------------------------------------------------------------- noise
 
-_AMOUNT = "zero half huge one bool traced"
+_AMOUNT = "zero negative half bool traced unit"
 row("WhiteNoise.in_size", lambda v: bd.WhiteNoise(v, 0.1))
 row("WhiteNoise.sigma", lambda v: bd.WhiteNoise(1, v), _AMOUNT)
 row("OUNoise.in_size", lambda v: bd.OUNoise(v, 0.1))
 row("OUNoise.sigma", lambda v: bd.OUNoise(1, v), _AMOUNT)
-row("OUNoise.tau", lambda v: bd.OUNoise(1, 0.1, tau=v), "half huge one bool traced")
-row("OUNoise.mean", lambda v: bd.OUNoise(1, 0.1, mean=v), _AMOUNT + " negative")
-
-# ------------------------------------------------------------------------------------------------ objectives
-
-for _name in ("timeseries_mse", "timeseries_rmse", "fc_corr", "fc_rmse", "spectrum"):
-    _objective = getattr(objectives, _name)
-    row(f"objectives.{_name}.prediction", lambda v, f=_objective: f(v, SERIES))
-    row(f"objectives.{_name}.target", lambda v, f=_objective: f(SERIES, v))
-row("objectives.fc_corr.as_loss", lambda v: objectives.fc_corr(SERIES, SERIES[::-1], as_loss=v), FLAG)
-row("objectives.spectrum.nperseg", lambda v: objectives.spectrum(SERIES, SERIES[::-1], nperseg=v), "none")
-row(
-    "objectives.spectrum.dt",
-    lambda v: objectives.spectrum(SERIES, SERIES[::-1], dt=v),
-    "none half huge traced",
-)
-row(
-    "objectives.spectrum.band",
-    lambda v: objectives.spectrum(SERIES, SERIES[::-1], dt=1 * u.ms, band=v),
-    "none",
-)
+row("OUNoise.tau", lambda v: bd.OUNoise(1, 0.1, tau=v), "half bool traced")
+row("OUNoise.mean", lambda v: bd.OUNoise(1, 0.1, mean=v), _AMOUNT)
 
 # ----------------------------------------------------------------------------------------------------- sweep
 
@@ -161,7 +116,7 @@ rows(
         "predict": "",
         "axes": "",
         "product": FLAG,
-        "batch": "none huge",
+        "batch": "none",
         "max_memory": "none inf huge",
         "devices": "none",
         "executor": "none",
@@ -220,47 +175,3 @@ row("Fitter.fit.starts", lambda v: _fit(_fitter(search_space={"x": (0.0, 1.0)}),
 row("Fitter.sweep.name", lambda v: _fitter().sweep(v, [1.0], np.zeros(4)))
 row("Fitter.sweep.values", lambda v: _fitter().sweep("x", v, np.zeros(4)), "one empty")
 row("Fitter.sweep.target", lambda v: _fitter().sweep("x", [1.0], v))
-
-# ------------------------------------------------------------------------------------------------------ viz
-
-
-def _drawn(function, **arguments):
-    """Draw, and return nothing of the figure."""
-    function(**arguments)
-
-
-_DRAWINGS = {
-    "plot_timeseries": ({"signal": SERIES}, {"signal": "", "ts": "none", "labels": "none", "ax": "none"}),
-    "plot_power_spectrum": (
-        {"signal": SERIES, "dt": 1 * u.ms},
-        {"signal": "", "dt": "half", "nperseg": "none", "labels": "none", "loglog": FLAG, "ax": "none"},
-    ),
-    "plot_connectivity": (
-        {"connectivity": W},
-        {"connectivity": "", "labels": "none", "ax": "none", "cmap": "none", "colorbar": FLAG},
-    ),
-    "plot_functional_connectivity": (
-        {"data": SERIES},
-        {"data": "", "is_matrix": "none", "labels": "none", "ax": "none"},
-    ),
-    "plot_loss_landscape": (
-        {"values": np.arange(4.0), "losses": np.arange(4.0)},
-        {"values": "", "losses": "", "parameter": "string", "true": "none zero negative half", "ax": "none"},
-    ),
-}
-for _name, (_good, _accepted) in _DRAWINGS.items():
-    for _argument, _kinds in _accepted.items():
-        row(
-            f"viz.{_name}.{_argument}",
-            lambda value, f=getattr(viz, _name), good=_good, a=_argument: _drawn(f, **good | {a: value}),
-            _kinds,
-        )
-_RESULT = _fitter().fit(np.zeros(4), n_steps=2)
-row("viz.plot_fit.result", lambda v: _drawn(viz.plot_fit, result=v))
-row("viz.plot_fit.parameter", lambda v: _drawn(viz.plot_fit, result=_RESULT, parameter=v), "none")
-row(
-    "viz.plot_fit.true",
-    lambda v: _drawn(viz.plot_fit, result=_RESULT, parameter="x", true=v),
-    "none zero negative half huge",
-)
-row("viz.plot_fit.ax", lambda v: _drawn(viz.plot_fit, result=_RESULT, ax=v), "none")

@@ -6,8 +6,35 @@ from typing import NamedTuple
 
 import brainmass_delays
 
-NAMESPACES = ("integrate", "objectives", "predictive", "spiking", "viz")
+NAMESPACES = ("datasets", "integrate", "objectives", "observe", "predictive", "spiking", "stimuli", "viz")
 FOREIGN = {"Param"}  # of brainstate, only shown here
+# Methods of modules that the library calls with what it has made itself; users write them, or never see them.
+CALLED_BY_THE_LIBRARY = {
+    "activation", "activity", "advance", "at", "between", "bounds", "check_length", "check_trainable", "combine",
+    "compare", "currents", "derivative", "emit", "excitatory", "features", "features_of", "inhibitory", "init",
+    "init_state", "advance_means", "energy", "firing_rate", "firing_rates", "interval", "lookup", "rates", "reset",
+    "response", "schedule", "transform", "tree_unflatten", "value", "weights", "refuse_rounding", "sample", "set_values", "start", "step", "step_inputs", "update",
+    "with_currents",
+}  # fmt: skip
+
+
+def is_record(part) -> bool:
+    """Tell whether a class only holds what the library hands out: a NamedTuple, or a dataclass whose name ends
+    a documented result."""
+    return inspect.isclass(part) and (issubclass(part, tuple) or part.__name__ in RECORDS)
+
+
+# Results that are no NamedTuples.
+RECORDS = {
+    "ArgumentError",
+    "FilterSolution",
+    "FitResult",
+    "Recording",
+    "RunError",
+    "Solution",
+    "SweepResult",
+    "Trajectory",
+}
 
 
 class Argument(NamedTuple):
@@ -37,7 +64,9 @@ def methods(part) -> Iterator[tuple[str, object]]:
     """Yield the public methods that a class of this package defines."""
     for name, member in vars(part).items():
         member = getattr(member, "__func__", member)
-        if not name.startswith("_") and inspect.isfunction(member):
+        if name.startswith("_") or name in CALLED_BY_THE_LIBRARY:
+            continue
+        if inspect.isfunction(member):
             yield name, member
 
 
@@ -48,13 +77,17 @@ def walk() -> Iterator[tuple[str, object]]:
     }
     for namespace in NAMESPACES:
         module = getattr(brainmass_delays, namespace)
-        parts |= {f"{namespace}.{name}": getattr(module, name) for name in sorted(module.__all__)}
+        shown = getattr(module, "__all__", None) or [
+            name for name, part in vars(module).items() if getattr(part, "__module__", "") == module.__name__
+        ]
+        parts |= {f"{namespace}.{name}": getattr(module, name) for name in sorted(shown) if name[0] != "_"}
     seen = set()
     for name, part in parts.items():
         if not (inspect.isclass(part) or inspect.isfunction(part)) or id(part) in seen:
             continue
         seen.add(id(part))
-        yield name, part
+        if not is_record(part):
+            yield name, part
         if inspect.isclass(part):
             yield from ((f"{name}.{method}", function) for method, function in methods(part))
 

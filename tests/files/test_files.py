@@ -101,7 +101,7 @@ def test_a_name_may_be_as_long_as_the_system_allows(tmp_path):
         write_whole("save.path", tmp_path / (300 * "x"), b"new")
 
 
-@pytest.mark.parametrize("path", [None, 3, b"x", ["x"], "a\0b", "no/such/folder/x", ""])
+@pytest.mark.parametrize("path", [None, 3, b"x", ["x"], "a\0b", "\ud800", "no/such/folder/x", ""])
 def test_a_path_that_is_none_is_refused(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ArgumentError, match="save.path"):

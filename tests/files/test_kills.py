@@ -67,8 +67,8 @@ def workers(tmp_path_factory):
     """Keep one program for all tests of this file."""
     made = Workers(tmp_path_factory.mktemp("workers"))
     yield made
-    made.program.stdin.close()
-    made.program.wait()
+    with made.program:  # closes its pipes and waits
+        pass
 
 
 def moments(quick, slow=MOMENTS):

@@ -84,11 +84,13 @@ ACTIONS = {"save": save, "save_limited": save_limited, "get": get, "hold": hold,
 
 
 def start(action, *arguments):
-    """Fork a process for an action, and return its number."""
+    """Fork a process for an action, and return its number; a Ctrl-C that comes early waits for its handler."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     if (child := os.fork()) == 0:
         said, code = "", 1
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 ACTIONS[action](*arguments)
@@ -97,6 +99,7 @@ def start(action, *arguments):
             said = f"{type(error).__name__}: {error}"
         Path(os.environ["SAID"], str(os.getpid())).write_text(said)
         os._exit(code)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     return child
 
 

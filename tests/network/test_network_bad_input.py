@@ -38,7 +38,10 @@ def with_entry(matrix, value):
 
 TRAINED = {"fit": True}
 NETWORK = {
-    "node is no dynamics": (lambda: net(node=3), "Network.node: must be a brainstate.nn.Dynamics; got int"),
+    "node is no dynamics": (
+        lambda: net(node=3),
+        "Network.populations: must be a brainstate.nn.Dynamics; got int",
+    ),
     "weights of another size": (lambda: net(conn=np.ones((4, 4))), "Network.conn: must have shape (3, 3)"),
     "weights not square": (lambda: net(conn=np.ones((3, 4))), "Network.conn: must have shape (3, 3)"),
     "trainable weights of another size": (lambda: net(conn=Param(np.ones((2, 2)), fit=True)), "Network.conn"),

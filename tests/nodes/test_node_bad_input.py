@@ -60,7 +60,7 @@ BAD = [
         lambda: HopfStep(2, w=np.array([0.1, np.nan])),
         r"HopfStep.w: must be finite; got nan at \(1,\)",
     ),
-    ("text", lambda: HopfStep(2, a="large"), "HopfStep.a: must be a number, an array, a Quantity, a Param"),
+    ("text", lambda: HopfStep(2, a="large"), "HopfStep.a: must be a number"),
     ("no value", lambda: HopfStep(2, a=None), "HopfStep.a: must be a number"),
     ("wrong dimension", lambda: HopfStep(2, w=3.0 * u.mV), "HopfStep.w: must have the dimension of"),
     (

@@ -51,7 +51,8 @@ def test_square_arrays_that_are_no_correlations_are_refused_and_never_look_good_
     covariance = np.cov(X.T)
     for wrong in (covariance, X[:4], np.corrcoef(X.T) - np.eye(4)):
         with pytest.raises(
-            ArgumentError, match="fc_rmse: takes a square array for a correlation matrix.*fill an empty"
+            ArgumentError,
+            match="fc_rmse.prediction: takes a square array for a correlation matrix.*fill an empty",
         ):
             objectives.fc_rmse(wrong, Y)
         assert np.isnan(jax.jit(objectives.fc_rmse())(wrong, Y))

@@ -171,7 +171,7 @@ def test_lengths_of_statistics_may_differ():
         ),
         (
             lambda: objectives.fc_corr(PREDICTION[:, 0], TARGET),
-            r"fc_corr: needs time series of shape \(time, region\)",
+            r"fc_corr.prediction: needs time series of shape \(time, region\)",
         ),
         (lambda: objectives.fc_rmse(PREDICTION[:1], TARGET), r"at least 2 samples; got \(1, 5\)"),
         (

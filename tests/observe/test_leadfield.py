@@ -188,7 +188,7 @@ def test_sources_of_a_region_are_summed(forward):
         (lambda: LeadField(), r"LeadField.matrix: is needed"),
         (lambda: LeadField(matrix=GAIN[0]), r"LeadField.matrix: must have shape \(n_sensors, n_nodes\)"),
         (lambda: LeadField(matrix=GAIN * np.nan), r"LeadField.matrix: must be finite"),
-        (lambda: LeadField(matrix=GAIN, sensors="abc"), r"LeadField.sensors: must be 4 different names; got 3"),
+        (lambda: LeadField(matrix=GAIN, sensors="abc"), r"LeadField.sensors: must be a sequence of texts; got 'abc'"),
         (lambda: LeadField(matrix=GAIN, reference="Cz"), r"LeadField.reference: must be one of 'average', '0'"),
         (lambda: LeadField(matrix=GAIN * u.volt, unit=u.tesla), r"LeadField.unit: must be of the dimension of matrix"),
         (lambda: apply(LeadField(matrix=GAIN.T), X, DT), r"LeadField.matrix: must have one column per region, 3; got \(3, 4\). It is"),

@@ -262,7 +262,7 @@ def test_chains_can_be_grouped_in_any_way():
         (lambda: apply(SubSample(), X, 0 * u.ms), r"apply.dt: must be positive; got 0"),
         (lambda: RegionAverage(masks=[[1], [1, 2]]), r"RegionAverage.masks: must have shape"),
         (lambda: SensorNoise(1.0, seed=1.5), r"SensorNoise.seed: must be a whole number of at least 0; got 1.5"),
-        (lambda: Balloon(efficacy="a"), r"Balloon.efficacy: must be a number, an array, a Quantity or a Param"),
+        (lambda: Balloon(efficacy="a"), r"Balloon.efficacy: must be a number"),
         (lambda: LeadField(matrix=GAIN * 1j), r"LeadField.matrix: must be real; got complex numbers"),
         (lambda: Spectrum(nperseg=1), r"Spectrum.nperseg: must be a whole number of at least 2"),
     ],

@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._core.arguments import checked, flag, function
 from ..._core.checks import ArgumentError, check_choice, check_count
+from ..._core.memory import check_memory
 from ..._core.status import is_traced
 from ..control import Controller, resolve_controller
 from ..loops import resolve
@@ -21,13 +23,15 @@ from .delayed import DelayedField, live
 from .layout import COVARIANCES, Layout
 from .posterior import Joint
 from .prior import Dynamics, check_unless_traced, wiener_prior
-from .solution import FilterSolution, Run, calibrated_scale, checked, finish_with
+from .solution import FilterSolution, Run, calibrated_scale, finish_with, raised
 from .step import LINEARIZATIONS
 from .window import Memory
 
 DELAY_CALIBRATIONS = ("none", "mle")
+WINDOWS = 3  # copies of the root of the covariance in one step: before, after, and the stack between
 
 
+@checked(f=function, correct_underconfidence=flag)
 def solve_filter_dde(
     f: Callable[[Any, Any, Any, Any], Any],
     history: Any,
@@ -168,7 +172,7 @@ def solve_filter_dde(
         "save_at": as_axis(save_at), "damp": damp,
     }  # fmt: skip
     prepare(numbers)  # inside a program numbers cannot be checked
-    return checked(where, run_compiled(solve, as_arrays(numbers)))
+    return raised(where, run_compiled(solve, as_arrays(numbers)))
 
 
 def _prepare(
@@ -216,11 +220,16 @@ def _filter(
     if not is_traced(damp) and not np.all(np.asarray(damp) >= 0):
         raise ArgumentError(f"{where}.damp", "must not be negative", damp)
     n_nodes = check_count(f"{where}.window", window, 2) + 1
+    memory = Memory(layout, n_nodes, reported)
+    need = WINDOWS * layout.n_blocks * memory.size**2 * reported.dtype.itemsize
+    check_memory(
+        f"{where}.window", {"joint covariance": need}, "It grows with the square: lower it", on_device=True
+    )
     horizon = jnp.maximum(jnp.maximum(jnp.abs(equation.t0), jnp.abs(end)), end - equation.t0)
     return DelayFilter(
         equation,
         dynamics,
-        Memory(layout, n_nodes, reported),
+        memory,
         jacobians=linearization == "ts1",
         damp=jnp.asarray(damp, state.dtype),
         side=jax.lax.stop_gradient(64.0 * jnp.finfo(state.dtype).eps * horizon),

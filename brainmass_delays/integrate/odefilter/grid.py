@@ -7,16 +7,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._core.arguments import checked, flag, function
 from ..._core.checks import ArgumentError, check_choice
+from ..._core.memory import check_memory
 from ..._core.status import OK, is_traced
 from ..programs import as_arrays, as_axis, run_compiled
 from .gaussian import identity_kernel
-from .solution import FilterSolution, Run, checked, finish
+from .solution import FilterSolution, Run, finish, raised
 from .step import Filter
 
 GRID_STRATEGIES = ("filter", "fixed-interval")
 
 
+@checked(f=function, correct_underconfidence=flag)
 def solve_filter_on_grid(
     f: Callable,
     u0,
@@ -88,12 +91,12 @@ def solve_filter_on_grid(
 
     def solve(numbers):
         filter, times = prepare(numbers)
-        run = march(filter, times, smoothing=strategy == "fixed-interval")
+        run = march(f"{where}.grid", filter, times, smoothing=strategy == "fixed-interval")
         return finish(filter, run, correct_underconfidence)
 
     numbers = {"u0": u0, "grid": as_axis(grid), "output_scale": output_scale, "damp": damp, "u0_std": u0_std}
     prepare(numbers)  # inside a program numbers cannot be checked
-    return checked(where, run_compiled(solve, as_arrays(numbers)))
+    return raised(where, run_compiled(solve, as_arrays(numbers)))
 
 
 def _prepare(
@@ -121,9 +124,16 @@ def _check_steps(where: str, times, longest: jax.Array) -> None:
         raise ArgumentError(where, f"must have steps below {longest}, 1024 / rate of the prior", step)
 
 
-def march(filter: Filter, times: jax.Array, *, smoothing: bool) -> Run:
-    """Take one step per interval; an interval of length zero repeats the state."""
-
+def march(where: str, filter: Filter, times: jax.Array, *, smoothing: bool) -> Run:
+    """Take one step per interval; an interval of length zero repeats the state. ``where`` says which argument
+    decides how many there are."""
+    state = sum(leaf.nbytes for leaf in jax.tree.leaves(filter.initial))
+    check_memory(
+        where,
+        {"states": (1 + smoothing) * len(times) * state},
+        "Every step is kept: take fewer",
+        on_device=True,
+    )
     nothing = (jnp.zeros_like(filter.no_scale), filter.no_scale)
 
     def body(gaussian, interval):

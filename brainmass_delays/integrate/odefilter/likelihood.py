@@ -3,12 +3,16 @@
 import jax
 import jax.numpy as jnp
 
+from ..._core.arguments import checked, flag, instance, tree_of_numbers
 from ..._core.checks import ArgumentError
 from .gaussian import Gaussian, log_density, stack, upper_root
 from .prior import check_unless_traced
 from .solution import FilterSolution
 
+SOLUTION = instance(FilterSolution, "a FilterSolution")
 
+
+@checked(solution=SOLUTION, data=tree_of_numbers, obs_std=tree_of_numbers)
 def log_likelihood_terminal(solution: FilterSolution, data, *, obs_std) -> jax.Array:
     """Evaluate the log-density of data on the last state of a solution.
 
@@ -61,6 +65,7 @@ def log_likelihood_terminal(solution: FilterSolution, data, *, obs_std) -> jax.A
     return log_density(upper, value @ last.mean - vector)
 
 
+@checked(solution=SOLUTION, data=tree_of_numbers, obs_std=tree_of_numbers, average=flag)
 def log_likelihood_series(solution: FilterSolution, data, *, obs_std, average: bool = True) -> jax.Array:
     """Evaluate the log-density of a time series under the joint distribution of a smoothed solution.
 

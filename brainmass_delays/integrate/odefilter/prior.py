@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._core.arguments import checked, count, each, numbers, tree_of_numbers
 from ..._core.checks import ArgumentError, check_count, check_positive
 from ..._core.status import is_traced
 from ..._core.units import magnitude
@@ -48,6 +49,12 @@ class Prior:
     process: str = dataclasses.field(default="wiener", metadata={"static": True})
 
 
+@checked(
+    coefficients=each(tree_of_numbers, object),
+    initial_std=tree_of_numbers,
+    diffuse_derivatives=count(0),
+    diffuse_std=numbers(unit=u.UNITLESS, scalar=True, finite=True, above=0, traced=False),
+)
 def wiener_prior(
     coefficients,
     *,
@@ -106,6 +113,7 @@ def wiener_prior(
     return Prior((*coefficients, *[_derivative_like(zero)] * diffuse), jnp.diag(std), output_scale)
 
 
+@checked(coefficients=each(tree_of_numbers, object), rate=tree_of_numbers)
 def ornstein_uhlenbeck_prior(coefficients, *, rate, **options) -> Prior:
     """Let the last derivative decay at a rate while it diffuses: an integrated Ornstein-Uhlenbeck process.
 
@@ -146,6 +154,7 @@ def ornstein_uhlenbeck_prior(coefficients, *, rate, **options) -> Prior:
     return dataclasses.replace(wiener_prior(coefficients, **options), rate=rate, process="ornstein-uhlenbeck")
 
 
+@checked(coefficients=each(tree_of_numbers, object), length_scale=tree_of_numbers)
 def matern_prior(coefficients, *, length_scale, **options) -> Prior:
     """Let the solution be a Matern process, of as many derivatives as there are coefficients less one.
 

@@ -220,7 +220,7 @@ def finish_with(run: Run, posterior, scale, dynamics, coordinates) -> FilterSolu
     return _report(solution, coordinates.with_time_unit(run.t), gaussian, posterior, run.accepted)
 
 
-def checked(where: str, solution: FilterSolution) -> FilterSolution:
+def raised(where: str, solution: FilterSolution) -> FilterSolution:
     """Return a solution that succeeded; raise what went wrong if it can be seen."""
     if not is_traced((solution.status, solution.t)):
         raise_if_failed(where, solution.status, _story(solution))

@@ -6,8 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._core.arguments import checked, flag, function, optional
 from ..._core.checks import ArgumentError, check_choice, check_count
-from ..._core.status import MAX_STEPS_REACHED, OK, flag, is_traced
+from ..._core.memory import check_memory
+from ..._core.status import MAX_STEPS_REACHED, OK, is_traced
+from ..._core.status import flag as flagged
 from ..control import Controller, resolve_controller
 from ..loops import resolve
 from ..programs import as_arrays, as_axis, run_compiled
@@ -16,12 +19,13 @@ from .adaptive import AdaptiveFilter, Node, State
 from .coordinates import Equation
 from .grid import march
 from .prior import check_unless_traced
-from .solution import FilterSolution, Run, checked, finish
+from .solution import FilterSolution, Run, finish, raised
 from .step import Filter
 
 STRATEGIES = ("filter", "fixed-point", "fixed-interval")
 
 
+@checked(f=function, correct_underconfidence=flag, clip=optional(flag), error_per_unit_step=flag)
 def solve_filter(
     f: Callable,
     u0,
@@ -197,7 +201,7 @@ def solve_filter(
         "save_at": as_axis(save_at), "damp": damp, "u0_std": u0_std,
     }  # fmt: skip
     prepare(numbers)  # inside a program numbers cannot be checked
-    return checked(where, run_compiled(solve, as_arrays(numbers)))
+    return raised(where, run_compiled(solve, as_arrays(numbers)))
 
 
 def _prepare(
@@ -277,12 +281,18 @@ def _replay(adaptive: AdaptiveFilter, state: State, target: jax.Array) -> Run:
         state = adaptive.attempt(state, target)
         return state, times.at[state.accepted].set(state.now.t)
 
+    check_memory(
+        "solve_filter.max_steps",
+        {"times": 8 * adaptive.max_steps},
+        "Every step is kept: lower it",
+        on_device=True,
+    )
     times = jnp.full(adaptive.max_steps + 1, state.now.t)
     state, times = jax.lax.while_loop(lambda carry: adaptive.running(carry[0], target), body, (state, times))
     early = adaptive.unfinished(state, target) & (state.status == OK)
-    state = state._replace(status=state.status | flag(early, MAX_STEPS_REACHED))
+    state = state._replace(status=state.status | flagged(early, MAX_STEPS_REACHED))
     times = jnp.where(jnp.arange(len(times)) > state.accepted, state.now.t, times)
-    run = march(adaptive.filter, jax.lax.stop_gradient(times), smoothing=True)
+    run = march("solve_filter.max_steps", adaptive.filter, jax.lax.stop_gradient(times), smoothing=True)
     return run._replace(rejected=state.attempts - state.accepted, status=state.status)
 
 

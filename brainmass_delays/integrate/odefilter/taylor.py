@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.jet import jet
 
+from ..._core.arguments import checked, function
 from ..._core.checks import check_choice, check_count
 from .coordinates import Equation
 
@@ -13,6 +14,7 @@ from .coordinates import Equation
 _NO_RULE = (NotImplementedError, KeyError, jax.errors.UnexpectedTracerError)
 
 
+@checked(f=function)
 def taylor_coefficients(
     f: Callable, u0, t0, *, num: int, order: int = 1, args=None, method: str = "auto"
 ) -> tuple:

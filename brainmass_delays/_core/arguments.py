@@ -1,0 +1,261 @@
+"""Rules of arguments, stated beside a signature and checked before its body runs."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import brainunit as u
+import jax
+import numpy as np
+
+from .checks import ArgumentError, check_choice, check_count, check_flag
+from .units import magnitude
+
+Rule = Callable[[str, Any], Any]
+
+flag: Rule = check_flag
+
+
+def checked(owner: str | None = None, **rules: Rule) -> Callable[[Callable], Callable]:
+    """Check arguments by name before a function is called.
+
+    Parameters
+    ----------
+    owner : str, optional
+        What messages call the function. Default: its name, or that of the class that is made.
+    **rules : callable
+        By argument, ``rule(where, value)``, which raises `ArgumentError`; arguments that are left out are not
+        checked, so defaults may be anything.
+
+    Examples
+    --------
+    >>> from brainmass_delays._core.arguments import checked, count
+    >>> @checked(n=count(2))
+    ... def double(n):
+    ...     return 2 * n
+    >>> double(1)
+    Traceback (most recent call last):
+    brainmass_delays._core.checks.ArgumentError: double.n: must be a whole number of at least 2; got 1.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        signature = inspect.signature(function)
+        if unknown := set(rules) - set(signature.parameters):
+            raise TypeError(f"{function.__qualname__} has no arguments {sorted(unknown)}")
+        is_init = function.__name__ == "__init__" and owner is None
+
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            given = signature.bind(*args, **kwargs).arguments
+            name = type(args[0]).__name__ if is_init else owner or function.__name__
+            for argument, rule in rules.items():
+                if argument in given:
+                    rule(f"{name}.{argument}", given[argument])
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def optional(rule: Rule) -> Rule:
+    """Return a rule that lets None pass."""
+    return lambda where, value: None if value is None else rule(where, value)
+
+
+def count(minimum: int = 1) -> Rule:
+    """Return the rule of whole numbers of at least ``minimum``, known before tracing."""
+    return lambda where, value: check_count(where, value, minimum)
+
+
+def choice(*choices: str) -> Rule:
+    """Return the rule of one of several names."""
+    return lambda where, value: check_choice(where, value, choices)
+
+
+def function(where: str, value: Any) -> None:
+    """Refuse what cannot be called."""
+    if not callable(value):
+        raise ArgumentError(where, "must be callable", _short(value))
+
+
+def instance(kinds: type | tuple[type, ...], what: str, cure: str = "") -> Rule:
+    """Return the rule of objects of some classes, which messages call ``what``."""
+
+    def rule(where, value):
+        if not isinstance(value, kinds):
+            raise ArgumentError(where, f"must be {what}", _short(value), cure)
+
+    return rule
+
+
+def numbers(
+    *, finite: bool = False, unit: u.Unit | None = None, scalar: bool = False, is_complex: bool = False,
+    traced: bool = True, low: float | None = None, high: float | None = None, above: float | None = None,
+    ndim: int | None = None,
+    axes: tuple[int, int] = (0, 32),
+) -> Rule:  # fmt: skip
+    """Return the rule of an array of numbers, or of one.
+
+    Parameters
+    ----------
+    finite : bool, optional
+        Refuse NaN and infinity where the numbers are known.
+    unit : Unit, optional
+        Refuse other dimensions; plain numbers pass. A plain unit refuses quantities.
+    scalar, ndim, axes : bool, int, pair of int, optional
+        One number; an array of so many axes; fewest and most axes.
+    is_complex, traced : bool, optional
+        Whether complex numbers, and those inside a trace, pass.
+    low, high, above : float, optional
+        Bounds of every number, the last one exclusive.
+    """
+    spelled = {low: "at least", high: "at most", above: "above"}
+
+    def rule(where, value):
+        if unit is not None and unit.is_unitless and not u.get_unit(value).is_unitless:
+            raise ArgumentError(where, "must be plain numbers without a unit", u.get_unit(value))
+        plain = value if unit is None else magnitude(where, value, unit)
+        plain = u.get_magnitude(plain) if isinstance(plain, u.Quantity) else plain
+        shape, kind = _shape_and_kind(where, plain, "a number" if scalar else "numbers")
+        if kind == "c" and not is_complex:
+            raise ArgumentError(where, "must be real", f"complex numbers, {_short(value)}")
+        if kind not in ("biufc" if is_complex else "biuf"):
+            what = "a real number" if scalar else "a number, or an array of real numbers"
+            raise ArgumentError(where, f"must be {what}", _short(value))
+        if scalar and shape:
+            raise ArgumentError(where, "must be one number", f"shape {shape}")
+        if ndim is not None and len(shape) != ndim:
+            raise ArgumentError(where, f"must have {ndim} axes", f"shape {shape}")
+        if not axes[0] <= len(shape) <= axes[1]:
+            raise ArgumentError(where, f"must have {axes[0]} to {axes[1]} axes", f"shape {shape}")
+        if not scalar and 0 in shape:
+            raise ArgumentError(where, "must hold at least one number", f"shape {shape}")
+        if isinstance(plain, jax.core.Tracer):
+            if not traced:
+                raise ArgumentError(where, "must be known before tracing", "a traced value")
+            return
+        if finite:
+            _check_finite(where, np.asarray(plain))
+        for bound, holds in ((low, np.greater_equal), (high, np.less_equal), (above, np.greater)):
+            if bound is not None and not np.all(holds(array := np.asarray(plain), bound)):
+                worst = array[~holds(array, bound)].flat[0] if array.ndim else array
+                raise ArgumentError(where, f"must be {spelled[bound]} {bound:g}", worst)
+
+    return rule
+
+
+def tree_of_numbers(where: str, value: Any) -> None:
+    """Refuse pytrees that hold no numbers, or anything else."""
+    leaves = jax.tree.leaves(value)
+    if not leaves:
+        raise ArgumentError(where, "must hold at least one number", _short(value))
+    for leaf in leaves:
+        _, kind = _shape_and_kind(
+            where, u.get_magnitude(leaf) if isinstance(leaf, u.Quantity) else leaf, "arrays"
+        )
+        if kind not in "biufc":
+            raise ArgumentError(where, "must hold arrays of numbers", _short(leaf))
+
+
+def time(where: str, value: Any) -> None:
+    """Refuse all but one positive, finite time with a unit."""
+    number = magnitude(where, value, u.ms, plain=False)
+    if isinstance(number, jax.core.Tracer):
+        raise ArgumentError(where, "must be known before tracing", "a traced value")
+    if np.ndim(number):
+        raise ArgumentError(where, "must be one time", f"shape {np.shape(number)}")
+    if not np.isfinite(number) or np.iscomplexobj(number):
+        raise ArgumentError(where, "must be finite", f"{number} ms")
+    if number <= 0:
+        raise ArgumentError(where, "must be positive", f"{number} ms")
+
+
+def names(where: str, value: Any) -> None:
+    """Refuse all but a sequence of texts."""
+    listed = value.tolist() if isinstance(value, np.ndarray) else value
+    if not isinstance(listed, list | tuple) or not all(isinstance(item, str) for item in listed):
+        raise ArgumentError(where, "must be a sequence of texts", _short(value))
+
+
+def mapping(where: str, value: Any) -> None:
+    """Refuse all but a dict with texts as keys."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ArgumentError(where, "must be a dict by name", _short(value))
+
+
+def text(where: str, value: Any) -> None:
+    """Refuse what is no text."""
+    if not isinstance(value, str):
+        raise ArgumentError(where, "must be a text", _short(value))
+
+
+def each(rule: Rule, kinds: type | tuple[type, ...] = (list, tuple)) -> Rule:
+    """Return the rule of a sequence whose items obey another."""
+
+    def check(where, value):
+        try:
+            is_right = isinstance(value, kinds) and len(value) > 0
+        except TypeError:  # a number, also one of JAX, whose class has a length
+            is_right = False
+        if not is_right or isinstance(value, str | bytes | Mapping):
+            raise ArgumentError(where, "must be a sequence that is not empty", _short(value))
+        for i, item in enumerate(value):
+            rule(f"{where}[{i}]", item)
+
+    return check
+
+
+def any_of(what: str, *rules: Rule) -> Rule:
+    """Return the rule of what obeys at least one of several."""
+
+    def check(where, value):
+        for rule in rules:
+            try:
+                return rule(where, value)
+            except ArgumentError:
+                continue
+        raise ArgumentError(where, f"must be {what}", _short(value))
+
+    return check
+
+
+def _shape_and_kind(where: str, value: Any, what: str) -> tuple[tuple[int, ...], str]:
+    """Return shape and kind of an array; what is none has the kind of an object."""
+    if isinstance(value, jax.Array | np.ndarray):
+        if jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended):  # a key of random numbers
+            return value.shape, "O"
+        return value.shape, "f" if value.dtype.name == "bfloat16" else value.dtype.kind
+    try:
+        array = np.asarray(
+            value if not isinstance(value, Iterable) or isinstance(value, str | bytes) else list(value)
+        )
+    except (ValueError, TypeError):
+        raise ArgumentError(where, f"must be {what}", _short(value)) from None
+    if array.dtype.kind == "O" and isinstance(
+        value, list | tuple
+    ):  # a list may hold arrays of JAX or Quantities
+        leaves = jax.tree.leaves(value)
+        if leaves and all(isinstance(leaf, jax.Array) for leaf in leaves):
+            return array.shape, "f"
+    return array.shape, array.dtype.kind
+
+
+def _check_finite(where: str, array: np.ndarray) -> None:
+    """Refuse NaN and infinity."""
+    if not np.all(np.isfinite(array)):
+        position = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ArgumentError(
+            where, "must be finite", f"{array[position]}" + (f" at {position}" if position else "")
+        )
+
+
+def _short(value: Any) -> str:
+    """Return a value, or what it is, in few words."""
+    if isinstance(value, jax.core.Tracer):
+        return "a traced value"
+    if isinstance(value, np.ndarray | jax.Array) and value.ndim:
+        return f"an array of {value.dtype}, shape {value.shape}"
+    spelled = repr(value)
+    return spelled if len(spelled) <= 80 else f"{type(value).__name__} {spelled[:60]}..."

@@ -1,0 +1,99 @@
+"""Rules of the arguments that layers and training share."""
+
+from typing import Any
+
+import brainstate
+import brainunit as u
+import numpy as np
+
+from .._core.arguments import numbers
+from .._core.checks import ArgumentError
+from .._core.units import magnitude
+
+RATE = numbers(unit=u.UNITLESS, scalar=True, finite=True, above=0, traced=False)
+THRESHOLD = numbers(unit=u.UNITLESS, scalar=True, finite=True, above=0, traced=False)
+SPIKES = numbers(unit=u.UNITLESS, axes=(1, 5))
+
+
+def TIMES(where: str, value: Any) -> None:
+    """Refuse all but finite times with a unit."""
+    numbers(finite=True, traced=False)(where, magnitude(where, value, u.ms, plain=False))
+
+
+def is_settling(where: str, value: Any) -> None:
+    """Refuse all but one time that is not negative."""
+    number = magnitude(where, value, u.ms, plain=False)
+    numbers(scalar=True, finite=True, low=0.0, traced=False)(where, number)
+
+
+def is_module(where: str, value: Any) -> None:
+    """Refuse what is no Module of brainstate."""
+    if not isinstance(value, brainstate.nn.Module):
+        raise ArgumentError(where, "must be a brainstate Module", repr(value))
+
+
+def is_trials(where: str, value: Any) -> None:
+    """Refuse what holds no trials."""
+    if not hasattr(value, "label") or not hasattr(value, "spikes"):
+        raise ArgumentError(where, "must hold spikes and label", repr(value), "Make trials with a task")
+
+
+def is_task(where: str, value: Any) -> None:
+    """Refuse what has no step size."""
+    if not hasattr(value, "dt") or isinstance(value, np.ndarray):
+        raise ArgumentError(where, "must be a task, which has a dt", repr(value))
+
+
+def is_graph(where: str, value: Any) -> None:
+    """Refuse what is no graph of NIR."""
+    if not hasattr(value, "nodes") or not hasattr(value, "edges"):
+        raise ArgumentError(where, "must be a NIRGraph", repr(value))
+
+
+def is_network(where: str, value: Any) -> None:
+    """Refuse all but a Module, or a list of layers."""
+    if not isinstance(value, brainstate.nn.Module) and not (isinstance(value, list) and not value):
+        is_layers(where, value)
+
+
+def are_delay_layers(where: str, value: Any) -> None:
+    """Refuse all but a dict of layers of delays."""
+    if not isinstance(value, dict) or not value:
+        raise ArgumentError(where, "must be a dict of layers of delays", repr(value))
+    for name, layer in value.items():
+        is_delay_layer(f"{where}[{name!r}]", layer)
+
+
+def is_delay_layer(where: str, value: Any) -> None:
+    """Refuse what is no layer of delays."""
+    if not hasattr(value, "bounds_in_steps"):
+        raise ArgumentError(where, "must be a DelayLayer or a SparseDelayLayer", repr(value))
+
+
+def is_layers(where: str, value: Any) -> None:
+    """Refuse all but a list of layers."""
+    if not isinstance(value, list | tuple) or not value or not all(map(callable, value)):
+        raise ArgumentError(where, "must be a list of layers", repr(value))
+
+
+def is_optimizer(where: str, value: Any) -> None:
+    """Refuse what is no optimizer of optax."""
+    if not (callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))):
+        raise ArgumentError(
+            where, "must be an optimizer of optax", repr(value), "Make one, e.g. optax.adam(1e-3)"
+        )
+
+
+def groups_of_optimizers(where: str, value: Any) -> None:
+    """Refuse all but a dict of optimizers by name."""
+    if not isinstance(value, dict):
+        raise ArgumentError(where, "must be a dict of optimizers by name", repr(value))
+    for name, optimizer in value.items():
+        is_optimizer(f"{where}[{name!r}]", optimizer)
+
+
+def is_seed(where: str, value: Any) -> None:
+    """Refuse all but a whole number that is not negative, or a generator."""
+    is_number = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 0
+    if not is_number and not isinstance(value, np.random.Generator):
+        raise ArgumentError(where, "must be a whole number from 0 on, or a numpy Generator", repr(value))

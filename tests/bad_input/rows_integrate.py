@@ -1,0 +1,115 @@
+"""Rows of solvers."""
+
+import brainunit as u
+import jax.numpy as jnp
+from rows_runs import _NET
+from table import FLAG, generate, row
+
+from brainmass_delays import integrate
+
+TOLERANCE = "half bool traced"
+NUMBER = "zero negative half huge bool traced"
+
+
+def _decay(t, y, args):
+    return -y
+
+
+def _delayed(t, y, delayed, args):
+    return -delayed
+
+
+SOLUTION = integrate.solve_filter_on_grid(_decay, 1.0, jnp.linspace(0.0, 1.0, 5), num=1)
+GOOD = {
+    "f": _decay,
+    "u0": 1.0,
+    "t0": 0.0,
+    "t1": 1.0,
+    "history": 1.0,
+    "delays": 0.5,
+    "grid": jnp.linspace(0.0, 1.0, 5),
+    "num": 1,
+    "solve_dde.f": _delayed,
+    "solve_filter_dde.f": _delayed,
+    "solution": SOLUTION,
+    "data": jnp.zeros(5),
+    "obs_std": 0.1,
+    "loop": "lax",
+    "max_steps": 64,
+    "cond": lambda n: n < 3,
+    "body": lambda n: n + 1,
+    "init": 0,
+    "coefficients": [0.0, 0.0],
+    "length_scale": 1.0,
+    "rate": 1.0,
+    "where": "here",
+    "log_likelihood_terminal.data": jnp.zeros(()),
+}
+ANY = (
+    "type mapping function none shape unit nan inf zero negative half huge empty one bool string bytes complex "
+    "objects traced"
+)
+ACCEPTS = {
+    "u0": "zero negative half one bool traced complex shape unit",
+    "history": "zero negative half one bool traced complex shape unit",
+    "solve_dde.u0": "none zero negative half bool traced shape unit complex",
+    "args": ANY,
+    "rtol": "zero traced",
+    "atol": TOLERANCE,
+    "dt0": "none half bool traced",
+    "t0": "zero negative traced",
+    "t1": "half bool traced",
+    "delays": "half one bool zero traced shape",
+    "max_delay": "none inf half one bool traced",
+    "min_delay": "none zero negative traced",
+    "save_at": "none one",
+    "dense": FLAG,
+    "breakpoints": "none one",
+    "impulses": "none",
+    "switches": "none",
+    "event": "none",
+    "kinks": "none",
+    "coupled": "none",
+    "correct_underconfidence": FLAG,
+    "clip": "none bool",
+    "error_per_unit_step": FLAG,
+    "average": FLAG,
+    "num": "",
+    "output_scale": "none half bool traced",
+    "strategy": "none",
+    "u0_std": "none zero half bool traced",
+    "damp": "zero half bool traced",
+    "eps": "half bool traced zero",
+    "initial_std": "none zero half bool",
+    "diffuse_derivatives": "zero",
+    "diffuse_std": "half bool",
+    "obs_std": "half one bool traced",
+    "length_scale": "half one bool traced shape unit mapping",
+    "rate": "half bool zero negative one traced shape unit nan inf complex",
+    "where": "string",
+    "resolve.loop": "function",
+    "resolve.max_steps": "none",
+    "resolve.where": "string",
+    "log_likelihood_terminal.data": "zero negative half bool complex nan inf traced",
+    "solve_network.t1": "",
+    "solve_network.t0": "",
+    "while_loop.init": ANY,
+    "while_loop.max_steps": "none",
+}
+FUNCTIONS = {
+    name: getattr(integrate, name)
+    for name in integrate.__all__
+    if name[0].islower() and name != "solve_network"
+}
+generate("integrate.", FUNCTIONS, GOOD, ACCEPTS, use=lambda made: None)
+for _name, _kinds in {"network": "", "t1": "", "t0": ""}.items():
+    row(
+        f"integrate.solve_network.{_name}",
+        lambda v, n=_name: integrate.solve_network(**{"network": _NET, "t1": 1 * u.ms} | {n: v}) and None,
+        _kinds,
+    )
+for _name in ("integral", "proportional", "derivative", "safety", "shortest", "longest"):
+    _kinds = "half bool" + ("" if _name in ("safety", "shortest", "longest") else " zero")
+    row(f"integrate.Controller.{_name}", lambda v, n=_name: integrate.Controller(**{n: v}), _kinds)
+_DENSE = integrate.solve_ode(_decay, 1.0, 0.0, 1.0, dense=True)
+row("integrate.Solution.evaluate.t", _DENSE.evaluate, "zero half bool one shape traced huge negative")
