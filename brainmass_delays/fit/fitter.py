@@ -92,8 +92,8 @@ class Fitter:
 
     *What the gradient is*: that of the loss as simulated, by differentiation through every time step, in
     reverse mode but for ``mode``, with respect to the unconstrained parameters. A parameter behind a nearest
-    read has none: modules that offer ``check_trainable()`` are asked before the first step and may refuse. A gradient that is zero
-    for every parameter is an error, one that is zero for some a warning. A run whose delays leave their
+    read has none: modules that offer ``check_trainable()`` are asked before the first step and may refuse. A
+    gradient that is zero for every parameter is an error, one that is zero for some a warning. A run whose delays leave their
     static bounds stops with the number of connections and the excess.
 
     Examples
