@@ -6,8 +6,6 @@ from functools import partial
 from typing import Any
 
 import brainunit as u
-import jax
-import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Module
 from tqdm.auto import tqdm
@@ -17,7 +15,9 @@ from .._core.checks import ArgumentError, check_choice, check_count, check_flag
 from .._core.parameters import check_search_space, constrained, find_by_name, store, stored
 from .._core.salvage import attach
 from .._core.status import RunError
+from .arguments import as_callbacks, as_target
 from .backends import GradientDescent, Nevergrad, Scipy
+from .density import bind_priors
 from .journal import Journal, Stopped
 from .least_squares import LeastSquares
 from .loss import Loss, check_loss
@@ -78,6 +78,10 @@ class Fitter:
         How ``least_squares`` differentiates: forward, one tangent simulation per parameter, whose memory does
         not grow with time, whatever the `Simulator` was told; in reverse, one way back per residual; by
         default what takes fewer.
+    priors : dict of str to Prior, optional
+        Priors by name of a parameter, beside those that Params carry as ``reg``. The fit is then the maximum
+        of the posterior density of the constrained values (MAP), and the objective a likelihood, such as
+        ``objectives.gaussian(sigma)``.
 
     Raises
     ------
@@ -93,8 +97,8 @@ class Fitter:
     *What the gradient is*: that of the loss as simulated, by differentiation through every time step, in
     reverse mode but for ``mode``, with respect to the unconstrained parameters. A parameter behind a nearest
     read has none: modules that offer ``check_trainable()`` are asked before the first step and may refuse. A
-    gradient that is zero for every parameter is an error, one that is zero for some a warning. A run whose delays leave their
-    static bounds stops with the number of connections and the excess.
+    gradient that is zero for every parameter is an error, one that is zero for some a warning. A run whose
+    delays leave their static bounds stops with the number of connections and the excess.
 
     Examples
     --------
@@ -127,6 +131,7 @@ class Fitter:
         search_space: dict[str, tuple] | None = None,
         progress: bool = False,
         mode: str = "auto",
+        priors: dict[str, Any] | None = None,
     ):
         check_choice("Fitter.backend", backend, BACKENDS)
         check_choice("Fitter.mode", mode, MODES)
@@ -137,13 +142,14 @@ class Fitter:
         self.progress = check_flag("Fitter.progress", progress)
         self.loss_fn, self.predict, self.mode = loss_fn, predict, mode
         self.objective = objective or DEFAULTS.get(backend, objectives.timeseries_rmse)
-        self.callbacks = _as_callbacks(callbacks)
+        self.callbacks = as_callbacks(callbacks)
         self.transient = None if transient is None else check_count("Fitter.transient", transient, minimum=0)
         if search_space is not None and not isinstance(search_space, dict):
             raise ArgumentError("Fitter.search_space", "must be a dict of bounds", repr(search_space))
         self.search_space = dict(search_space or {})
         self._loss = Loss(model, loss_fn, predict, self.objective, self.transient)
         self._problem = Problem(model, self._loss, mode)
+        self._loss.priors = self._bound(priors)
         check_search_space(self._problem.parameters, self.search_space)
         self.search_space = {
             find_by_name("Fitter.search_space", name, self._problem.parameters).name: box
@@ -151,6 +157,15 @@ class Fitter:
         }
         self._backend = BACKENDS[backend](self._problem, optimizer, self.search_space)
         self._journal: Journal | None = None
+
+    def _bound(self, priors: dict[str, Any] | None) -> list:
+        """Return the priors in the units of their parameters, beside a likelihood on the same scale."""
+        if priors and self.loss_fn is None and not objectives.is_likelihood(self.objective):
+            raise ArgumentError(
+                "Fitter.priors", "need an objective on the same scale, a likelihood", repr(self.objective),
+                "Pass objective=objectives.gaussian(sigma)",
+            )  # fmt: skip
+        return bind_priors("Fitter.priors", priors, self._problem.parameters)
 
     @property
     def optimizer(self) -> Any:
@@ -202,7 +217,7 @@ class Fitter:
             attribute ``result`` of any of these errors is the `FitResult` until then.
         """
         n_steps = check_count("Fitter.fit.n_steps", n_steps)
-        target = _as_target("Fitter.fit.target", target)
+        target = as_target("Fitter.fit.target", target)
         self._problem.refresh()
         if self._backend.uses_gradient:
             self._problem.check_trainable()
@@ -254,9 +269,7 @@ class Fitter:
             raise ArgumentError("Fitter.sweep.values", "must be a sequence", repr(values))
         before = stored(self._problem.parameters)
         with self._bar(len(values)) as bar:
-            journal = Journal(
-                self._problem, _as_target("Fitter.sweep.target", target), [], bar, tolerant=True
-            )
+            journal = Journal(self._problem, as_target("Fitter.sweep.target", target), [], bar, tolerant=True)
             try:
                 for value in values:
                     parameter.set(value, f"Fitter.sweep[{name!r}]")
@@ -323,21 +336,3 @@ class Fitter:
             optimizer=self.optimizer,
             raw=raw,
         )
-
-
-def _as_target(where: str, target: Any) -> Any:
-    """Return the data as arrays of JAX."""
-    try:
-        return jax.tree.map(jnp.asarray, target)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ArgumentError(where, "must be numbers, or a pytree of them", repr(target)) from error
-
-
-def _as_callbacks(callbacks) -> list[Callable]:
-    """Return the callbacks as a list of functions."""
-    if callbacks is None:
-        return []
-    found = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
-    if not all(map(callable, found)):
-        raise ArgumentError("Fitter.callbacks", "must be a function or a list of them", repr(callbacks))
-    return found

@@ -45,16 +45,17 @@ class Problem:
     recorded, is traced whenever `refresh` was called before: what it
     reads counts as it is then, and a loss that does the same as before compiles nothing. The target is an
     argument, so new data compile nothing either. ``loss.residuals(target)`` says what least squares work on,
-    and ``mode`` how they differentiate.
+    and ``mode`` how they differentiate. Parameters that are ``held`` stay where they are.
     """
 
-    def __init__(self, model: Module, loss: Callable, mode: str = "auto"):
-        self.model, self._loss, self.mode = model, loss, mode
+    def __init__(self, model: Module, loss: Callable, mode: str = "auto", held: tuple[str, ...] = ()):
+        self.model, self._loss, self.mode, self.held = model, loss, mode, held
         self.refresh()
 
     def refresh(self) -> None:
         """Look again at which parameters train and at what the loss does."""
-        self.parameters = find_parameters(self.model)
+        self.all_parameters = find_parameters(self.model)
+        self.parameters = {n: part for n, part in self.all_parameters.items() if n not in self.held}
         self._traced: dict[tuple, Traced] = {}
         if not self.parameters:
             raise ArgumentError(
@@ -90,6 +91,11 @@ class Problem:
         status = jnp.max(jnp.asarray(status))
         return (data, priors), (_scalar(value), prediction, status, scalars, terms)
 
+    def _of_free(self, free, target):
+        """Return the loss at unconstrained values."""
+        with holding([self.parameters[name].state for name in free], list(free.values())):
+            return self._value(target)[0]
+
     def _trace(self, kind, *arguments, forward=False):
         leaves = jax.tree.leaves(arguments)
         key = kind, forward, jax.tree.structure(arguments), tuple(map(jax.typeof, leaves))
@@ -98,6 +104,7 @@ class Problem:
                 "value": self._without_gradient,
                 "gradient": self._with_gradient,
                 "residuals": self._with_residuals,
+                "free": self._of_free,
             }
             with untouched(self.model), allowing_forward(forward):
                 self._traced[key] = trace(functions[kind], *arguments)
@@ -111,6 +118,10 @@ class Problem:
     def residuals(self, target: Any, *, forward: bool) -> Traced:
         """Return the residuals as a traced function of the unconstrained values and the target."""
         return self._trace("residuals", stored(self.parameters), target, forward=forward)
+
+    def loss_of(self, target: Any) -> Traced:
+        """Return the loss as a traced function of the unconstrained values and the target, in every mode."""
+        return self._trace("free", stored(self.parameters), target, forward=True)
 
     def evaluate(self, target: Any, *, gradient: bool) -> Evaluation:
         """Evaluate the loss at the parameters that the model holds now."""
@@ -139,7 +150,7 @@ class Problem:
 
     def check_reads(self, target: Any) -> None:
         """Refuse trainable parameters that the loss reads and the model does not reach."""
-        known = {id(parameter.state) for parameter in self.parameters.values()}
+        known = {id(parameter.state) for parameter in self.all_parameters.values()}
         read = self._trace("value", target).states
         hidden = [s for s in read if isinstance(s, brainstate.ParamState) and id(s) not in known]
         if hidden:

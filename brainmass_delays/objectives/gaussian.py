@@ -37,6 +37,11 @@ class Gaussian:
             for ours, _, sigma, weight in pairs
         )
 
+    @property
+    def is_likelihood(self) -> bool:
+        """Whether it is on one scale with priors: the noise is known."""
+        return self.sigma is not None
+
     def residuals(self, prediction: Any, target: Any) -> list[jax.Array]:
         """Return ``sqrt(weight) * (prediction - target) / sigma``, an array per leaf of the prediction."""
         return [_residual(*pair) for pair in self._pairs(prediction, target)]

@@ -118,3 +118,6 @@ def gaussian_nll(prediction, target, *, sigma: Any):
     prediction, target = in_one_unit("gaussian_nll", prediction, target)
     terms = 0.5 * ((prediction - target) / sigma) ** 2 + jnp.log(sigma)
     return jnp.sum(terms + 0.5 * jnp.log(2 * jnp.pi))
+
+
+gaussian_nll.is_likelihood = True
