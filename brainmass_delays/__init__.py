@@ -13,7 +13,7 @@ from .couplings import *  # noqa: F403
 from .couplings import __all__ as _couplings
 from .delays.delay import Delay
 from .delays.read import delay_index, prefetch, prefetch_delay
-from .fit import FitResult, Fitter
+from .fit import FitResult, Fitter, priors
 from .heterogeneity import Grouped, Heterogeneous
 from .network import Network
 from .nodes import *  # noqa: F403
@@ -54,6 +54,7 @@ __all__ = [
     "objectives",
     "prefetch",
     "prefetch_delay",
+    "priors",
     "set_params",
     "stimuli",
     "sweep",

@@ -17,6 +17,7 @@ from ._core.arguments import checked, choice
 from ._core.arguments import flag as is_flag
 from ._core.checks import ArgumentError, check_choice, check_count
 from ._core.choices import Differentiation
+from ._core.differentiation import forward_is_wanted
 from ._core.parameters import find_by_name, find_parameters, unique_ending
 from ._core.states import holding, present_key, untouched, write
 from ._core.status import DELAY_ABOVE_BOUND, NOT_FINITE, RunError, concrete, describe, flag, is_traced
@@ -352,7 +353,7 @@ class Simulator:
         return recording.result(outcome, chosen, first, spans.sizes, dt, status)
 
     def _settings(self, jit):
-        lean = self.gradient == "reverse" and self.checkpoint
+        lean = self.gradient == "reverse" and self.checkpoint and not forward_is_wanted()
         block = getattr(self.model, "block", None) if isinstance(self.model, Network) else None
         horizon = self.grad_horizon
         span = None if horizon is None else count_steps("Simulator.grad_horizon", horizon, self.dt)

@@ -34,8 +34,9 @@ class Param(ShowsSignature, brainstate.nn.Param):
         Keeps bounds: the optimizer moves ``t.inverse(value)``, which has none. ``SigmoidT(low, high)``,
         ``SoftplusT(low)`` and the others of brainstate; edges in the unit of the value.
     reg : brainstate.nn.Regularization, optional
-        Added to the objective by `Fitter`. It sees plain numbers in the unit of ``value``: a normal prior on
-        a speed is ``reg=GaussianReg(5.0, 1.0)`` for ``Param(5.0 * u.mm / u.ms)``.
+        Added to the objective by `Fitter`: a prior, such as ``priors.Normal(5.0 * u.mm / u.ms, 1.0 * u.mm /
+        u.ms)``, which is checked against the unit of ``value``, or a regularization of brainstate, which sees
+        plain numbers in that unit.
     precompute : callable, optional
         Applied to the constrained value wherever it is read.
     fit : bool, default True
@@ -64,6 +65,8 @@ class Param(ShowsSignature, brainstate.nn.Param):
 
     def __init__(self, value: Any, t=None, reg=None, precompute=None, fit: bool = True):
         t = brainstate.nn.IdentityT() if t is None else t
+        if hasattr(reg, "in_unit"):
+            reg = reg.in_unit("Param.reg", u.get_unit(value))
         super().__init__(value, t, reg=reg, precompute=precompute, fit=fit)
         check_inside("Param.value", self, value)
 

@@ -96,7 +96,7 @@ class Scipy:
     tolerant, takes_starts, resumes = False, True, False
 
     def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
-        options = _options(optimizer, "scipy")
+        options = options_of(optimizer, "scipy")
         self.method = options.pop("method", "L-BFGS-B")
         self.uses_gradient = str(self.method).lower() not in _DERIVATIVE_FREE
         self.optimizer, self.problem, self._arguments = {"method": self.method, **options}, problem, options
@@ -153,7 +153,7 @@ class Nevergrad:
                 None,
                 "Run pip install brainmass_delays[nevergrad], or use backend='scipy'",
             )
-        self.optimizer = {"method": "DE", "n_sample": 8, "seed": 0, **_options(optimizer, "nevergrad")}
+        self.optimizer = {"method": "DE", "n_sample": 8, "seed": 0, **options_of(optimizer, "nevergrad")}
         self.problem, self._box = problem, search_box(problem.parameters, search_space)
 
     def run(self, journal: Journal, n_steps: int) -> dict[str, Any]:
@@ -192,10 +192,7 @@ class Nevergrad:
         return search.provide_recommendation().value
 
 
-BACKENDS = {"grad": GradientDescent, "scipy": Scipy, "nevergrad": Nevergrad}
-
-
-def _options(optimizer: Any, backend: str) -> dict[str, Any]:
+def options_of(optimizer: Any, backend: str) -> dict[str, Any]:
     """Return the options of a backend that takes a method name, a dict, or nothing."""
     if isinstance(optimizer, str):
         return {"method": optimizer}

@@ -2,25 +2,31 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import brainunit as u
-import jax
-import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Module
-from scipy.stats import qmc
 from tqdm.auto import tqdm
 
 from .. import objectives
 from .._core.checks import ArgumentError, check_choice, check_count, check_flag
-from .._core.parameters import check_search_space, constrained, find_by_name, search_box, store, stored
+from .._core.parameters import check_search_space, constrained, find_by_name, store, stored
 from .._core.salvage import attach
 from .._core.status import RunError
-from .backends import BACKENDS
+from .arguments import as_callbacks, as_target
+from .backends import GradientDescent, Nevergrad, Scipy
+from .density import bind_priors
 from .journal import Journal, Stopped
-from .problem import Problem, call_with_model, split_outcome
+from .least_squares import LeastSquares
+from .loss import Loss, check_loss
+from .problem import MODES, Problem
 from .result import FitResult
+from .starts import run_starts, starting_values
+
+BACKENDS = {"grad": GradientDescent, "least_squares": LeastSquares, "scipy": Scipy, "nevergrad": Nevergrad}
+DEFAULTS = {"least_squares": objectives.gaussian()}
 
 
 class Fitter:
@@ -37,18 +43,27 @@ class Fitter:
     optimizer : optional
         ``backend='grad'``: an optimizer of ``braintools.optim`` or a plain optax transformation; default
         ``Adam(lr=0.01)``. Otherwise a method name or a dict of options with the key ``'method'``: default
-        ``'L-BFGS-B'`` for ``scipy``; ``{'method': 'DE', 'n_sample': 8, 'seed': 0}`` for ``nevergrad``.
+        ``'L-BFGS-B'`` for ``scipy``; ``{'method': 'DE', 'n_sample': 8, 'seed': 0}`` for ``nevergrad``;
+        ``{'method': 'LevenbergMarquardt', 'early': 0.2, 'max_step': 1.0, 'tolerance': None}`` for
+        ``least_squares``, which also knows ``'IndirectLevenbergMarquardt'``, ``'Dogleg'`` and
+        ``'GaussNewton'``. Its first steps weigh the samples of a time course by ``exp(-t / (early *
+        duration))``, since a wrong delay shifts phases the more the longer one waits; None turns that off.
+        ``max_step`` bounds the change of an unconstrained parameter per step, and ``tolerance`` is the one
+        below which a fit has ended.
     loss_fn : callable, optional
         ``loss_fn(model)`` or ``loss_fn()``, the whole loss: one plain number, or a pair of it and anything
         else.
     objective : callable, optional
-        ``objective(prediction, target) -> scalar``, to be minimized; default `objectives.timeseries_rmse`.
+        ``objective(prediction, target) -> scalar``, to be minimized; default `objectives.timeseries_rmse`,
+        and `objectives.gaussian` for ``least_squares``, which needs an objective with ``residuals``.
     predict : callable, optional
         ``predict(model)`` or ``predict()``; needed without ``loss_fn``. Of a mapping, the entry ``'output'``
         is what the objective sees (the whole mapping if there is none), and ``'status'`` stops the fit when
         it holds flags.
-    backend : {'grad', 'scipy', 'nevergrad'}, default 'grad'
-        Gradient descent, SciPy's minimizers, or evolutionary search (``nevergrad``, an extra).
+    backend : {'grad', 'least_squares', 'scipy', 'nevergrad'}, default 'grad'
+        Gradient descent, least squares (``least_squares``, an extra), which for few parameters and data with
+        noise finds the optimum in about ten steps, SciPy's minimizers, or evolutionary search (``nevergrad``,
+        an extra).
     callbacks : callable or list of callable, optional
         Each is called at every entry of the history with a dict of ``'step'``, ``'loss'``, ``'best_loss'``,
         ``'params'`` and ``'model'``; returning True ends the fit.
@@ -59,6 +74,14 @@ class Fitter:
         silent, the bounds of the parameter's transform hold.
     progress : bool, default False
         Show a progress bar.
+    mode : {'auto', 'forward', 'reverse'}, default 'auto'
+        How ``least_squares`` differentiates: forward, one tangent simulation per parameter, whose memory does
+        not grow with time, whatever the `Simulator` was told; in reverse, one way back per residual; by
+        default what takes fewer.
+    priors : dict of str to Prior, optional
+        Priors by name of a parameter, beside those that Params carry as ``reg``. The fit is then the maximum
+        of the posterior density of the constrained values (MAP), and the objective a likelihood, such as
+        ``objectives.gaussian(sigma)``.
 
     Raises
     ------
@@ -71,11 +94,11 @@ class Fitter:
     The loss is compiled once for all steps, starts and further calls of `fit` with targets of the same shape.
     With the objective path the regularization of the parameters, ``model.reg_loss()``, is added.
 
-    *What the gradient is*: that of the loss as simulated, by reverse-mode differentiation through every time
-    step, with respect to the unconstrained parameters. A parameter behind a nearest read has none: modules
-    that offer ``check_trainable()`` are asked before the first step and may refuse. A gradient that is zero
-    for every parameter is an error, one that is zero for some a warning. A run whose delays leave their
-    static bounds stops with the number of connections and the excess.
+    *What the gradient is*: that of the loss as simulated, by differentiation through every time step, in
+    reverse mode but for ``mode``, with respect to the unconstrained parameters. A parameter behind a nearest
+    read has none: modules that offer ``check_trainable()`` are asked before the first step and may refuse. A
+    gradient that is zero for every parameter is an error, one that is zero for some a warning. A run whose
+    delays leave their static bounds stops with the number of connections and the excess.
 
     Examples
     --------
@@ -107,21 +130,26 @@ class Fitter:
         transient: int | None = None,
         search_space: dict[str, tuple] | None = None,
         progress: bool = False,
+        mode: str = "auto",
+        priors: dict[str, Any] | None = None,
     ):
         check_choice("Fitter.backend", backend, BACKENDS)
-        _check_loss(loss_fn, predict, objective)
+        check_choice("Fitter.mode", mode, MODES)
+        check_loss(loss_fn, predict, objective, backend)
         if not isinstance(model, Module):
             raise ArgumentError("Fitter.model", "must be a brainstate.nn.Module", repr(model))
         self.model, self.backend = model, backend
         self.progress = check_flag("Fitter.progress", progress)
-        self.loss_fn, self.predict = loss_fn, predict
-        self.objective = objective or objectives.timeseries_rmse
-        self.callbacks = _as_callbacks(callbacks)
+        self.loss_fn, self.predict, self.mode = loss_fn, predict, mode
+        self.objective = objective or DEFAULTS.get(backend, objectives.timeseries_rmse)
+        self.callbacks = as_callbacks(callbacks)
         self.transient = None if transient is None else check_count("Fitter.transient", transient, minimum=0)
         if search_space is not None and not isinstance(search_space, dict):
             raise ArgumentError("Fitter.search_space", "must be a dict of bounds", repr(search_space))
         self.search_space = dict(search_space or {})
-        self._problem = Problem(model, self._loss)
+        self._loss = Loss(model, loss_fn, predict, self.objective, self.transient)
+        self._problem = Problem(model, self._loss, mode)
+        self._loss.priors = self._bound(priors)
         check_search_space(self._problem.parameters, self.search_space)
         self.search_space = {
             find_by_name("Fitter.search_space", name, self._problem.parameters).name: box
@@ -129,6 +157,15 @@ class Fitter:
         }
         self._backend = BACKENDS[backend](self._problem, optimizer, self.search_space)
         self._journal: Journal | None = None
+
+    def _bound(self, priors: dict[str, Any] | None) -> list:
+        """Return the priors in the units of their parameters, beside a likelihood on the same scale."""
+        if priors and self.loss_fn is None and not objectives.is_likelihood(self.objective):
+            raise ArgumentError(
+                "Fitter.priors", "need an objective on the same scale, a likelihood", repr(self.objective),
+                "Pass objective=objectives.gaussian(sigma)",
+            )  # fmt: skip
+        return bind_priors("Fitter.priors", priors, self._problem.parameters)
 
     @property
     def optimizer(self) -> Any:
@@ -150,8 +187,8 @@ class Fitter:
         target : array_like, Quantity or pytree of them, optional
             What the objective compares the prediction with.
         n_steps : int, default 100
-            Steps (``grad``), iterations (``scipy``) or generations of ``n_sample`` candidates
-            (``nevergrad``), per start.
+            Steps (``grad``, ``least_squares``), iterations (``scipy``) or generations of ``n_sample``
+            candidates (``nevergrad``), per start.
         starts : int or dict of str to sequence, optional
             Fit from several starts one after another and keep the best: a number of points drawn from the
             search space by Latin hypercube with a fixed seed, or the starting values of some parameters by
@@ -180,7 +217,7 @@ class Fitter:
             attribute ``result`` of any of these errors is the `FitResult` until then.
         """
         n_steps = check_count("Fitter.fit.n_steps", n_steps)
-        target = _as_target("Fitter.fit.target", target)
+        target = as_target("Fitter.fit.target", target)
         self._problem.refresh()
         if self._backend.uses_gradient:
             self._problem.check_trainable()
@@ -193,7 +230,16 @@ class Fitter:
             with self._bar(n_steps) as bar:
                 return self._run(target, n_steps, bar, resume=resume)
         self._journal = None
-        return self._run_starts(target, n_steps, self._starting_values(starts))
+        if not self._backend.takes_starts:
+            raise ArgumentError(
+                "Fitter.fit.starts",
+                f"must be None with backend={self.backend!r}",
+                repr(starts),
+                "It searches the whole space in one run",
+            )
+        values = starting_values(starts, self._problem.parameters, self.search_space)
+        bar = self._bar(n_steps * len(values))
+        return run_starts(partial(self._run, target, n_steps), self._problem.parameters, values, bar)
 
     def sweep(self, name: str, values: Sequence, target: Any = None) -> np.ndarray:
         """Evaluate the loss along one parameter, all others staying where they stand.
@@ -223,9 +269,7 @@ class Fitter:
             raise ArgumentError("Fitter.sweep.values", "must be a sequence", repr(values))
         before = stored(self._problem.parameters)
         with self._bar(len(values)) as bar:
-            journal = Journal(
-                self._problem, _as_target("Fitter.sweep.target", target), [], bar, tolerant=True
-            )
+            journal = Journal(self._problem, as_target("Fitter.sweep.target", target), [], bar, tolerant=True)
             try:
                 for value in values:
                     parameter.set(value, f"Fitter.sweep[{name!r}]")
@@ -239,20 +283,6 @@ class Fitter:
                 store(self._problem.parameters, before)
         losses = np.array(journal.history)
         return np.where(np.isfinite(losses), losses, np.nan)
-
-    def _loss(self, target) -> tuple[Any, Any, Any, dict]:
-        """Return the loss, the prediction, the status flags of the simulation, and the terms of the loss."""
-        if self.loss_fn is not None:
-            outcome = call_with_model(self.loss_fn, self.model)
-            loss, rest = outcome if isinstance(outcome, tuple) else (outcome, None)
-            return loss, *split_outcome(rest), {}
-        prediction, status = split_outcome(call_with_model(self.predict, self.model))
-        compared = (
-            prediction if self.transient is None else jax.tree.map(lambda x: x[self.transient :], prediction)
-        )
-        terms = objectives.terms_of(self.objective, compared, target)
-        loss = sum(terms.values()) if terms else self.objective(compared, target)
-        return loss + self.model.reg_loss(), prediction, status, terms
 
     def _bar(self, n_steps: int) -> tqdm:
         """Return a progress bar, silent unless asked for."""
@@ -305,116 +335,4 @@ class Fitter:
             backend=self.backend,
             optimizer=self.optimizer,
             raw=raw,
-        )
-
-    def _starting_values(self, starts: int | dict) -> list[dict[str, Any]]:
-        """Return the values that each start sets."""
-        parameters = self._problem.parameters
-        if not self._backend.takes_starts:
-            raise ArgumentError(
-                "Fitter.fit.starts",
-                f"must be None with backend={self.backend!r}",
-                repr(starts),
-                "It searches the whole space in one run",
-            )
-        if not isinstance(starts, dict):
-            n_starts = check_count("Fitter.fit.starts", starts)
-            boxes = search_box(parameters, self.search_space)
-            sizes = [u.math.size(low) for low, _ in boxes.values()]
-            points = np.split(
-                qmc.LatinHypercube(sum(sizes), rng=0).random(n_starts), np.cumsum(sizes)[:-1], axis=1
-            )
-            starts = {
-                name: [low + (high - low) * x.reshape(u.math.shape(low)) for x in part]
-                for (name, (low, high)), part in zip(boxes.items(), points, strict=True)
-            }
-        for name in starts:
-            find_by_name("Fitter.fit.starts", name, parameters)
-        lengths = {name: len(values) for name, values in starts.items()}
-        if len(set(lengths.values())) != 1 or 0 in lengths.values():
-            raise ArgumentError(
-                "Fitter.fit.starts", "must hold as many values for every parameter, at least 1", lengths
-            )
-        return [
-            {name: values[i] for name, values in starts.items()} for i in range(next(iter(lengths.values())))
-        ]
-
-    def _run_starts(self, target, n_steps: int, starts: list[dict[str, Any]]) -> FitResult:
-        """Run the backend from every start and keep the best outcome."""
-        parameters, results, failures = self._problem.parameters, [], []
-        before = stored(parameters)
-        try:
-            with self._bar(n_steps * len(starts)) as bar:
-                for i, start in enumerate(starts):
-                    bar.set_description(f"start {i + 1}/{len(starts)}")
-                    store(parameters, before)
-                    for name, value in start.items():
-                        find_by_name("Fitter.fit.starts", name, parameters).set(
-                            value, f"Fitter.fit.starts[{name!r}]"
-                        )
-                    try:
-                        results.append((self._run(target, n_steps, bar), stored(parameters)))
-                    except RunError as error:
-                        failures.append(f"start {i + 1}: {error}")
-        except BaseException as error:
-            if isinstance(partial := getattr(error, "result", None), FitResult):
-                results.append((partial, stored(parameters)))
-            store(parameters, before)
-            if results:
-                attach(error, self._best_of(results), f"Fitter.fit: so are all {len(results)} starts begun.")
-            raise
-        if not results:
-            store(parameters, before)
-            raise RunError("Fitter.fit: no start gave a usable fit. " + " ".join(failures))
-        for failure in failures:
-            warnings.warn(failure, stacklevel=3)
-        return self._best_of(results)
-
-    def _best_of(self, results: list[tuple[FitResult, dict]]) -> FitResult:
-        """Put the best outcome into the model and return it together with all of them."""
-        best, values = min(results, key=lambda pair: pair[0].best_loss)
-        store(self._problem.parameters, values)
-        return FitResult(**{**vars(best), "starts": tuple(result for result, _ in results)})
-
-
-def _as_target(where: str, target: Any) -> Any:
-    """Return the data as arrays of JAX."""
-    try:
-        return jax.tree.map(jnp.asarray, target)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ArgumentError(where, "must be numbers, or a pytree of them", repr(target)) from error
-
-
-def _as_callbacks(callbacks) -> list[Callable]:
-    """Return the callbacks as a list of functions."""
-    if callbacks is None:
-        return []
-    found = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
-    if not all(map(callable, found)):
-        raise ArgumentError("Fitter.callbacks", "must be a function or a list of them", repr(callbacks))
-    return found
-
-
-def _check_loss(loss_fn, predict, objective) -> None:
-    """Refuse a missing or doubled loss, and a score where a loss belongs."""
-    if (loss_fn is None) == (predict is None):
-        raise ArgumentError(
-            "Fitter",
-            "needs either loss_fn or predict",
-            "both" if loss_fn else "neither",
-            "Pass predict=lambda model: ... and an objective, or loss_fn=lambda model: ...",
-        )
-    for name, value in {"loss_fn": loss_fn, "predict": predict, "objective": objective}.items():
-        if value is not None and not callable(value):
-            raise ArgumentError(f"Fitter.{name}", "must be callable", type(value).__name__)
-    if loss_fn is not None and objective is not None:
-        raise ArgumentError(
-            "Fitter.objective", "must be None with loss_fn, which is the whole loss", repr(objective)
-        )
-    kind = "loss" if objective is None else objectives.kind_of(objective)
-    if kind != "loss":
-        name = getattr(objective, "func", objective).__name__
-        cure = "fcd_distance" if name == "fcd_ks" else f"{name}(as_loss=True)"
-        raise ArgumentError(
-            "Fitter.objective", "must be a loss to minimize", f"the {kind} {name}", f"Use {cure}"
         )

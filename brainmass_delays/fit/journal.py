@@ -42,7 +42,10 @@ class Journal:
 
     def step(self, *, gradient: bool) -> Evaluation:
         """Evaluate the loss where the parameters stand, as one entry of the history."""
-        evaluation = self._evaluate(gradient)
+        return self.record(self._evaluate(gradient), gradient=gradient)
+
+    def record(self, evaluation: Evaluation, *, gradient: bool = True) -> Evaluation:
+        """Make an evaluation where the parameters stand one entry of the history."""
         if gradient and not self.history:
             self.problem.check_gradient(evaluation)
         self.history.append(evaluation.loss)
@@ -67,7 +70,10 @@ class Journal:
 
     def _evaluate(self, gradient: bool) -> Evaluation:
         """Evaluate the loss, stop where it must not be used, and remember the best."""
-        evaluation = self.problem.evaluate(self.target, gradient=gradient)
+        return self.consider(self.problem.evaluate(self.target, gradient=gradient))
+
+    def consider(self, evaluation: Evaluation) -> Evaluation:
+        """Stop if an evaluation cannot be used, and remember the parameters if it is the best."""
         self._check_usable(evaluation)
         if evaluation.loss < self.best_loss:
             self.best_loss, self.best_prediction = evaluation.loss, evaluation.prediction

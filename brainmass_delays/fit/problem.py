@@ -13,13 +13,16 @@ import jax.numpy as jnp
 from brainstate.nn import Module
 
 from .._core.checks import ArgumentError
+from .._core.differentiation import allowing_forward
 from .._core.memory import check_memory
-from .._core.parameters import find_parameters
-from .._core.states import untouched
+from .._core.parameters import find_parameters, stored
+from .._core.states import holding, untouched
 from .._core.status import OK
 from ..delays.read import DelayedRead
 from ..engine.programs import PROGRAMS
 from ..engine.traced import Traced, trace
+
+MODES = ("auto", "forward", "reverse")
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,18 @@ class Problem:
     ``loss(target) -> (scalar, prediction, status, terms)``, where terms are numbers by name that shall be
     recorded, is traced whenever `refresh` was called before: what it
     reads counts as it is then, and a loss that does the same as before compiles nothing. The target is an
-    argument, so new data compile nothing either.
+    argument, so new data compile nothing either. ``loss.residuals(target)`` says what least squares work on,
+    and ``mode`` how they differentiate. Parameters that are ``held`` stay where they are.
     """
 
-    def __init__(self, model: Module, loss: Callable):
-        self.model, self._loss = model, loss
+    def __init__(self, model: Module, loss: Callable, mode: str = "auto", held: tuple[str, ...] = ()):
+        self.model, self._loss, self.mode, self.held = model, loss, mode, held
         self.refresh()
 
     def refresh(self) -> None:
         """Look again at which parameters train and at what the loss does."""
-        self.parameters = find_parameters(self.model)
+        self.all_parameters = find_parameters(self.model)
+        self.parameters = {n: part for n, part in self.all_parameters.items() if n not in self.held}
         self._traced: dict[tuple, Traced] = {}
         if not self.parameters:
             raise ArgumentError(
@@ -79,16 +84,49 @@ class Problem:
         zero = {name: _all(lambda x: x == 0, part) for name, part in gradient.items()}
         return value, *rest, gradient, finite, zero
 
-    def _trace(self, target, gradient):
-        key = gradient, jax.tree.structure(target), tuple(map(jax.typeof, jax.tree.leaves(target)))
+    def _with_residuals(self, free, target):
+        """Return the residuals of the data and of priors at unconstrained values, and what else is known."""
+        with holding([self.parameters[name].state for name in free], list(free.values())):
+            data, priors, (value, prediction, status, terms) = self._loss.residuals(target)
+            scalars = {name: part.value() for name, part in self.parameters.items() if part.is_scalar}
+        status = jnp.max(jnp.asarray(status))
+        return (data, priors), (_scalar(value), prediction, status, scalars, terms)
+
+    def _of_free(self, free, target):
+        """Return the loss at unconstrained values."""
+        with holding([self.parameters[name].state for name in free], list(free.values())):
+            return self._value(target)[0]
+
+    def _trace(self, kind, *arguments, forward=False):
+        leaves = jax.tree.leaves(arguments)
+        key = kind, forward, jax.tree.structure(arguments), tuple(map(jax.typeof, leaves))
         if key not in self._traced:
-            with untouched(self.model):
-                self._traced[key] = trace(self._with_gradient if gradient else self._without_gradient, target)
+            functions = {
+                "value": self._without_gradient,
+                "gradient": self._with_gradient,
+                "residuals": self._with_residuals,
+                "free": self._of_free,
+            }
+            with untouched(self.model), allowing_forward(forward):
+                self._traced[key] = trace(functions[kind], *arguments)
         return self._traced[key]
+
+    @property
+    def follows_time(self) -> bool:
+        """Whether axis 0 of the residuals is time."""
+        return self._loss.follows_time
+
+    def residuals(self, target: Any, *, forward: bool) -> Traced:
+        """Return the residuals as a traced function of the unconstrained values and the target."""
+        return self._trace("residuals", stored(self.parameters), target, forward=forward)
+
+    def loss_of(self, target: Any) -> Traced:
+        """Return the loss as a traced function of the unconstrained values and the target, in every mode."""
+        return self._trace("free", stored(self.parameters), target, forward=True)
 
     def evaluate(self, target: Any, *, gradient: bool) -> Evaluation:
         """Evaluate the loss at the parameters that the model holds now."""
-        traced = self._trace(target, gradient)
+        traced = self._trace("gradient" if gradient else "value", target)
         arguments = [state.value for state in traced.states], traced.consts, target
         program = PROGRAMS.get(("loss", traced.key), lambda: _fitting(jax.jit(traced.call), arguments))
         new, (value, prediction, status, *rest) = program(*arguments)
@@ -112,8 +150,8 @@ class Problem:
 
     def check_reads(self, target: Any) -> None:
         """Refuse trainable parameters that the loss reads and the model does not reach."""
-        known = {id(parameter.state) for parameter in self.parameters.values()}
-        read = self._trace(target, True).states
+        known = {id(parameter.state) for parameter in self.all_parameters.values()}
+        read = self._trace("value", target).states
         hidden = [s for s in read if isinstance(s, brainstate.ParamState) and id(s) not in known]
         if hidden:
             shapes = ", ".join(str(u.math.shape(jax.tree.leaves(state.value)[0])) for state in hidden)

@@ -18,8 +18,9 @@ from .bands import (
 from .combine import combine, rmse_of, terms_of
 from .connectivity import fc, fc_corr, fc_rmse, fisher_z
 from .dynamics import fcd, fcd_distance, fcd_ks
+from .gaussian import gaussian
 from .lags import group_delay, group_delay_rmse, lag_matrix, phase_delay
-from .objective import is_score, kind_of
+from .objective import is_likelihood, is_score, kind_of
 from .spectra import coherence, csd, frequencies, psd
 from .spectral_distances import cross_spectrum, spectrum
 from .timeseries import gaussian_nll, timeseries_mse, timeseries_rmse
@@ -40,9 +41,11 @@ __all__ = [
     "fcd_ks",
     "fisher_z",
     "frequencies",
+    "gaussian",
     "gaussian_nll",
     "group_delay",
     "group_delay_rmse",
+    "is_likelihood",
     "is_score",
     "kind_of",
     "kuramoto_order",

@@ -50,6 +50,19 @@ def kind_of(objective: Callable) -> str:
     return "loss" if options.get("as_loss", False) else getattr(function, "kind", "loss")
 
 
+def is_likelihood(objective: Callable) -> bool:
+    """Tell whether an objective can be a negative log likelihood; what is not of this package may be one.
+
+    Examples
+    --------
+    >>> from brainmass_delays import objectives
+    >>> [objectives.is_likelihood(f) for f in (objectives.gaussian(sigma=0.1), objectives.fc_rmse())]
+    [True, False]
+    """
+    function = getattr(objective, "func", objective)
+    return getattr(function, "is_likelihood", getattr(function, "kind", None) is None)
+
+
 @checked(objective=is_function)
 def is_score(objective: Callable) -> bool:
     """Tell whether an objective of this package grows as the fit improves."""

@@ -132,3 +132,6 @@ def gaussian_nll(prediction, target, *, sigma: Any):
         raise ArgumentError("gaussian_nll.sigma", f"must broadcast to {prediction.shape}", sigma.shape)
     terms = 0.5 * ((prediction - target) / sigma) ** 2 + jnp.log(sigma)
     return jnp.sum(terms + 0.5 * jnp.log(2 * jnp.pi))
+
+
+gaussian_nll.is_likelihood = True

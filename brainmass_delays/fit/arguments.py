@@ -1,0 +1,27 @@
+"""Arguments of a fit, checked and in the form that it uses."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from .._core.checks import ArgumentError
+
+
+def as_target(where: str, target: Any) -> Any:
+    """Return the data as arrays of JAX."""
+    try:
+        return jax.tree.map(jnp.asarray, target)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ArgumentError(where, "must be numbers, or a pytree of them", repr(target)) from error
+
+
+def as_callbacks(callbacks) -> list[Callable]:
+    """Return the callbacks as a list of functions."""
+    if callbacks is None:
+        return []
+    found = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+    if not all(map(callable, found)):
+        raise ArgumentError("Fitter.callbacks", "must be a function or a list of them", repr(callbacks))
+    return found

@@ -1,0 +1,91 @@
+"""Several starts of one fit: where they are, one run after the other, and what became of them."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import brainunit as u
+import numpy as np
+from scipy.stats import qmc
+from tqdm.auto import tqdm
+
+from .._core.checks import ArgumentError, check_count
+from .._core.parameters import Parameter, find_by_name, search_box, store, stored
+from .._core.salvage import attach
+from .._core.status import RunError
+from .result import FitResult
+
+
+def starting_values(
+    starts: int | dict, parameters: dict[str, Parameter], search_space: dict
+) -> list[dict[str, Any]]:
+    """Return the values that each start sets: those given by name, or a Latin hypercube of a fixed seed."""
+    if not isinstance(starts, dict):
+        starts = _latin_hypercube(check_count("Fitter.fit.starts", starts), parameters, search_space)
+    for name in starts:
+        find_by_name("Fitter.fit.starts", name, parameters)
+    lengths = {name: len(values) for name, values in starts.items()}
+    if len(set(lengths.values())) != 1 or 0 in lengths.values():
+        raise ArgumentError(
+            "Fitter.fit.starts", "must hold as many values for every parameter, at least 1", lengths
+        )
+    return [{name: values[i] for name, values in starts.items()} for i in range(next(iter(lengths.values())))]
+
+
+def _latin_hypercube(n_starts: int, parameters: dict[str, Parameter], search_space: dict) -> dict[str, list]:
+    boxes = search_box(parameters, search_space)
+    sizes = [u.math.size(low) for low, _ in boxes.values()]
+    points = np.split(qmc.LatinHypercube(sum(sizes), rng=0).random(n_starts), np.cumsum(sizes)[:-1], axis=1)
+    return {
+        name: [low + (high - low) * x.reshape(u.math.shape(low)) for x in part]
+        for (name, (low, high)), part in zip(boxes.items(), points, strict=True)
+    }
+
+
+def run_starts(
+    run: Callable[[tqdm], FitResult], parameters: dict[str, Parameter], starts: list[dict], bar: tqdm
+) -> FitResult:
+    """Run from every start and keep the best outcome; a start that fails is left out and reported."""
+    results, failures = [], []
+    before = stored(parameters)
+    try:
+        with bar:
+            for i, start in enumerate(starts):
+                bar.set_description(f"start {i + 1}/{len(starts)}")
+                store(parameters, before)
+                for name, value in start.items():
+                    find_by_name("Fitter.fit.starts", name, parameters).set(
+                        value, f"Fitter.fit.starts[{name!r}]"
+                    )
+                try:
+                    results.append((run(bar), stored(parameters)))
+                except RunError as error:
+                    failures.append(f"start {i + 1}: {error}")
+    except BaseException as error:
+        if isinstance(partial := getattr(error, "result", None), FitResult):
+            results.append((partial, stored(parameters)))
+        store(parameters, before)
+        if results:
+            attach(
+                error,
+                _best_of(results, parameters, failures),
+                f"Fitter.fit: so are all {len(results)} starts begun.",
+            )
+        raise
+    if not results:
+        store(parameters, before)
+        raise RunError("Fitter.fit: no start gave a usable fit. " + " ".join(failures))
+    for failure in failures:
+        warnings.warn(failure, stacklevel=4)
+    return _best_of(results, parameters, failures)
+
+
+def _best_of(
+    results: list[tuple[FitResult, dict]], parameters: dict[str, Parameter], failures: list[str]
+) -> FitResult:
+    """Put the best outcome into the model and return it together with all of them."""
+    best, values = min(results, key=lambda pair: pair[0].best_loss)
+    store(parameters, values)
+    return FitResult(
+        **{**vars(best), "starts": tuple(result for result, _ in results), "failures": tuple(failures)}
+    )
