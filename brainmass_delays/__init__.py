@@ -15,12 +15,11 @@ from .delays.delay import Delay
 from .delays.read import delay_index, prefetch, prefetch_delay
 from .fit import FitResult, Fitter, priors
 from .heterogeneity import Grouped, Heterogeneous
-from .network import Network
+from .network import Network, Projection
 from .nodes import *  # noqa: F403
 from .nodes import __all__ as _nodes
 from .noise import ColoredNoise, MultiplicativeNoise, OUNoise, WhiteNoise
-from .projection import Projection
-from .simulator import Simulator
+from .simulation import Simulator
 from .sweep import SweepResult, sweep
 
 __version__ = "0.1.0"

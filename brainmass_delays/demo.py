@@ -21,7 +21,7 @@ from .connectome import Connectome
 from .fit import FitResult, Fitter
 from .network import Network
 from .nodes import HopfStep
-from .simulator import Simulator
+from .simulation import Simulator
 from .viz.recovery import draw_gradient, draw_landscape, draw_recovery
 
 SPEED = u.mm / u.ms

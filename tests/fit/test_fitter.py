@@ -17,7 +17,7 @@ from brainmass_delays._core.status import DELAY_ABOVE_BOUND
 from brainmass_delays.fit import Fitter
 from brainmass_delays.network import Network
 from brainmass_delays.nodes import Generic2dOscillatorStep
-from brainmass_delays.simulator import Simulator
+from brainmass_delays.simulation import Simulator
 
 SECONDS = np.arange(100) * 0.004
 

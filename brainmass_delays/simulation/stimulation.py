@@ -9,11 +9,11 @@ import brainunit as u
 import jax.numpy as jnp
 import numpy as np
 
-from ._core.arguments import numbers
-from ._core.checks import ArgumentError
-from .inputs import InputNames
-from .network import Network
-from .nodes.base import NeuralMass
+from .._core.arguments import numbers
+from .._core.checks import ArgumentError
+from ..network import Network
+from ..network.inputs import InputNames
+from ..nodes.base import NeuralMass
 
 
 class Stimulation:

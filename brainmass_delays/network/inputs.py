@@ -6,7 +6,7 @@ from typing import Any
 
 import brainunit as u
 
-from ._core.checks import ArgumentError, check_choice
+from .._core.checks import ArgumentError, check_choice
 
 
 class InputNames:

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._core.checks import ArgumentError
-from ._core.status import concrete, is_traced
-from .delays.signal import Signal
-from .network import Network
-from .observe import Monitor, Trajectory, emission_steps
+from .._core.checks import ArgumentError
+from .._core.status import concrete, is_traced
+from ..delays.signal import Signal
+from ..network import Network
+from ..observe import Monitor, Trajectory, emission_steps
 
 RESERVED = ("ts", "status")
 

@@ -8,31 +8,28 @@ import brainstate
 import brainunit as u
 import numpy as np
 
-from ._core.arguments import checked, flag, mapping, optional
-from ._core.checks import MOST, ArgumentError, check_choice
-from ._core.choices import CouplingName, InterpolationName, Stages
-from ._core.param import ShowsSignature, set_param
-from ._core.states import holding
-from ._core.units import magnitude
-from .delays.context import at_stage
-from .delays.delay import step_size
-from .delays.interpolation import interpolation as find_interpolation
-from .delays.past import Past, forget
-from .delays.read import DelayedRead
+from .._core.arguments import checked, flag, mapping, optional
+from .._core.checks import ArgumentError, check_choice
+from .._core.choices import CouplingName, InterpolationName, Stages
+from .._core.param import ShowsSignature, set_param
+from .._core.units import magnitude
+from ..delays.interpolation import interpolation as find_interpolation
+from ..delays.past import Past, forget
+from ..delays.read import DelayedRead
+from ..integrate import DelayEquation
+from ..outline import outline
+from . import arguments
 from .equation import network_equation
 from .inputs import InputNames
-from .integrate import DelayEquation
-from .integrate.steps import STEPS
-from .nodes.base import step_time
-from .outline import outline
 from .projection import Pathway, Projection
+from .stepping import Stepping, is_own
 
 STAGES = ("each", "middle", "frozen")
 # Arguments that a network keeps under their names.
 KEPT = ("populations", "projections", "regions", "stages", "block", "noise")
 
 
-class Network(ShowsSignature, brainstate.nn.Module):
+class Network(Stepping, ShowsSignature, brainstate.nn.Module):
     """Couple populations of nodes through delayed, weighted connections.
 
     Parameters
@@ -124,18 +121,18 @@ class Network(ShowsSignature, brainstate.nn.Module):
         block: int | None = None,
     ):
         super().__init__()
-        self.populations = _populations(populations)
-        self.regions = _regions(regions, self.populations)
+        self.populations = arguments.populations(populations)
+        self.regions = arguments.regions(regions, self.populations)
         self.input_names = InputNames(self.populations)
         self.rule = find_interpolation("Network", interpolation)
         self.stages = self._choose_stages(stages)
-        self.block = _block(block)
+        self.block = arguments.block(block)
         single = {
             "conn": conn, "distance": distance, "speed": speed, "delay": delay, "coupling": coupling, "k": k,
             "max_delay": max_delay, "min_delay": min_delay, "delay_init": delay_init,
             "self_connection": self_connection,
         }  # fmt: skip
-        specs = _projections(projections, single, coupled_var, self.populations)
+        specs = arguments.projections(projections, single, coupled_var, self.populations)
         pasts: dict[tuple, Past] = {}
         self.projections = {
             name: self._pathway(name, spec, projections is None, pasts) for name, spec in specs.items()
@@ -149,7 +146,7 @@ class Network(ShowsSignature, brainstate.nn.Module):
         return outline(self)
 
     def _choose_stages(self, stages):
-        foreign = [type(node).__name__ for node in self.populations.values() if not _is_own(node)]
+        foreign = [type(node).__name__ for node in self.populations.values() if not is_own(node)]
         if stages is None:
             return "frozen" if foreign else "each"
         check_choice("Network.stages", stages, STAGES)
@@ -164,7 +161,7 @@ class Network(ShowsSignature, brainstate.nn.Module):
 
     def _pathway(self, name, spec, is_single, pasts):
         where = "Network" if is_single else f"Network.projections[{name!r}]"
-        source = _end(where, "source", spec.source, self.populations)
+        source = arguments.end(where, "source", spec.source, self.populations)
         target = self.input_names.find(f"{where}.target", spec.target)
 
         def past(signal, init):
@@ -208,7 +205,7 @@ class Network(ShowsSignature, brainstate.nn.Module):
         """Refuse what needs the stages of two methods at once."""
         for name, pathway in self.projections.items():
             source, target = (self.populations[end[0]] for end in (pathway.source, pathway.target))
-            methods = {node.method for node in (source, target) if _is_own(node)}
+            methods = {node.method for node in (source, target) if is_own(node)}
             if self.stages == "each" and len(methods) > 1 and pathway.source_read.instant.any():
                 raise ArgumentError(
                     f"Network.projections[{name!r}].delay",
@@ -313,262 +310,3 @@ class Network(ShowsSignature, brainstate.nn.Module):
             For nodes of another library, for noise, and for a history that is an array or drawn at random.
         """
         return network_equation(self)
-
-    # ----------------------------------------------------------------------------------------- one step
-
-    @brainstate.nn.call_order(3)
-    def init_state(self, *args, **kwargs):
-        """Find the drift at the initial time, from which ``stages='middle'`` looks half a step ahead."""
-        if self.stages != "middle":
-            return
-        self.drift = {
-            name: brainstate.ShortTermState(tuple(u.math.zeros_like(x) / u.ms for x in node.values()))
-            for name, node in self.populations.items()
-        }
-        self._store_drift(self.currents(0.0), step_time(), {})
-
-    def update(self, *inputs):
-        """Advance one step of ``brainstate.environ``'s dt.
-
-        Parameters
-        ----------
-        *inputs
-            One dict of further inputs by name, ``'E_inp'`` or ``'population.E_inp'``; or, where that is
-            unambiguous, the values themselves.
-
-        Returns
-        -------
-        array, Quantity or dict
-            The output of the only node, or of every population by name.
-        """
-        given = self.input_names.given(inputs)
-        for name, module in self.noise.items():
-            key = tuple(name.split(".", 1)) if "." in name else name
-            given[key] = given.get(key, 0.0) + module()
-        for node in self.populations.values():
-            for hook in (node.before_updates or {}).values():
-                hook()
-        outputs = self._advance(given)
-        for name, node in self.populations.items():
-            _call_hooks(node, outputs[name])
-        for past in self.pasts:
-            past.push()
-        return outputs[next(iter(outputs))] if len(outputs) == 1 else outputs
-
-    def _advance(self, given):
-        """Advance all populations by one step."""
-        own = {name: node for name, node in self.populations.items() if _is_own(node)}
-        foreign = {name: node for name, node in self.populations.items() if not _is_own(node)}
-        held = None if self.stages == "each" else self._held_currents()
-        outputs = {}
-        for name, node in foreign.items():
-            outputs[name] = node.update(*self.input_names.positional(name, given, held))
-        base = {name: self.input_names.declared(name, given) for name in own}
-        before = {
-            name: node.step_inputs(inputs)
-            for (name, node), inputs in zip(own.items(), base.values(), strict=True)
-        }
-        new = {}
-        for nodes in self._by_method(own).values():
-            new |= self._advance_group(nodes, before, held)
-        if self.stages == "middle":
-            self._store_drift(held, step_time(), base)
-        for name, values in new.items():
-            own[name].set_values(values)
-            outputs[name] = own[name].output()
-        return {name: outputs[name] for name in self.populations}
-
-    @staticmethod
-    def _by_method(nodes):
-        groups = {}
-        for name, node in nodes.items():
-            groups.setdefault(node.method, {})[name] = node
-            node.start_step()
-        return groups
-
-    def _advance_group(self, nodes, inputs, held):
-        """Return the new states of populations that share a method, their stages taken together."""
-        dt, t = step_size("Network.update"), step_time()
-        counts = np.cumsum([len(node.STATE_NAMES) for node in nodes.values()])[:-1]
-        method = STEPS[next(iter(nodes.values())).method]
-
-        def split(values):
-            parts = np.split(np.arange(len(values)), counts)
-            return {name: tuple(values[i] for i in part) for name, part in zip(nodes, parts, strict=True)}
-
-        def drive(c, state):
-            if held is not None:
-                return self.with_currents(nodes, inputs, held)
-            with holding(*_states_and(nodes, split(state))), at_stage(c, slope_known=c > 0):
-                return self.with_currents(nodes, inputs, self.currents(c, nodes))
-
-        def rate(c, state, drives):
-            parts = split(state)
-            return tuple(
-                x
-                for name, node in nodes.items()
-                for x in node.rates(c, parts[name], t + c * dt, drives[name])
-            )
-
-        values = tuple(x for node in nodes.values() for x in node.values())
-        return split(method.advance(rate, drive, values, dt))
-
-    def currents(self, c, nodes=None):
-        """Return what projections bring at a stage, by population and input."""
-        currents = {}
-        t = step_time() + c * step_size("Network.update") if c else step_time()
-        with brainstate.environ.context(t=t):
-            for pathway in self.projections.values():
-                if nodes is None or pathway.target[0] in nodes:
-                    drive = self._in_unit(pathway.target, pathway.drive())
-                    known = currents.get(pathway.target)
-                    currents[pathway.target] = drive if known is None else known + drive
-        return currents
-
-    def _held_currents(self):
-        """Return what projections bring in a step, evaluated once."""
-        if self.stages == "frozen":
-            return self.currents(0.0)
-        half = 0.5 * step_size("Network.update")
-        ahead = {
-            name: tuple(
-                x + half * rate for x, rate in zip(node.values(), self.drift[name].value, strict=True)
-            )
-            for name, node in self.populations.items()
-        }
-        with holding(*_states_and(self.populations, ahead)), at_stage(0.5, slope_known=False):
-            return self.currents(0.5)
-
-    def _store_drift(self, currents, t, base):
-        """Keep the rates without noise at the start of this step."""
-        for name, node in self.populations.items():
-            quiet = node.step_inputs(base.get(name, ()), noise=(0.0,) * len(node.INPUTS))
-            drives = self.with_currents({name: node}, {name: quiet}, currents)[name]
-            rates = node.derivative(node.values(), t, drives)
-            self.drift[name].value = tuple(
-                u.math.broadcast_to(_per_ms(rate, s.unit), x.shape) * (s.unit / u.ms)
-                for s, rate, x in zip(node.STATES, rates, node.values(), strict=True)
-            )
-
-    def with_currents(self, nodes, inputs, currents):
-        """Add currents to the inputs of populations."""
-        found = {}
-        for name, node in nodes.items():
-            found[name] = tuple(
-                value + currents[name, entry.name] if (name, entry.name) in currents else value
-                for entry, value in zip(node.INPUTS, inputs[name], strict=True)
-            )
-        return found
-
-    def _in_unit(self, target, current):
-        """Return a current in the unit of the input that it drives."""
-        unit = self.input_names.unit(target)
-        if unit is None:
-            return current
-        number = magnitude("Network.coupling", current, unit)
-        return number if unit.is_unitless else u.Quantity(number, unit=unit)
-
-
-def _per_ms(rate, unit):
-    return magnitude("Network.drift", rate, unit / u.ms)
-
-
-def _states_and(nodes, values):
-    """List the states of populations beside values for them."""
-    states = [getattr(node, name) for node in nodes.values() for name in node.STATE_NAMES]
-    return states, [x for name in nodes for x in values[name]]
-
-
-def _call_hooks(node, result):
-    """Run what others asked to follow a node's update."""
-    for hook in (node.after_updates or {}).values():
-        hook() if hasattr(hook, "_not_receive_update_output") else hook(result)
-
-
-def _is_own(node):
-    """Tell whether a node shows its derivative, so that its stages can be driven."""
-    return hasattr(node, "derivative") and hasattr(node, "step_inputs")
-
-
-def _block(block):
-    if block is None or (isinstance(block, str) and block == "auto"):
-        return None
-    if isinstance(block, bool) or not isinstance(block, int | np.integer) or not 1 <= block <= MOST:
-        raise ArgumentError("Network.block", "must be 'auto' or a whole number of at least 1", repr(block))
-    return int(block)
-
-
-def _populations(given):
-    """Return the populations by name."""
-    named = given if isinstance(given, Mapping) else {"node": given}
-    if not named:
-        raise ArgumentError("Network.populations", "must hold at least one", given)
-    for name, node in named.items():
-        if not isinstance(name, str) or not name.isidentifier():
-            raise ArgumentError("Network.populations", "names must be identifiers", repr(name))
-        if not isinstance(node, brainstate.nn.Dynamics):
-            where = "Network.populations" if named is not given else f"Network.populations[{name!r}]"
-            raise ArgumentError(where, "must be a brainstate.nn.Dynamics", type(node).__name__)
-    if len(set(map(id, named.values()))) < len(named):
-        raise ArgumentError("Network.populations", "must be different objects", "one node under two names")
-    return dict(named)
-
-
-def _regions(regions, populations):
-    """Return the indices of the regions of every population."""
-    if regions is None:
-        return {}
-    found = {}
-    for name, index in regions.items():
-        check_choice("Network.regions", name, populations)
-        index = np.asarray(index)
-        n = int(np.prod(populations[name].varshape))
-        if index.shape != (n,) or not np.issubdtype(index.dtype, np.integer):
-            raise ArgumentError(
-                f"Network.regions[{name!r}]", f"must hold {n} indices", f"{index.dtype} {index.shape}"
-            )
-        found[name] = index
-    every = np.concatenate(list(found.values()))
-    if len(set(every.tolist())) < len(every):
-        raise ArgumentError("Network.regions", "must not overlap", "a region in two populations")
-    return found
-
-
-def _projections(projections, single, coupled_var, populations):
-    """Return the projections by name."""
-    if projections is None:
-        if len(populations) != 1:
-            raise ArgumentError("Network.projections", "are needed for several populations", "None")
-        if coupled_var is None or single["conn"] is None:
-            missing = "coupled_var" if coupled_var is None else "conn"
-            raise ArgumentError(f"Network.{missing}", "is needed, or projections", "None")
-        ((name, node),) = populations.items()
-        return {"projection": Projection((name, coupled_var), (name, None), **single)}
-    if coupled_var is not None or single["conn"] is not None:
-        raise ArgumentError("Network.projections", "cannot be combined with conn or coupled_var", "both")
-    if isinstance(projections, Projection):
-        projections = [projections]
-    if not isinstance(projections, Mapping):
-        one = len(projections) == 1
-        projections = {"projection" if one else f"projection{i}": p for i, p in enumerate(projections)}
-    for name, spec in projections.items():
-        if not isinstance(spec, Projection):
-            raise ArgumentError(f"Network.projections[{name!r}]", "must be a Projection", type(spec).__name__)
-    return dict(projections)
-
-
-def _end(where, name, end, populations):
-    """Return population and signal of the source of a projection."""
-    if isinstance(end, str) and "." in end:
-        end = tuple(end.split(".", 1))
-    if not isinstance(end, tuple):
-        if len(populations) != 1:
-            raise ArgumentError(
-                f"{where}.{name}",
-                "must name a population",
-                repr(end),
-                f"Write ({next(iter(populations))!r}, {end!r})",
-            )
-        end = next(iter(populations)), end
-    check_choice(f"{where}.{name}", end[0], populations)
-    return end

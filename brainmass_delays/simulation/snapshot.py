@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._core.checks import ArgumentError
-from ._core.files import read_once, write_whole
-from ._core.states import write
-from .connectome import arrays
+from .._core.checks import ArgumentError
+from .._core.files import read_once, write_whole
+from .._core.states import write
+from ..connectome import arrays
 
 MAX_BYTES = 2**34
 STEP = "__dt_ms__"

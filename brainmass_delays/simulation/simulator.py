@@ -1,40 +1,32 @@
 """Simulate: advance a model over time, record what is asked for, and say whether the result can be used."""
 
-import math
-import threading
-import warnings
 from collections.abc import Callable
 from os import PathLike
 from typing import Any
 
 import brainstate
 import brainunit as u
-import jax
-import jax.numpy as jnp
-import numpy as np
 
-from ._core.arguments import checked, choice
-from ._core.arguments import flag as is_flag
-from ._core.checks import ArgumentError, check_choice, check_count
-from ._core.choices import Differentiation
-from ._core.differentiation import forward_is_wanted
-from ._core.parameters import find_by_name, find_parameters, unique_ending
-from ._core.states import holding, present_key, untouched, write
-from ._core.status import DELAY_ABOVE_BOUND, NOT_FINITE, RunError, concrete, describe, flag, is_traced
-from ._core.units import magnitude
-from .delays.past import Past
-from .delays.read import DelayedRead
-from .engine.clock import clock_of
-from .engine.program import divide_run
-from .engine.run import Run, Settings
-from .network import Network
-from .observe import Trajectory
-from .recording import Recording, streams
+from .._core.arguments import checked, choice
+from .._core.arguments import flag as is_flag
+from .._core.checks import ArgumentError, check_choice, check_count
+from .._core.choices import Differentiation
+from .._core.differentiation import forward_is_wanted
+from .._core.states import present_key, write
+from ..engine.clock import clock_of
+from ..engine.program import divide_run
+from ..engine.run import Run, Settings
+from ..network import Network
+from ..observe import Trajectory
+from .durations import check_precision, check_time, count_steps, one_time, transient_steps
+from .function import run_function, start_from
+from .lock import LOCK
+from .outcome import raise_if_failed, status_of, warn_if_still
+from .recording import Recording
 from .snapshot import load_states, save_states
 from .stimulation import Stimulation
 
 FUNCTION_OPTIONS = ("inputs", "monitors", "transient", "sample_every", "batch_size")
-LOCK = threading.RLock()  # tracing changes global states, and a run changes those of its model
 
 
 class Simulator:
@@ -88,8 +80,8 @@ class Simulator:
         if not isinstance(model, brainstate.nn.Module):
             raise ArgumentError("Simulator.model", "must be a brainstate Module", type(model).__name__)
         self.model, self.checkpoint, self.gradient = model, checkpoint, gradient
-        self._dt = None if dt is None else _time("Simulator.dt", dt)
-        self.grad_horizon = None if grad_horizon is None else _time("Simulator.grad_horizon", grad_horizon)
+        self._dt = None if dt is None else one_time("Simulator.dt", dt)
+        self.grad_horizon = None if grad_horizon is None else one_time("Simulator.grad_horizon", grad_horizon)
         self._layouts: dict = {}
 
     def __getstate__(self):
@@ -109,7 +101,7 @@ class Simulator:
             raise ArgumentError(
                 "Simulator.dt", "is needed", "None", "Pass Simulator(model, dt=0.1 * brainunit.ms)"
             )
-        return _time("Simulator.dt", dt)
+        return one_time("Simulator.dt", dt)
 
     @property
     def blocks(self) -> tuple[int, ...]:
@@ -180,8 +172,17 @@ class Simulator:
         recorded, not with the duration. The reverse pass recomputes spans and keeps O(n_nodes) numbers per
         step of one of them."""
         with LOCK:
-            return self._run(
-                duration, inputs, monitors, transient, sample_every, batch_size, init_states, jit, progress
+            return self.run_from(
+                None,
+                duration,
+                inputs,
+                monitors,
+                transient,
+                sample_every,
+                batch_size,
+                init_states,
+                jit,
+                progress,
             )
 
     def save(self, path: str | PathLike) -> None:
@@ -279,31 +280,11 @@ class Simulator:
 
         for name in options:
             check_choice("Simulator.function", name, FUNCTION_OPTIONS)
+        return run_function(self, duration, options)
 
-        def run(params: dict | None = None, *, states: dict | None = None, key: Any = None) -> Trajectory:
-            params = params or {}
-            known = find_parameters(self.model)
-            chosen = [find_by_name("Simulator.function.params", name, known) for name in params]
-            values = [
-                part.unconstrained(value, f"Simulator.function.params[{part.name!r}]")
-                for part, value in zip(chosen, params.values(), strict=True)
-            ]
-            now = present_key() if key is None else jax.random.key_data(key)
-
-            def call(values, starts, key):
-                with holding([part.state for part in chosen], values):
-                    brainstate.random.DEFAULT.value = key
-                    return self._run(duration, **options, states=starts)
-
-            with LOCK, untouched(self.model, *streams(options.get("monitors")).values()):
-                stateful = brainstate.transform.StatefulFunction(call)
-                known = stateful.get_states(values, states, now, compile_if_miss=True)
-                return stateful.jaxpr_call([state.value for state in known], values, states, now)[1]
-
-        return run
-
-    def _run(
+    def run_from(
         self,
+        states,
         duration,
         inputs=None,
         monitors=None,
@@ -313,27 +294,27 @@ class Simulator:
         init_states=True,
         jit=True,
         progress=False,
-        states=None,
     ):
+        """Run from other initial values of states by name, or from those of the model; see `run`."""
         dt, where = self.dt, "Simulator.run"
         n_steps = count_steps(f"{where}.duration", duration, dt)
         every = 1 if sample_every is None else check_count(f"{where}.sample_every", sample_every)
-        skipped = _transient_steps(transient, dt, n_steps)
-        _check_precision()
+        skipped = transient_steps(transient, dt, n_steps)
+        check_precision()
         present_key()
         clock = clock_of(self.model)
         with brainstate.environ.context(dt=dt):
             if init_states:
                 batch = [] if batch_size is None else [check_count(f"{where}.batch_size", batch_size)]
                 brainstate.nn.init_all_states(self.model, *batch)
-                _start_from(self.model, states or {})
+                start_from(self.model, states or {})
                 clock.start(dt)
             else:
                 clock.check(dt, batch_size)
             first = 0 if init_states else clock.step()  # a known number, also where a trace made the clock
             stimulation = Stimulation(self.model, inputs, n_steps)
             recording = Recording(self.model, monitors, init_states)
-            _check_time(stimulation, first, n_steps, dt)
+            check_time(stimulation, first, n_steps, dt)
             settings = self._settings(jit)
             spans = divide_run(n_steps, settings.span)
             chosen = recording.choose(first, n_steps, skipped, every, spans)
@@ -346,10 +327,10 @@ class Simulator:
             outcome, memory = run(first, n_steps, self._layouts, chosen.indices, memory, bar)
             recording.remember(memory, first + n_steps)
             write(clock.i, clock.i.value + n_steps)
-        status = self._status(outcome)
-        self._raise_if_failed(status)
+        status = status_of(self.model, outcome)
+        raise_if_failed(self.model, status)
         if init_states:
-            _warn_if_still(outcome)
+            warn_if_still(outcome)
         return recording.result(outcome, chosen, first, spans.sizes, dt, status)
 
     def _settings(self, jit):
@@ -359,131 +340,8 @@ class Simulator:
         span = None if horizon is None else count_steps("Simulator.grad_horizon", horizon, self.dt)
         return Settings(lean, span, horizon is not None, block, jit)
 
-    def _status(self, outcome):
-        """Collect the flags of a run: delays outside their bounds, and values that are not finite."""
-        status = flag(~outcome.is_finite, NOT_FINITE)
-        for past in self.model.nodes(Past).values():
-            status = status | flag(past.n_outside.value > 0, DELAY_ABOVE_BOUND)
-        return status
-
-    def _raise_if_failed(self, status):
-        value = concrete(status)
-        if value is None or not int(value):
-            return
-        details = []
-        if int(value) & DELAY_ABOVE_BOUND and not is_traced(status):
-            reads = self.model.nodes(DelayedRead).values()
-            details = [text for text in (read.explain() for read in reads) if text]
-        if not details:
-            details = [
-                "Lower dt, or check parameters and inputs; jit=False with jax_debug_nans shows the place."
-            ]
-        raise RunError(f"Simulator.run: {describe(int(value))}. " + " ".join(details))
-
-
-def _start_from(model, states):
-    """Put other initial values into the states of the nodes, and let the histories follow."""
-    where = "Simulator.function.states"
-    nodes = model.populations if isinstance(model, Network) else {"": model}
-    known = {
-        f"{name}.{key}".lstrip("."): state
-        for name, node in nodes.items()
-        for key, state in vars(node).items()
-        if isinstance(state, brainstate.State)
-    }
-    for name, value in states.items():
-        full = unique_ending(where, name, known)
-        state = known[full]
-        number = magnitude(f"{where}[{name!r}]", value, u.get_unit(state.value))
-        shape = u.math.shape(state.value)
-        try:
-            number = jnp.broadcast_to(number, shape).astype(u.get_magnitude(state.value).dtype)
-        except ValueError:
-            raise ArgumentError(f"{where}[{name!r}]", f"must have shape {shape}", np.shape(number)) from None
-        state.value = u.maybe_decimal(number * u.get_unit(state.value))
-    for past in model.nodes(Past).values() if states else ():
-        past.init_state()
-
 
 def _bar(total):
     from tqdm.auto import tqdm
 
     return tqdm(total=total, desc="simulate", unit="step")
-
-
-def _time(where, value):
-    number = magnitude(where, value, u.ms, plain=False)
-    if is_traced(number) or np.ndim(number) or not np.isfinite(number) or number <= 0:
-        raise ArgumentError(
-            where, "must be one positive time", "a traced value" if is_traced(number) else value
-        )
-    return value
-
-
-def count_steps(where: str, duration: Any, dt: u.Quantity) -> int:
-    """Return how many steps a duration has; anything but a whole number raises."""
-    _time(where, duration)
-    ratio = magnitude(where, duration, u.ms) / dt.to_decimal(u.ms)
-    n_steps = round(ratio)
-    if n_steps < 1 or abs(ratio - n_steps) > 1e-6 * max(1, n_steps):
-        raise ArgumentError(
-            where,
-            f"must be a whole number of steps of {dt}",
-            f"{duration}, {ratio:.6g} steps",
-            f"Use {max(1, math.ceil(ratio)) * dt}",
-        )
-    return n_steps
-
-
-def _transient_steps(transient, dt, n_steps):
-    if transient is None:
-        return 0
-    if isinstance(transient, u.Quantity):
-        n = (
-            0
-            if float(u.get_magnitude(transient)) == 0
-            else count_steps("Simulator.run.transient", transient, dt)
-        )
-    else:
-        n = check_count("Simulator.run.transient", transient, minimum=0)
-    if n >= n_steps:
-        raise ArgumentError(
-            "Simulator.run.transient", f"must be shorter than the run of {n_steps} steps", f"{n} steps"
-        )
-    return n
-
-
-def _check_precision():
-    """Warn where JAX computes in 64 bits and states would be made in 32."""
-    if jax.config.jax_enable_x64 and brainstate.environ.get_precision() == 32:
-        warnings.warn(
-            "Simulator.run: jax_enable_x64 is set, but states are made with 32 bits. Use "
-            "brainstate.environ.set(precision=64), which sets both.",
-            stacklevel=4,
-        )
-
-
-def _check_time(stimulation, first, n_steps, dt):
-    """Refuse functions of time where 32 bits no longer tell one step from the next."""
-    if not stimulation.uses_time or brainstate.environ.get_precision() != 32 or is_traced(first):
-        return
-    step = float(dt.to_decimal(u.ms))
-    end = (int(first) + n_steps) * step
-    if np.spacing(np.float32(end)) > 0.01 * step:
-        raise ArgumentError(
-            "Simulator.run.inputs",
-            f"functions of time need more precision at {end:g} ms in steps of {step:g} ms",
-            "32 bits",
-            "Use brainstate.environ.set(precision=64)",
-        )
-
-
-def _warn_if_still(outcome):
-    still = concrete(outcome.is_still)
-    if still is not None and bool(still):
-        warnings.warn(
-            "Simulator.run: nothing moved: every state and every recorded number stayed exactly what it was "
-            "at the start. The model rests at a fixed point, perhaps an unstable one: give it another start "
-            "by init_x= (the name of the state), another history by delay_init=, inputs, or noise.",
-            stacklevel=4,
-        )

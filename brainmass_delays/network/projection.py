@@ -12,18 +12,18 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
-from ._core.arguments import flag, optional
-from ._core.checks import ArgumentError, check_choice
-from ._core.choices import CouplingName
-from ._core.param import constant
-from ._core.status import is_traced
-from ._core.units import magnitude
-from .connectome import Connectome
-from .couplings import COUPLINGS, Coupling
-from .delays.delay import as_delay
-from .delays.edges import full_edges, packed_edges
-from .delays.read import CurrentRead, DelayedRead
-from .delays.signal import Signal
+from .._core.arguments import flag, optional
+from .._core.checks import ArgumentError, check_choice
+from .._core.choices import CouplingName
+from .._core.param import constant
+from .._core.status import is_traced
+from .._core.units import magnitude
+from ..connectome import Connectome
+from ..couplings import COUPLINGS, Coupling
+from ..delays.delay import as_delay
+from ..delays.edges import full_edges, packed_edges
+from ..delays.read import CurrentRead, DelayedRead
+from ..delays.signal import Signal
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,12 +5,12 @@ from typing import Any
 import brainunit as u
 import jax.numpy as jnp
 
-from ._core.checks import ArgumentError
-from ._core.states import holding
-from .delays.context import served_by
-from .delays.history import INITIALIZERS
-from .integrate import DelayEquation
-from .integrate.steps import per_ms
+from .._core.checks import ArgumentError
+from .._core.states import holding
+from ..delays.context import served_by
+from ..delays.history import INITIALIZERS
+from ..integrate import DelayEquation
+from ..integrate.steps import per_ms
 
 
 class _Delayed:

@@ -1,0 +1,71 @@
+"""A run as a pure function of parameters, initial states and a key."""
+
+from collections.abc import Callable
+from typing import Any
+
+import brainstate
+import brainunit as u
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._core.checks import ArgumentError
+from .._core.parameters import find_by_name, find_parameters, unique_ending
+from .._core.states import holding, present_key, untouched
+from .._core.units import magnitude
+from ..delays.past import Past
+from ..network import Network
+from ..observe import Trajectory
+from .lock import LOCK
+from .recording import streams
+
+
+def run_function(simulator: Any, duration: Any, options: dict) -> Callable[..., Trajectory]:
+    """Return ``simulator.run(duration, **options)`` as `Simulator.function` promises it."""
+    model = simulator.model
+
+    def run(params: dict | None = None, *, states: dict | None = None, key: Any = None) -> Trajectory:
+        params = params or {}
+        known = find_parameters(model)
+        chosen = [find_by_name("Simulator.function.params", name, known) for name in params]
+        values = [
+            part.unconstrained(value, f"Simulator.function.params[{part.name!r}]")
+            for part, value in zip(chosen, params.values(), strict=True)
+        ]
+        now = present_key() if key is None else jax.random.key_data(key)
+
+        def call(values, starts, key):
+            with holding([part.state for part in chosen], values):
+                brainstate.random.DEFAULT.value = key
+                return simulator.run_from(starts, duration, **options)
+
+        with LOCK, untouched(model, *streams(options.get("monitors")).values()):
+            stateful = brainstate.transform.StatefulFunction(call)
+            found = stateful.get_states(values, states, now, compile_if_miss=True)
+            return stateful.jaxpr_call([state.value for state in found], values, states, now)[1]
+
+    return run
+
+
+def start_from(model, states):
+    """Put other initial values into the states of the nodes, and let the histories follow."""
+    where = "Simulator.function.states"
+    nodes = model.populations if isinstance(model, Network) else {"": model}
+    known = {
+        f"{name}.{key}".lstrip("."): state
+        for name, node in nodes.items()
+        for key, state in vars(node).items()
+        if isinstance(state, brainstate.State)
+    }
+    for name, value in states.items():
+        full = unique_ending(where, name, known)
+        state = known[full]
+        number = magnitude(f"{where}[{name!r}]", value, u.get_unit(state.value))
+        shape = u.math.shape(state.value)
+        try:
+            number = jnp.broadcast_to(number, shape).astype(u.get_magnitude(state.value).dtype)
+        except ValueError:
+            raise ArgumentError(f"{where}[{name!r}]", f"must have shape {shape}", np.shape(number)) from None
+        state.value = u.maybe_decimal(number * u.get_unit(state.value))
+    for past in model.nodes(Past).values() if states else ():
+        past.init_state()
