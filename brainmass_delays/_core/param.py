@@ -83,8 +83,20 @@ class Param(ShowsSignature, brainstate.nn.Param):
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "value":
             self.set_value(value)
+        elif name == "fit" and "val" in vars(self):
+            self._train(bool(value))
         else:
             super().__setattr__(name, value)
+
+    def _train(self, fit: bool) -> None:
+        """Begin or end to be trained: what an optimizer moves is a state."""
+        super().__setattr__("fit", fit)
+        is_state = isinstance(self.val, brainstate.State)
+        if fit and not is_state:
+            self.val = brainstate.ParamState(self.val)
+            self.val.register_hook("write_after", self._on_param_state_write, priority=100)
+        elif is_state and not fit:
+            self.val = self.val.value
 
 
 def _refuse_arithmetic(self, *others: Any) -> Any:

@@ -62,12 +62,14 @@ def find_parameters(model: Module, *, fixed: bool = False) -> dict[str, Paramete
     trained, or all of them with ``fixed=True``."""
     paths = _paths(model)
     params = {id(part): part for part, _ in paths.values() if isinstance(part, Param)}
-    full = {}
+    full, fixed_paths = {}, []
     for path, state in model.states(brainstate.ParamState).items():
         owner = next((p for p in params.values() if p.val is state), None)
+        if owner is not None and not owner.fit:
+            fixed_paths.append(paths[id(owner)][1])
         found = paths[id(owner or state)][1] if id(owner or state) in paths else tuple(map(str, path))
         full[found] = Parameter("", state, owner)
-    trained = set(full)
+    trained = set(full) - set(fixed_paths)
     for param in params.values():
         path = paths[id(param)][1]
         # Weights that are not trained are data, and may be packed.

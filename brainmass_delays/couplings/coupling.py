@@ -187,7 +187,15 @@ class SeparableCoupling(Coupling):
 
     def features_of(self, x: Any, unit: u.Unit) -> tuple:
         """Return the features of plain numbers of a unit, as plain numbers."""
-        return tuple(u.get_magnitude(f) for f in self.features(u.maybe_decimal(x * unit)))
+        return tuple(u.get_magnitude(f) for f in self._features(u.maybe_decimal(x * unit)))
+
+    def _features(self, x: Any) -> tuple:
+        """Return the features, refused if they are not listed."""
+        found = self.features(x)
+        if not isinstance(found, tuple | list) or not found:
+            rule = "must return a tuple of functions of the source"
+            raise ArgumentError(f"{self._title}.features", rule, type(found).__name__, "Write return (f(x),)")
+        return tuple(found)
 
     @property
     def n_features(self) -> int:
@@ -202,7 +210,7 @@ class SeparableCoupling(Coupling):
         x = jax.ShapeDtypeStruct(self.x.past.signal.node.varshape, brainstate.environ.dftype())
         unit = self.x.past.unit
         return jax.eval_shape(
-            lambda x: tuple(u.math.asarray(f) for f in self.features(u.maybe_decimal(x * unit))), x
+            lambda x: tuple(u.math.asarray(f) for f in self._features(u.maybe_decimal(x * unit))), x
         )
 
     def _is_separable(self):
@@ -214,7 +222,7 @@ class SeparableCoupling(Coupling):
         if not (isinstance(self.x, DelayedRead) and self._is_separable()):
             weights = self.weights()
             x = source_values(self._title, self.x, weights)
-            return tuple((weights * feature).sum(axis=-1) for feature in self.features(x))
+            return tuple((weights * feature).sum(axis=-1) for feature in self._features(x))
         unit = u.get_unit(self.weights())
         totals = zip(self.x.sums(self), self._feature_units(), strict=True)
         return tuple(u.maybe_decimal(total * (unit * feature)) for total, feature in totals)

@@ -52,6 +52,7 @@ class Past(brainstate.nn.Module):
     def init_state(self, *args, **kwargs):
         """Fill the past with the initial history; the node's states must exist."""
         dt = step_size("prefetch_delay")
+        self.dt = float(dt.to_decimal(u.ms))
         value = self.signal()
         if not hasattr(value, "shape"):
             raise ArgumentError(self.signal.where, "must return an array", type(value).__name__)
@@ -109,6 +110,10 @@ class Past(brainstate.nn.Module):
         """Add the newest sample; during a run, tell who serves it."""
         if server() is not None and server().push(self):
             return
+        dt = float(step_size("prefetch_delay").to_decimal(u.ms))
+        if abs(dt / self.dt - 1) > 1e-9:
+            rule = f"must stay {self.dt:g} ms, in steps of which the past is kept"
+            raise ArgumentError("environ.dt", rule, f"{dt:g} ms", "Initialize the states again")
         rings = self.at_stage(slope_known=True)
         self.rings.value = ring_buffer.pushed(rings, self.value())
 

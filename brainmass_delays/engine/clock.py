@@ -1,5 +1,6 @@
 """The clock of a model: how many steps it has made, and of which size."""
 
+import uuid
 from typing import Any
 
 import brainstate
@@ -7,7 +8,7 @@ import brainunit as u
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
-from .._core.status import concrete
+from .._core.status import concrete, is_traced
 
 NAME = "run_clock"
 
@@ -17,11 +18,13 @@ class Clock(brainstate.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.i, self.dt = None, None
+        self.i, self.dt, self.run, self.batch = None, None, "", None
 
-    def start(self, dt: u.Quantity) -> None:
+    def start(self, dt: u.Quantity, batch: int | None = None) -> None:
         """Begin at the initial time."""
+        self.batch = batch
         self.i, self.dt = brainstate.ShortTermState(jnp.int32(0)), dt
+        self.run = uuid.uuid4().hex  # which run it is, also in a copy
 
     def check(self, dt: u.Quantity, batch_size: Any) -> None:
         """Refuse to continue what was never begun, or with another step."""
@@ -30,6 +33,11 @@ class Clock(brainstate.nn.Module):
             raise ArgumentError(
                 f"{where}.init_states", "must be True for the first run of a model", "False", "Leave it out"
             )
+        if concrete(self.i.value) is None and not is_traced(jnp.zeros(())):
+            raise ArgumentError(
+                f"{where}.init_states", "must be True after a run inside of jax.jit, whose states are gone",
+                "False", "Run outside of it first",
+            )  # fmt: skip
         if batch_size is not None:
             raise ArgumentError(
                 f"{where}.batch_size", "belongs to the first run; a continued one keeps its batch", batch_size

@@ -45,15 +45,26 @@ class GradientDescent:
             raise ArgumentError(
                 "Fitter.optimizer", "must not be in use for another model", None, "Make a new one"
             )
-        optimizer.register_trainable_weights(states)
         self.optimizer, self.problem = optimizer, problem
         self._schedule = optimizer.lr_scheduler.state_dict()
-        self._update = brainstate.transform.jit(optimizer.step)
+        self._registered: dict[str, int] = {}
+        self._register()
         self._end: tuple[dict, dict] | None = None
+
+    def _register(self) -> None:
+        """Let the optimizer move what trains now: a Param may have been replaced or fixed."""
+        states = {name: parameter.state for name, parameter in self.problem.parameters.items()}
+        if self._registered != (now := {name: id(state) for name, state in states.items()}):
+            self.optimizer.param_states.clear()
+            self.optimizer.param_groups = []
+            self.optimizer.register_trainable_weights(states)
+            self._update = brainstate.transform.jit(self.optimizer.step)
+            self._registered, self._end = now, None
 
     def run(self, journal: Journal, n_steps: int, *, resume: bool = False) -> None:
         """Take ``n_steps`` steps from where the parameters stand, with a fresh optimizer, or from the
         end of the last run."""
+        self._register()
         schedule = self.optimizer.lr_scheduler
         if resume:
             self._go_back_to_the_end()

@@ -46,6 +46,8 @@ def regions(regions, populations):
             raise ArgumentError(
                 f"Network.regions[{name!r}]", f"must hold {n} indices", f"{index.dtype} {index.shape}"
             )
+        if len(index) and index.min() < 0:
+            raise ArgumentError(f"Network.regions[{name!r}]", "must not be negative", index)
         found[name] = index
     every = np.concatenate(list(found.values()))
     if len(set(every.tolist())) < len(every):
@@ -80,6 +82,8 @@ def end(where, name, end, populations):
     """Return population and signal of the source of a projection."""
     if isinstance(end, str) and "." in end:
         end = tuple(end.split(".", 1))
+    if isinstance(end, tuple) and len(end) != 2:
+        raise ArgumentError(f"{where}.{name}", "must be a pair of population and signal", repr(end))
     if not isinstance(end, tuple):
         if len(populations) != 1:
             raise ArgumentError(

@@ -17,6 +17,7 @@ from ..delays.interpolation import interpolation as find_interpolation
 from ..delays.past import Past, forget
 from ..delays.read import DelayedRead
 from ..integrate import DelayEquation
+from ..nodes.arguments import noise_sources
 from ..outline import outline
 from . import arguments
 from .equation import network_equation
@@ -199,6 +200,9 @@ class Network(Stepping, ShowsSignature, brainstate.nn.Module):
                 )
         if len(set(map(id, found.values()))) < len(found):
             raise ArgumentError("Network.noise", "needs one object per input", "one object for several")
+        for (population, entry), module in found.items():
+            where, shape = f"Network.noise[{entry!r}]", self.populations[population].varshape
+            noise_sources(where, {population: module}, shape)
         return {".".join(target): module for target, module in found.items()}
 
     def _check_methods(self):
@@ -262,6 +266,14 @@ class Network(Stepping, ShowsSignature, brainstate.nn.Module):
         return sum(int(np.prod(node.varshape)) for node in self.populations.values())
 
     n_node = n_nodes
+
+    @property
+    def k(self):
+        """The strength of the only projection."""
+        coupling = self._sole("k").coupling
+        if not hasattr(coupling, "k"):
+            raise ArgumentError("Network.k", "is not known to this coupling", type(coupling).__name__)
+        return coupling.k
 
     def __setattr__(self, name, value):
         is_made = "_is_built" in vars(self) and (name in vars(self) or name not in KEPT)

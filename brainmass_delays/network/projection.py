@@ -211,6 +211,10 @@ def _of_regions(matrix, shape, target_regions, source_regions):
         return matrix
     if np.shape(u.get_magnitude(matrix)) == shape:
         return matrix
+    last = max(target_regions.max(), source_regions.max())
+    if last >= min(np.shape(u.get_magnitude(matrix))):
+        size = np.shape(u.get_magnitude(matrix))
+        raise ArgumentError("Network.regions", f"must be indices of a connectome of {size}", int(last))
     return matrix[np.ix_(target_regions, source_regions)]
 
 

@@ -190,6 +190,15 @@ class NeuralMass(HoldsParams, brainstate.nn.Dynamics):
 
         self.set_values(STEPS[self.method].advance(rate, drive, values, dt))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in {entry.noise for entry in self.INPUTS} and name in vars(self):
+            arguments.noise_sources(self._title, {**self._noises(), name: value}, self.varshape)
+        super().__setattr__(name, value)
+
+    def _noises(self) -> dict:
+        """Return the noises by argument."""
+        return {i.noise: vars(self).get(i.noise) for i in self.INPUTS if i.noise}
+
     def values(self) -> tuple:
         """Return the values of all states in declared order."""
         return tuple(getattr(self, name).value for name in self.STATE_NAMES)

@@ -9,12 +9,20 @@ from .._core.checks import ArgumentError
 PARTS = {"F", "S", "H_e", "H_i", "QV", "QZ", "_f1", "_f2", "_g", "_h", "_transfer", "_x_e", "_x_i"}
 
 
+LIBRARY = __name__.rpartition(".")[0]
+
+
 def refuse_uncalled(model: type) -> None:
     """Refuse a class that redefines parts of a rate, but not the ``derivative`` that would call them."""
-    own = vars(model)
-    if "derivative" in own:
-        return
-    uncalled = sorted(own.keys() & (PARTS | {f"d{name}" for name in model.STATE_NAMES}))
+    parts = PARTS | {f"d{name}" for name in model.STATE_NAMES}
+    uncalled = []
+    for base in model.__mro__:
+        own = vars(base)
+        if "derivative" in own and (base is model or not base.__module__.startswith(LIBRARY)):
+            return  # a user's derivative may call them
+        if base.__module__.startswith(LIBRARY):
+            break
+        uncalled += sorted(own.keys() & parts)
     if uncalled:
         raise ArgumentError(
             f"{model.__name__}.{uncalled[0]}",

@@ -12,6 +12,7 @@ import numpy as np
 from .._core.checks import ArgumentError
 from .._core.status import concrete, is_traced
 from ..delays.signal import Signal
+from ..engine.clock import Clock
 from ..network import Network
 from ..observe import Monitor, Trajectory, emission_steps
 
@@ -32,6 +33,7 @@ class Memory(NamedTuple):
 
     state: Any
     step: Any
+    run: str
 
 
 class Recording:
@@ -71,34 +73,47 @@ class Recording:
         recorded = (
             {"output": output} if self.takes_output else {n: r(self.model) for n, r in self.readers.items()}
         )
+        for name, value in recorded.items():
+            if value is None and not self.takes_output:
+                where = f"Simulator.run.monitors[{name!r}]"
+                raise ArgumentError(where, "must return what is recorded", "None", "Add a return")
         recorded = {name: jax.tree.map(jnp.asarray, value) for name, value in recorded.items()}
         return recorded, [source(self.model) for source in self.sources]
 
-    def memory(self, first: Any, dt: u.Quantity) -> list:
+    def memory(self, first: Any, dt: u.Quantity, clock: Clock) -> list:
         """Return the memory of the monitors, new or as the last run left it."""
         found = []
         for name, source in zip(self.streams, self.sources, strict=True):
             monitor = self.streams[name]
             kept = None if self.fresh else getattr(monitor, "memory", None)
-            if kept is not None and kept.step != concrete(first):
+            if kept is not None and (kept.run != clock.run or kept.step != concrete(first)):
                 raise ArgumentError(
                     f"Simulator.run.monitors[{name!r}]",
-                    "must follow every run from its first on",
-                    f"one that stopped at step {kept.step} and would continue at step {first}",
-                    "Pass it to every run, or begin with a new monitor",
+                    "must follow every part of one run",
+                    f"one that stopped at step {kept.step} and would continue at step {first}"
+                    if kept.run == clock.run
+                    else "one that has followed another run",
+                    "Pass it to every part, or begin with a new monitor",
+                )
+            if kept is None and _within_a_window(monitor, first, dt):
+                raise ArgumentError(
+                    f"Simulator.run.monitors[{name!r}]",
+                    f"must not begin within a window of {monitor.period}",
+                    f"a new one at step {first}",
+                    "Pass the monitor that has followed the run so far",
                 )
             if kept is None:
                 looks = jax.eval_shape(lambda source=source: jax.tree.map(jnp.asarray, source(self.model)))
                 if not jax.tree.leaves(looks):
                     raise ArgumentError(f"{type(monitor).__name__}.source", "must return an array", "None")
-                kept = Memory(jax.tree.map(jnp.asarray, monitor.init(looks, dt)), first)
+                kept = Memory(jax.tree.map(jnp.asarray, monitor.init(looks, dt)), first, clock.run)
             found.append(kept.state)
         return found
 
-    def remember(self, memory: list, step: Any) -> None:
+    def remember(self, memory: list, step: Any, clock: Clock) -> None:
         """Keep the memory of the monitors, at this step, for a run that continues."""
         for monitor, state in zip(self.streams.values(), memory, strict=True):
-            monitor.memory = Memory(state, step)
+            monitor.memory = Memory(state, step, clock.run)
 
     def choose(self, first: Any, n_steps: int, skipped: int, every: int, spans: Any) -> Chosen:
         """Choose the steps that are recorded: multiples of ``every`` on the clock of the model."""
@@ -160,6 +175,14 @@ def _samples(monitor, parts, counts):
     is_sample = [np.arange(n) < count for n, count in zip(slots, counts, strict=True)]
     rows = np.flatnonzero(np.concatenate(is_sample))
     return jax.tree.map(lambda leaf: leaf[rows], _merged([jax.tree.map(_flat, part) for part in parts]))
+
+
+def _within_a_window(monitor, first, dt):
+    """Tell whether a step lies between two emissions."""
+    if monitor.period is None or is_traced(first) or not first:
+        return False
+    plan = monitor.schedule(dt)
+    return int(plan.step(plan.count(first))) != int(first)
 
 
 def _flat(leaf):

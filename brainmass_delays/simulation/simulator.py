@@ -23,7 +23,7 @@ from .function import run_function, start_from
 from .lock import LOCK
 from .outcome import raise_if_failed, status_of, warn_if_still
 from .recording import Recording
-from .snapshot import load_states, save_states
+from .snapshot import batch_of, load_states, save_states
 from .stimulation import Stimulation
 
 FUNCTION_OPTIONS = ("inputs", "monitors", "transient", "sample_every", "batch_size")
@@ -200,7 +200,7 @@ class Simulator:
         """
         with LOCK:
             clock_of(self.model).check(self.dt, None)
-            save_states(self.model, path, self.dt)
+            save_states(self.model, path, self.dt, clock_of(self.model).batch)
 
     def load(self, path: str | PathLike) -> None:
         """Put the model into the state that `save` has written, so that ``init_states=False`` continues.
@@ -231,8 +231,9 @@ class Simulator:
         (0.368, Quantity(10., "ms"))
         """
         with LOCK, brainstate.environ.context(dt=self.dt):
-            brainstate.nn.init_all_states(self.model)
-            clock_of(self.model).start(self.dt)
+            batch = batch_of(path)
+            brainstate.nn.init_all_states(self.model, *([] if batch is None else [batch]))
+            clock_of(self.model).start(self.dt, batch)
             load_states(self.model, path, self.dt)
 
     def function(self, duration: Any, **options: Any) -> Callable[..., Trajectory]:
@@ -308,7 +309,7 @@ class Simulator:
                 batch = [] if batch_size is None else [check_count(f"{where}.batch_size", batch_size)]
                 brainstate.nn.init_all_states(self.model, *batch)
                 start_from(self.model, states or {})
-                clock.start(dt)
+                clock.start(dt, *batch)
             else:
                 clock.check(dt, batch_size)
             first = 0 if init_states else clock.step()  # a known number, also where a trace made the clock
@@ -322,10 +323,10 @@ class Simulator:
                 self.model, dt, stimulation.update, stimulation.at, stimulation.rows, recording.measure,
                 recording.monitors, settings,
             )  # fmt: skip
-            memory = recording.memory(first, dt)
+            memory = recording.memory(first, dt, clock)
             bar = _bar(n_steps) if progress else None
             outcome, memory = run(first, n_steps, self._layouts, chosen.indices, memory, bar)
-            recording.remember(memory, first + n_steps)
+            recording.remember(memory, first + n_steps, clock)
             write(clock.i, clock.i.value + n_steps)
         status = status_of(self.model, outcome)
         raise_if_failed(self.model, status)

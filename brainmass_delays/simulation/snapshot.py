@@ -12,20 +12,34 @@ import numpy as np
 
 from .._core.checks import ArgumentError
 from .._core.files import read_once, write_whole
+from .._core.parameters import Parameter, find_parameters
 from .._core.states import write
 from ..connectome import arrays
 
 MAX_BYTES = 2**34
-STEP = "__dt_ms__"
+STEP, BATCH, FIXED = "__dt_ms__", "__batch__", "parameter:"
 
 
 def _named(model: brainstate.nn.Module) -> dict[str, brainstate.State]:
     return {".".join(map(str, path)): state for path, state in model.states().items()}
 
 
-def save_states(model: brainstate.nn.Module, path: str | PathLike, dt: u.Quantity) -> None:
+def _fixed(model: brainstate.nn.Module) -> dict[str, Parameter]:
+    """Return the parameters that are no states."""
+    return {name: p for name, p in find_parameters(model, fixed=True).items() if p.state is None}
+
+
+def batch_of(path: str | PathLike) -> int | None:
+    """Return the size of the batch of a saved run."""
+    size = _one(_read("Simulator.load.path", path).get(BATCH, np.nan))
+    return int(size) if np.isfinite(size) and size >= 1 else None
+
+
+def save_states(model: brainstate.nn.Module, path: str | PathLike, dt: u.Quantity, batch: int | None) -> None:
     """Write all states of a model: values, buffers, keys of noise, clock and parameters."""
-    arrays = {STEP: np.asarray(dt.to_decimal(u.ms))}
+    arrays = {STEP: np.asarray(dt.to_decimal(u.ms)), BATCH: np.asarray(float(batch or 0))}
+    for name, parameter in _fixed(model).items():
+        arrays[f"{FIXED}{name}"] = np.asarray(u.get_magnitude(parameter.value()))
     for name, state in _named(model).items():
         for i, leaf in enumerate(jax.tree.leaves(state.value)):
             arrays[f"{name}/{i}"] = np.asarray(leaf)
@@ -41,7 +55,12 @@ def load_states(model: brainstate.nn.Module, path: str | PathLike, dt: u.Quantit
     step = _one(stored.pop(STEP, np.nan))
     if not np.isclose(step, dt.to_decimal(u.ms), rtol=1e-9):
         raise ArgumentError(f"{where}.path", f"must hold a run in steps of {dt}", f"steps of {step:g} ms")
+    stored.pop(BATCH, None)
     new = {}
+    fixed = {
+        name: _leaf(where, stored, f"{FIXED}{name}", u.get_magnitude(p.value()))
+        for name, p in _fixed(model).items()
+    }
     for name, state in _named(model).items():
         leaves, tree = jax.tree.flatten(state.value)
         new[name] = tree.unflatten([_leaf(where, stored, f"{name}/{i}", x) for i, x in enumerate(leaves)])
@@ -50,6 +69,8 @@ def load_states(model: brainstate.nn.Module, path: str | PathLike, dt: u.Quantit
         raise ArgumentError(f"{where}.path", "must hold the states of this model", found)
     for name, state in _named(model).items():
         write(state, new[name])
+    for name, parameter in _fixed(model).items():
+        parameter.set(fixed[name], f"{where}.path")
 
 
 def _one(array: Any) -> float:

@@ -57,7 +57,11 @@ class Stimulation:
             return {None: inputs}
         names = InputNames(nodes)
         if isinstance(inputs, Mapping):
-            return {names.find("Simulator.run.inputs", name): value for name, value in inputs.items()}
+            found = {names.find("Simulator.run.inputs", name): value for name, value in inputs.items()}
+            if len(found) < len(inputs):
+                rule = "must name every input once"
+                raise ArgumentError("Simulator.run.inputs", rule, list(inputs), "Add the values up")
+            return found
         known = [(p, n) for p, of_one in names.names.items() for n in of_one]
         if len(known) != 1:
             listed = ", ".join(n for p in names.names for n in names.full_names(p))
@@ -102,6 +106,10 @@ class Stimulation:
     def at(self, i: Any, t: u.Quantity, row: dict) -> dict:
         """Return the inputs of step ``i`` by name."""
         found = {name: f(i, t) for name, f in self.functions.items()}
+        for name, value in found.items():
+            if value is None:
+                where = f"Simulator.run.inputs[{_title(name)!r}]"
+                raise ArgumentError(where, "must return a number or an array", "None", "Add a return")
         for name in self.constants:
             found[name] = self.constants[name]
         for key, value in row.items():
