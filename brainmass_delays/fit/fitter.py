@@ -1,35 +1,40 @@
 """Fit the trainable parameters of a model to data."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import brainstate
 import brainunit as u
 import numpy as np
 from brainstate.nn import Module
-from tqdm.auto import tqdm
 
 from .. import objectives
 from .._core.checks import ArgumentError, check_choice, check_count, check_flag
-from .._core.parameters import check_search_space, constrained, find_by_name, store, stored
+from .._core.parameters import check_search_space, constrained, find_by_name
 from .._core.salvage import attach
 from .._core.status import RunError
 from .arguments import as_callbacks, as_target
 from .backends import GradientDescent, Nevergrad, Scipy
 from .density import bind_priors
+from .explorer import LossExplorer, over_seeds
 from .journal import Journal, Stopped
 from .least_squares import LeastSquares
 from .loss import Loss, check_loss
 from .problem import MODES, Problem
-from .result import FitResult
+from .profile import NoiseFloor
+from .result import Context, FitResult
 from .starts import run_starts, starting_values
 
 BACKENDS = {"grad": GradientDescent, "least_squares": LeastSquares, "scipy": Scipy, "nevergrad": Nevergrad}
+# Evaluations with other random numbers that tell how much a loss is worth.
+FLOOR_SEEDS = 4
 DEFAULTS = {"least_squares": objectives.gaussian()}
 
 
-class Fitter:
+class Fitter(LossExplorer):
     """Fit the trainable parameters of a model, by gradient or without.
 
     Every ``Param(..., fit=True)`` that the model reaches is moved in the space of its transform, where it has
@@ -91,6 +96,10 @@ class Fitter:
 
     Notes
     -----
+    Every evaluation of a fit draws the same random numbers, those of ``brainstate.random`` when it begins
+    (common random numbers), so that differences of the loss are due to the parameters. Where the model is
+    stochastic, a warning compares what was gained with what other random numbers change.
+
     The loss is compiled once for all steps, starts and further calls of `fit` with targets of the same shape.
     With the objective path the regularization of the parameters, ``model.reg_loss()``, is added.
 
@@ -157,6 +166,8 @@ class Fitter:
         }
         self._backend = BACKENDS[backend](self._problem, optimizer, self.search_space)
         self._journal: Journal | None = None
+        self._key: Any = None
+        self._floor: NoiseFloor | None = None
 
     def _bound(self, priors: dict[str, Any] | None) -> list:
         """Return the priors in the units of their parameters, beside a likelihood on the same scale."""
@@ -226,71 +237,60 @@ class Fitter:
             raise ArgumentError(
                 "Fitter.fit.resume", "must be False with starts, and with a backend without steps", True
             )
-        if starts is None:
-            with self._bar(n_steps) as bar:
-                return self._run(target, n_steps, bar, resume=resume)
-        self._journal = None
-        if not self._backend.takes_starts:
+        if starts is not None and not self._backend.takes_starts:
             raise ArgumentError(
                 "Fitter.fit.starts",
                 f"must be None with backend={self.backend!r}",
                 repr(starts),
                 "It searches the whole space in one run",
             )
-        values = starting_values(starts, self._problem.parameters, self.search_space)
-        bar = self._bar(n_steps * len(values))
-        return run_starts(partial(self._run, target, n_steps), self._problem.parameters, values, bar)
+        with self._same_random_numbers(resume):
+            if starts is None:
+                with self._bar(n_steps) as bar:
+                    result = self._run(target, n_steps, bar, resume=resume)
+            else:
+                self._journal = None
+                values = starting_values(starts, self._problem.parameters, self.search_space)
+                bar = self._bar(n_steps * len(values))
+                run = partial(self._run, target, n_steps)
+                result = run_starts(run, self._problem.parameters, values, bar)
+            self._compare_with_noise(result, target)
+        return result
 
-    def sweep(self, name: str, values: Sequence, target: Any = None) -> np.ndarray:
-        """Evaluate the loss along one parameter, all others staying where they stand.
+    @contextmanager
+    def _same_random_numbers(self, resume: bool) -> Iterator[None]:
+        """Draw one key for all evaluations of a fit, those of the last one with ``resume``."""
+        drawn = brainstate.random.split_key()
+        self._key = self._key if resume and self._key is not None else drawn
+        after = brainstate.random.DEFAULT.value
+        try:
+            yield
+        finally:
+            brainstate.random.DEFAULT.value = after
 
-        Parameters
-        ----------
-        name : str
-            Dotted name of the parameter.
-        values : sequence or Quantity, shape (n_values, ...)
-            Constrained values; plain numbers are in the parameter's unit.
-        target : array_like, Quantity or pytree of them, optional
-            What the objective compares the prediction with.
-
-        Returns
-        -------
-        numpy.ndarray, shape (n_values,)
-            The loss at each value; NaN where it is not finite, for instance where a delay passes its bound.
-
-        Raises
-        ------
-        ArgumentError
-            If there is no such parameter, or a value has another dimension or shape.
-        """
-        self._problem.refresh()
-        parameter = find_by_name("Fitter.sweep.name", name, self._problem.parameters)
-        if np.ndim(u.get_magnitude(values)) == 0 or not hasattr(values, "__len__"):
-            raise ArgumentError("Fitter.sweep.values", "must be a sequence", repr(values))
-        before = stored(self._problem.parameters)
-        with self._bar(len(values)) as bar:
-            journal = Journal(self._problem, as_target("Fitter.sweep.target", target), [], bar, tolerant=True)
-            try:
-                for value in values:
-                    parameter.set(value, f"Fitter.sweep[{name!r}]")
-                    journal.step(gradient=False)
-            except BaseException as error:
-                attach(
-                    error, np.array(journal.history), "Fitter.sweep: the losses until then are its .result."
-                )
-                raise
-            finally:
-                store(self._problem.parameters, before)
-        losses = np.array(journal.history)
-        return np.where(np.isfinite(losses), losses, np.nan)
-
-    def _bar(self, n_steps: int) -> tqdm:
-        """Return a progress bar, silent unless asked for."""
-        return tqdm(total=n_steps, desc="fit", disable=not self.progress)
+    def _compare_with_noise(self, result: FitResult, target: Any) -> None:
+        """Warn where a fit has gained no more than other random numbers would."""
+        if self.loss_fn is not None or not self._problem.is_random(target):
+            return
+        losses = over_seeds(self._problem, target, FLOOR_SEEDS)
+        if not np.all(np.isfinite(losses)) or np.ptp(losses) == 0:
+            return
+        self._floor = result.found["noise_floor"] = NoiseFloor(losses)
+        gain = result.history[0] - result.best_loss
+        if self._floor.hides(gain):
+            warnings.warn(
+                f"Fitter.fit: the loss went down by {gain:.3g}, and with other random numbers it differs by "
+                f"{self._floor.spread:.3g} (standard deviation of {FLOOR_SEEDS} seeds): the parameters may "
+                "mean nothing. Look at Fitter.profile; simulate longer, or fit other features.",
+                stacklevel=3,
+            )
 
     def _run(self, target, n_steps: int, bar, resume: bool = False) -> FitResult:
         """Run the backend once."""
-        journal = Journal(self._problem, target, self.callbacks, bar, tolerant=self._backend.tolerant)
+        brainstate.random.DEFAULT.value = self._key
+        journal = Journal(
+            self._problem, target, self.callbacks, bar, tolerant=self._backend.tolerant, key=self._key
+        )
         if resume and self._journal is not None:
             journal.best_loss, journal.best_prediction = (
                 self._journal.best_loss,
@@ -335,4 +335,5 @@ class Fitter:
             backend=self.backend,
             optimizer=self.optimizer,
             raw=raw,
+            context=Context(self._problem, journal.target, journal.best),
         )

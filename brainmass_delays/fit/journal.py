@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import brainstate
 import brainunit as u
 import jax
 import numpy as np
@@ -20,13 +21,18 @@ class Stopped(Exception):
 class Journal:
     """Evaluate the loss for an optimizer, record every step, and keep the best parameters seen.
 
+    With a ``key`` every evaluation draws the same random numbers. A gradient of zero is refused where a user
+    ``begins`` a fit, not where one goes on from an optimum.
+
     ``tolerant`` ranks candidates with a non-finite loss last, for searches that look at many; else they stop
     the run.
     """
 
     def __init__(
-        self, problem: Problem, target: Any, callbacks: list[Callable], bar, *, tolerant: bool = False
-    ):
+        self, problem: Problem, target: Any, callbacks: list[Callable], bar, *, tolerant: bool = False,
+        key: Any = None,
+        begins: bool = True,
+    ):  # fmt: skip
         self.problem, self.target, self.callbacks, self.bar, self.tolerant = (
             problem,
             target,
@@ -34,6 +40,7 @@ class Journal:
             bar,
             tolerant,
         )
+        self.key, self.begins = key, begins
         self.history: list[float] = []
         self.scalars: dict[str, list] = {}
         self.terms: dict[str, list[float]] = {}
@@ -46,7 +53,7 @@ class Journal:
 
     def record(self, evaluation: Evaluation, *, gradient: bool = True) -> Evaluation:
         """Make an evaluation where the parameters stand one entry of the history."""
-        if gradient and not self.history:
+        if gradient and self.begins and not self.history:
             self.problem.check_gradient(evaluation)
         self.history.append(evaluation.loss)
         for name, value in evaluation.scalars.items():
@@ -70,6 +77,8 @@ class Journal:
 
     def _evaluate(self, gradient: bool) -> Evaluation:
         """Evaluate the loss, stop where it must not be used, and remember the best."""
+        if self.key is not None:
+            brainstate.random.DEFAULT.value = self.key
         return self.consider(self.problem.evaluate(self.target, gradient=gradient))
 
     def consider(self, evaluation: Evaluation) -> Evaluation:

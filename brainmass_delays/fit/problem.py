@@ -49,7 +49,7 @@ class Problem:
     """
 
     def __init__(self, model: Module, loss: Callable, mode: str = "auto", held: tuple[str, ...] = ()):
-        self.model, self._loss, self.mode, self.held = model, loss, mode, held
+        self.model, self.loss, self.mode, self.held = model, loss, mode, held
         self.refresh()
 
     def refresh(self) -> None:
@@ -66,7 +66,7 @@ class Problem:
             )
 
     def _value(self, target):
-        value, prediction, status, terms = self._loss(target)
+        value, prediction, status, terms = self.loss(target)
         scalars = {name: part.value() for name, part in self.parameters.items() if part.is_scalar}
         return _scalar(value), (prediction, jnp.max(jnp.asarray(status)), scalars, terms)
 
@@ -86,7 +86,7 @@ class Problem:
     def _with_residuals(self, free, target):
         """Return the residuals of the data and of priors at unconstrained values, and what else is known."""
         with holding([self.parameters[name].state for name in free], list(free.values())):
-            data, priors, (value, prediction, status, terms) = self._loss.residuals(target)
+            data, priors, (value, prediction, status, terms) = self.loss.residuals(target)
             scalars = {name: part.value() for name, part in self.parameters.items() if part.is_scalar}
         status = jnp.max(jnp.asarray(status))
         return (data, priors), (_scalar(value), prediction, status, scalars, terms)
@@ -113,7 +113,7 @@ class Problem:
     @property
     def follows_time(self) -> bool:
         """Whether axis 0 of the residuals is time."""
-        return self._loss.follows_time
+        return self.loss.follows_time
 
     def residuals(self, target: Any, *, forward: bool) -> Traced:
         """Return the residuals as a traced function of the unconstrained values and the target."""
@@ -134,6 +134,12 @@ class Problem:
             if is_written:
                 state.value = number
         return Evaluation(float(value), prediction, int(status), *rest)
+
+    def is_random(self, target: Any) -> bool:
+        """Tell whether the loss draws from ``brainstate.random``."""
+        traced = self._trace("value", target)
+        pairs = zip(traced.states, traced.is_written, strict=True)
+        return any(state is brainstate.random.DEFAULT and written for state, written in pairs)
 
     def check_trainable(self) -> None:
         """Ask every module that can tell whether its trainable parameters have a gradient."""
