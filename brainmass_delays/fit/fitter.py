@@ -1,40 +1,34 @@
 """Fit the trainable parameters of a model to data."""
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
+from os import PathLike
 from typing import Any
 
 import brainstate
-import brainunit as u
-import numpy as np
 from brainstate.nn import Module
 
 from .. import objectives
 from .._core.checks import ArgumentError, check_choice, check_count, check_flag
-from .._core.parameters import check_search_space, constrained, find_by_name
-from .._core.salvage import attach
-from .._core.status import RunError
+from .._core.parameters import check_search_space, find_by_name
 from .arguments import as_callbacks, as_target
 from .backends import GradientDescent, Nevergrad, Scipy
+from .checkpoint import fingerprint_of, opened
 from .density import bind_priors
-from .explorer import LossExplorer, over_seeds
-from .journal import Journal, Stopped
+from .journal import Journal
 from .least_squares import LeastSquares
 from .loss import Loss, check_loss
 from .problem import MODES, Problem
 from .profile import NoiseFloor
-from .result import Context, FitResult
+from .result import FitResult
+from .run import Run
 from .starts import run_starts, starting_values
 
 BACKENDS = {"grad": GradientDescent, "least_squares": LeastSquares, "scipy": Scipy, "nevergrad": Nevergrad}
-# Evaluations with other random numbers that tell how much a loss is worth.
-FLOOR_SEEDS = 4
 DEFAULTS = {"least_squares": objectives.gaussian()}
 
 
-class Fitter(LossExplorer):
+class Fitter(Run):
     """Fit the trainable parameters of a model, by gradient or without.
 
     Every ``Param(..., fit=True)`` that the model reaches is moved in the space of its transform, where it has
@@ -190,6 +184,8 @@ class Fitter(LossExplorer):
         *,
         starts: int | dict | None = None,
         resume: bool = False,
+        checkpoint: str | PathLike | None = None,
+        every: int = 10,
     ) -> FitResult:
         """Move the parameters from where they stand or from several starts; the model keeps the best.
 
@@ -209,6 +205,12 @@ class Fitter(LossExplorer):
             the memory and learning rate of its optimizer, so that ``fit(n_steps=50)`` and then
             ``fit(n_steps=50, resume=True)`` do what ``fit(n_steps=100)`` does. By default the optimizer is
             fresh and starts from the best parameters, which the model holds.
+        checkpoint : str or path, optional
+            A file (.npz) that the fit is written to while it runs and goes on from if it exists: a fit that
+            was killed and is started again ends exactly where it would have ended. It must belong to the same
+            parameters, data, settings and versions. ``FILE.lock`` beside it keeps other processes out.
+        every : int, default 10
+            Steps (``grad``, ``least_squares``), function evaluations or candidates between two writes.
 
         Returns
         -------
@@ -219,7 +221,10 @@ class Fitter(LossExplorer):
         Raises
         ------
         ArgumentError
-            If a trainable parameter is out of reach or cannot have a gradient, or a start is no value of it.
+            If a trainable parameter is out of reach or cannot have a gradient, or a start is no value of it;
+            if the checkpoint is damaged, of another fit, or in use.
+        OSError
+            If the checkpoint cannot be written, e.g. since the disk is full; the old one is as it was.
         RunError
             If the loss or a gradient is not finite, or a delay passes its bound, naming the step and the
             parameters. After the last update it is a warning.
@@ -244,96 +249,21 @@ class Fitter(LossExplorer):
                 repr(starts),
                 "It searches the whole space in one run",
             )
-        with self._same_random_numbers(resume):
+        more = {
+            "backend": self.backend,
+            "optimizer": self._backend.settings,
+            "precision": brainstate.environ.get_precision(),
+        }
+        fingerprint = partial(fingerprint_of, self._problem.parameters, target, **more)
+        with opened(checkpoint, every, fingerprint) as kept, self._same_random_numbers(kept, resume):
             if starts is None:
                 with self._bar(n_steps) as bar:
-                    result = self._run(target, n_steps, bar, resume=resume)
+                    result = self._run(target, n_steps, bar, 0, resume=resume, kept=kept)
             else:
                 self._journal = None
                 values = starting_values(starts, self._problem.parameters, self.search_space)
                 bar = self._bar(n_steps * len(values))
-                run = partial(self._run, target, n_steps)
+                run = partial(self._run, target, n_steps, kept=kept)
                 result = run_starts(run, self._problem.parameters, values, bar)
             self._compare_with_noise(result, target)
         return result
-
-    @contextmanager
-    def _same_random_numbers(self, resume: bool) -> Iterator[None]:
-        """Draw one key for all evaluations of a fit, those of the last one with ``resume``."""
-        drawn = brainstate.random.split_key()
-        self._key = self._key if resume and self._key is not None else drawn
-        after = brainstate.random.DEFAULT.value
-        try:
-            yield
-        finally:
-            brainstate.random.DEFAULT.value = after
-
-    def _compare_with_noise(self, result: FitResult, target: Any) -> None:
-        """Warn where a fit has gained no more than other random numbers would."""
-        if self.loss_fn is not None or not self._problem.is_random(target):
-            return
-        losses = over_seeds(self._problem, target, FLOOR_SEEDS)
-        if not np.all(np.isfinite(losses)) or np.ptp(losses) == 0:
-            return
-        self._floor = result.found["noise_floor"] = NoiseFloor(losses)
-        gain = result.history[0] - result.best_loss
-        if self._floor.hides(gain):
-            warnings.warn(
-                f"Fitter.fit: the loss went down by {gain:.3g}, and with other random numbers it differs by "
-                f"{self._floor.spread:.3g} (standard deviation of {FLOOR_SEEDS} seeds): the parameters may "
-                "mean nothing. Look at Fitter.profile; simulate longer, or fit other features.",
-                stacklevel=3,
-            )
-
-    def _run(self, target, n_steps: int, bar, resume: bool = False) -> FitResult:
-        """Run the backend once."""
-        brainstate.random.DEFAULT.value = self._key
-        journal = Journal(
-            self._problem, target, self.callbacks, bar, tolerant=self._backend.tolerant, key=self._key
-        )
-        if resume and self._journal is not None:
-            journal.best_loss, journal.best_prediction = (
-                self._journal.best_loss,
-                self._journal.best_prediction,
-            )
-        self._journal = journal
-        try:
-            raw = self._backend.run(journal, n_steps, **({"resume": True} if resume else {}))
-        except Stopped:
-            journal.restore()
-            raw = None
-        except BaseException as error:
-            journal.restore()
-            if journal.history:
-                note = f"Fitter.fit: this error's .result holds the {len(journal.history)} steps before it. "
-                attach(error, self._result(journal, None), note + "The model keeps the best parameters.")
-            raise
-        if journal.n_refused:
-            if not np.isfinite(journal.best_loss):
-                raise RunError(
-                    f"Fitter.fit: the loss was finite for none of {len(journal.history)} candidates. "
-                    "Narrow the search space."
-                )
-            warnings.warn(
-                f"Fitter.fit: the loss was not finite for {journal.n_refused} of {len(journal.history)} "
-                "candidates, which were ranked last. Narrow the search space.",
-                stacklevel=3,
-            )
-        return self._result(journal, raw)
-
-    def _result(self, journal: Journal, raw: Any) -> FitResult:
-        """Return what a run has found, whose best parameters the model holds."""
-        return FitResult(
-            best_loss=journal.best_loss,
-            best_params=constrained(self._problem.parameters),
-            history=journal.history,
-            n_steps=len(journal.history),
-            prediction=journal.best_prediction,
-            model=self.model,
-            param_history={name: u.math.stack(part).ravel() for name, part in journal.scalars.items()},
-            terms=journal.terms,
-            backend=self.backend,
-            optimizer=self.optimizer,
-            raw=raw,
-            context=Context(self._problem, journal.target, journal.best),
-        )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any, NamedTuple
 
 import brainunit as u
@@ -12,6 +13,7 @@ from brainstate.nn import Module
 from .._core.checks import ArgumentError, check_number
 from .._core.parameters import store, stored
 from .._core.units import magnitude, plain_arrays
+from . import storage
 from .curvature import Identifiability, Uncertainty, curvature, identifiability, uncertainty
 from .journal import spell
 from .problem import Problem
@@ -188,6 +190,52 @@ class FitResult:
         if "uncertainty" not in self.found and self.context is not None and self._is_measured():
             self.uncertainty()
         return summary(self)
+
+    def save(self, path: str | PathLike) -> None:
+        """Write the result to a file (.npz) of numbers and text, without its model.
+
+        Parameters
+        ----------
+        path : str or path
+            An existing file is replaced, whole or not at all.
+
+        Raises
+        ------
+        ArgumentError
+            If the file cannot be written.
+
+        Notes
+        -----
+        Predictions are kept if they are one array or a dict of arrays; ``raw`` is left out.
+        """
+        storage.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike) -> "FitResult":
+        """Read what `save` has written.
+
+        Parameters
+        ----------
+        path : str or path
+            The file. It is read as numbers and text: nothing in it is run.
+
+        Raises
+        ------
+        ArgumentError
+            If it is no such file, or damaged.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from brainmass_delays import FitResult
+        >>> result = FitResult(best_loss=0.5, best_params={}, history=[2.0, 0.5], n_steps=2, prediction=None,
+        ...                    model=None)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result.save(f'{folder}/fit.npz')
+        ...     FitResult.load(f'{folder}/fit.npz').history
+        [2.0, 0.5]
+        """
+        return storage.load(cls, path)
 
     def _is_measured(self) -> bool:
         loss = self.context.problem.loss
