@@ -25,7 +25,7 @@ _DERIVATIVE_FREE = {"nelder-mead", "powell", "cobyla", "cobyqa"}
 class GradientDescent:
     """Follow the gradient with an optax optimizer, in the space where parameters have no constraints."""
 
-    uses_gradient, tolerant, takes_starts, resumes = True, False, True, True
+    kind, uses_gradient, tolerant, takes_starts, resumes = "gradient", True, False, True, True
 
     def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
         optimizer = braintools.optim.Adam(lr=1e-2) if optimizer is None else optimizer
@@ -132,6 +132,7 @@ class Scipy:
         options = options_of(optimizer, "scipy")
         self.method = options.pop("method", "L-BFGS-B")
         self.uses_gradient = str(self.method).lower() not in _DERIVATIVE_FREE
+        self.kind = "gradient" if self.uses_gradient else "value"
         self.optimizer, self.problem, self._arguments = {"method": self.method, **options}, problem, options
         self._search_space = search_space
 
@@ -188,7 +189,7 @@ class Scipy:
 class Nevergrad:
     """Search a box of constrained values with an evolutionary optimizer; no gradient is needed."""
 
-    uses_gradient, tolerant, takes_starts, resumes = False, True, False, False
+    kind, uses_gradient, tolerant, takes_starts, resumes = "value", False, True, False, False
 
     def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
         if importlib.util.find_spec("nevergrad") is None:

@@ -178,7 +178,7 @@ def over_seeds(problem: Problem, target: Any, seeds: int) -> np.ndarray:
     try:
         for seed in range(seeds):
             brainstate.random.seed(seed)
-            losses.append(problem.evaluate(target, gradient=False).loss)
+            losses.append(problem.evaluate(target, gradient=problem.kind == "gradient").loss)
     finally:
         brainstate.random.DEFAULT.value = before
     return np.array(losses)

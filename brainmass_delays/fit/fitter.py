@@ -159,6 +159,7 @@ class Fitter(Run):
             for name, box in self.search_space.items()
         }
         self._backend = BACKENDS[backend](self._problem, optimizer, self.search_space)
+        self._problem.kind = self._backend.kind
         self._journal: Journal | None = None
         self._key: Any = None
         self._floor: NoiseFloor | None = None

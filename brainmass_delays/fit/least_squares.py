@@ -49,7 +49,7 @@ class LeastSquares:
     unconstrained parameter.
     """
 
-    uses_gradient, tolerant, takes_starts, resumes = True, False, True, False
+    kind, uses_gradient, tolerant, takes_starts, resumes = "residuals", True, False, True, False
 
     def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
         if importlib.util.find_spec("optimistix") is None:

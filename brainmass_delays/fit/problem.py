@@ -50,6 +50,7 @@ class Problem:
 
     def __init__(self, model: Module, loss: Callable, mode: str = "auto", held: tuple[str, ...] = ()):
         self.model, self.loss, self.mode, self.held = model, loss, mode, held
+        self.kind = "value"  # of what a fit compiles: 'value', 'gradient' or 'residuals'
         self.refresh()
 
     def refresh(self) -> None:
@@ -135,9 +136,15 @@ class Problem:
                 state.value = number
         return Evaluation(float(value), prediction, int(status), *rest)
 
+    def _looked_at(self, target: Any) -> Traced:
+        """Return the function that the fit is going to compile, so that nothing is traced for a look."""
+        if self.kind == "residuals":
+            return self.residuals(target, forward=self.mode != "reverse")
+        return self._trace(self.kind, target)
+
     def is_random(self, target: Any) -> bool:
         """Tell whether the loss draws from ``brainstate.random``."""
-        traced = self._trace("value", target)
+        traced = self._looked_at(target)
         pairs = zip(traced.states, traced.is_written, strict=True)
         return any(state is brainstate.random.DEFAULT and written for state, written in pairs)
 
@@ -157,7 +164,7 @@ class Problem:
     def check_reads(self, target: Any) -> None:
         """Refuse trainable parameters that the loss reads and the model does not reach."""
         known = {id(parameter.state) for parameter in self.all_parameters.values()}
-        read = self._trace("value", target).states
+        read = self._looked_at(target).states
         hidden = [s for s in read if isinstance(s, brainstate.ParamState) and id(s) not in known]
         if hidden:
             shapes = ", ".join(str(u.math.shape(jax.tree.leaves(state.value)[0])) for state in hidden)
