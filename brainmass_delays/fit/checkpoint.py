@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -130,8 +131,6 @@ def opened(path: Any, every: int, fingerprint: Callable[[], dict]) -> Iterator[C
 
 def fingerprint_of(parameters: dict[str, Parameter], target: Any, **more: Any) -> dict[str, Any]:
     """Return what must be the same when a fit goes on: its parameters, data, settings and versions."""
-    from .. import __version__  # the package imports this module
-
     kinds = {}
     for name, part in parameters.items():
         types = [str(jax.typeof(leaf)) for leaf in jax.tree.leaves(part.state.value)]
@@ -139,7 +138,7 @@ def fingerprint_of(parameters: dict[str, Parameter], target: Any, **more: Any) -
     digest = hashlib.sha256(str(jax.tree.structure(target)).encode())
     for leaf in jax.tree.leaves(target):
         digest.update(f"{leaf.shape} {leaf.dtype}".encode() + np.ascontiguousarray(leaf).tobytes())
-    versions = {"format": FORMAT, "brainmass_delays": __version__, "jax": jax.__version__}
+    versions = {"format": FORMAT, "brainmass_delays": sys.modules["brainmass_delays"].__version__, "jax": jax.__version__}
     return versions | {"parameters": kinds, "target": digest.hexdigest()[:16]} | more
 
 

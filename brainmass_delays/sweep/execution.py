@@ -1,7 +1,5 @@
 """Run the chunks of a sweep: here, or by an executor, a bounded number at a time, again if they fail."""
 
-import time
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from typing import Any, NamedTuple
 
 import jax
@@ -9,14 +7,13 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .._core.checks import ArgumentError, check_count
+from .._core.pool import Pool
 from .program import local_devices, run_chunk
 
 # Points per device and call beyond which more lanes save no more overhead.
 MAX_BATCH = 64
 # Chunks to hand to an executor, so that a cluster of unknown size is kept busy.
 MIN_CHUNKS = 32
-# Chunks that wait at an executor at most, so that its memory is bounded.
-MAX_PENDING = 256
 
 
 def devices_of(devices, executor):
@@ -89,7 +86,9 @@ def run_all(job, chunks, n_points, size, work: Work, progress, finished, failed)
         if work.executor is None:
             _run_here(job, chunks, missing, work.retries, keep, failed)
         else:
-            _Pool(job, chunks, work, keep, failed).run(missing)
+            Pool(lambda i: (run_chunk, job, chunks.points(i)), work.executor, work.retries, keep, failed).run(
+                missing
+            )
 
 
 def _run_here(job, chunks, missing, retries, keep, failed):
@@ -105,81 +104,3 @@ def _run_here(job, chunks, missing, retries, keep, failed):
             else:
                 keep(i, result)
                 break
-
-
-class _Pool:
-    """Submit chunks to an executor, a bounded number at a time, and collect what comes back.
-
-    An executor that is broken, as a process pool is once one of its processes was killed, is replaced if a
-    function that makes one was given."""
-
-    def __init__(self, job, chunks, work: Work, keep, failed):
-        self.job, self.chunks, self.keep, self.failed, self.retries = job, chunks, keep, failed, work.retries
-        self.makes = not hasattr(work.executor, "submit")
-        self.make, self.pool = work.executor, None if self.makes else work.executor
-        self.futures: dict[Any, int] = {}
-        self.tries: dict[int, int] = {}
-
-    def run(self, missing):
-        """Run chunks until every one is kept or has failed too often."""
-        waiting = list(reversed(missing))
-        try:
-            while waiting or self.futures:
-                while waiting and len(self.futures) < MAX_PENDING:
-                    self._submit(waiting.pop(), waiting)
-                for future in _first_done(self.futures):
-                    self._collect(future, waiting)
-        finally:
-            self._cancel()
-
-    def _submit(self, i, waiting):
-        if self.pool is None:
-            self.pool = self.make()
-        try:
-            self.futures[self.pool.submit(run_chunk, self.job, self.chunks.points(i))] = i
-        except BrokenExecutor as error:
-            self._again(i, error, waiting)
-
-    def _collect(self, future, waiting):
-        i = self.futures.pop(future)
-        try:
-            result = future.result()
-        except Exception as error:
-            self._again(i, error, waiting)
-        else:
-            self.keep(i, result)
-
-    def _again(self, i, error, waiting):
-        """Try a chunk again, or give up on it; raise where failures are not to be survived."""
-        if self.retries is None or isinstance(error, ArgumentError):
-            raise error
-        self.tries[i] = self.tries.get(i, 0) + 1
-        if self.makes and isinstance(error, BrokenExecutor):
-            self.pool = None
-        if self.tries[i] > self.retries:
-            self.failed[i] = error
-        else:
-            waiting.append(i)
-
-    def _cancel(self):
-        """Cancel what has not begun, and keep what has ended."""
-        for future, i in self.futures.items():
-            if not future.cancel() and future.done() and not _error_of(future):
-                self.keep(i, future.result())
-        if self.makes and self.pool is not None:
-            self.pool.shutdown(cancel_futures=True)
-
-
-def _first_done(futures: dict[Any, int]) -> list[Any]:
-    """Wait for at least one of some futures; those of other kinds, such as jobs of submitit, are asked."""
-    if all(isinstance(future, Future) for future in futures):
-        return list(wait(futures, return_when=FIRST_COMPLETED).done)
-    pause = 0.01
-    while not (done := [future for future in futures if future.done()]):
-        time.sleep(pause)
-        pause = min(2 * pause, 5.0)  # a job of a cluster takes minutes, and asking is not free
-    return done
-
-
-def _error_of(future):
-    return future.exception()

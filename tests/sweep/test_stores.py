@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from brainmass_delays import ArgumentError
+from brainmass_delays._core import pool
 from brainmass_delays._core.files import locked
 from brainmass_delays._core.status import NOT_RUN
 from brainmass_delays.sweep import execution, sweep
@@ -134,9 +135,9 @@ class Flaky(concurrent.futures.Executor):
 
 
 def test_chunks_are_tried_again():
-    pool = Flaky({4.0}, 2)
-    result = sweep(square, {"a": A}, batch=2, executor=pool, retries=2)
-    assert not result.status.any() and pool.n_calls == {float(a): 1 + 2 * (a == 4) for a in A[::2]}
+    flaky = Flaky({4.0}, 2)
+    result = sweep(square, {"a": A}, batch=2, executor=flaky, retries=2)
+    assert not result.status.any() and flaky.n_calls == {float(a): 1 + 2 * (a == 4) for a in A[::2]}
 
 
 @pytest.mark.parametrize("where", ["here", "executor"])
@@ -150,12 +151,12 @@ def test_chunks_that_keep_failing_cost_their_points_only(where, monkeypatch):
             return run_chunk(job, points)
 
         monkeypatch.setattr(execution, "run_chunk", failing)
-    pool = None if where == "here" else Flaky({4.0}, 99)
+    flaky = None if where == "here" else Flaky({4.0}, 99)
     with pytest.warns(
         UserWarning,
         match=r"1 of 6 chunks could not be run and have the status 16; the first error was RuntimeError\('worker lost'\)",
     ):
-        result = sweep(square, {"a": A}, batch=2, executor=pool, retries=1)
+        result = sweep(square, {"a": A}, batch=2, executor=flaky, retries=1)
     assert (result.status == NOT_RUN).tolist() == (A // 2 == 2).tolist()
     np.testing.assert_array_equal(
         result.results["y"].mantissa[~result.status.astype(bool)], A[A // 2 != 2] ** 2
@@ -202,7 +203,7 @@ def test_jobs_that_are_no_futures_are_asked():
 
 
 def test_a_bounded_number_of_chunks_waits(monkeypatch):
-    monkeypatch.setattr(execution, "MAX_PENDING", 3)
+    monkeypatch.setattr(pool, "MAX_PENDING", 3)
     most = []
 
     class Lazy:
