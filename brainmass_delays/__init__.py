@@ -8,6 +8,7 @@ from ._core.checks import ArgumentError
 from ._core.param import Param
 from ._core.parameters import get_params, set_params
 from ._core.status import RunError
+from .cohort import CohortResult, fit_many
 from .connectome import Connectome
 from .couplings import *  # noqa: F403
 from .couplings import __all__ as _couplings
@@ -31,6 +32,7 @@ _LAZY = ("datasets", "observe", "predictive", "spiking", "viz")
 
 __all__ = [
     "ArgumentError",
+    "CohortResult",
     "ColoredNoise",
     "Connectome",
     "Delay",
@@ -48,6 +50,7 @@ __all__ = [
     "SweepResult",
     "WhiteNoise",
     "delay_index",
+    "fit_many",
     "get_params",
     "integrate",
     "objectives",

@@ -1,6 +1,8 @@
 """The clock of a model: how many steps it has made, and of which size."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import brainstate
@@ -25,6 +27,15 @@ class Clock(brainstate.nn.Module):
         self.batch = batch
         self.i, self.dt = brainstate.ShortTermState(jnp.int32(0)), dt
         self.run = uuid.uuid4().hex  # which run it is, also in a copy
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Be afterwards the clock of the run that it is the clock of now."""
+        before = self.dt, self.run, self.batch
+        try:
+            yield
+        finally:
+            self.dt, self.run, self.batch = before
 
     def check(self, dt: u.Quantity, batch_size: Any) -> None:
         """Refuse to continue what was never begun, or with another step."""

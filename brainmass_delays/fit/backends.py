@@ -15,6 +15,7 @@ from jax.flatten_util import ravel_pytree
 
 from .._core.checks import ArgumentError
 from .._core.parameters import search_box, store, stored
+from .checkpoint import pack, unpack
 from .journal import Journal
 from .problem import Problem
 
@@ -24,7 +25,7 @@ _DERIVATIVE_FREE = {"nelder-mead", "powell", "cobyla", "cobyqa"}
 class GradientDescent:
     """Follow the gradient with an optax optimizer, in the space where parameters have no constraints."""
 
-    uses_gradient, tolerant, takes_starts, resumes = True, False, True, True
+    kind, uses_gradient, tolerant, takes_starts, resumes = "gradient", True, False, True, True
 
     def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
         optimizer = braintools.optim.Adam(lr=1e-2) if optimizer is None else optimizer
@@ -61,6 +62,12 @@ class GradientDescent:
             self._update = brainstate.transform.jit(self.optimizer.step)
             self._registered, self._end = now, None
 
+    @property
+    def settings(self) -> str:
+        """What must be the same when a fit goes on in another process."""
+        schedule = type(self.optimizer.lr_scheduler).__name__
+        return f"{type(self.optimizer).__name__} with {schedule}, learning rates {self._schedule['base_lrs']}"
+
     def run(self, journal: Journal, n_steps: int, *, resume: bool = False) -> None:
         """Take ``n_steps`` steps from where the parameters stand, with a fresh optimizer, or from the
         end of the last run."""
@@ -71,16 +78,42 @@ class GradientDescent:
         else:
             self.optimizer.opt_state.value = self.optimizer.tx.init(stored(self.problem.parameters))
             schedule.load_state_dict(self._schedule)
-        for _ in range(n_steps):
+        if (kept := journal.go_on(gradient=True)) is not None:
+            self._load(kept)
+        for _ in range(len(journal.history), n_steps):
             evaluation = journal.step(gradient=True)
             self._update(evaluation.gradient)
             if isinstance(schedule, braintools.optim.ReduceLROnPlateau):
                 schedule.step(evaluation.loss)
             else:
                 schedule.step()
+            journal.keep(self._arrays)
+        journal.keep(self._arrays, now=True)
         last = stored(self.problem.parameters)
         journal.finish()
         self._end = last, stored(self.problem.parameters)
+
+    def _states(self) -> dict[str, Any]:
+        """Return the states of the optimizer and of its schedule."""
+        owners = {"optimizer": self.optimizer, "schedule": self.optimizer.lr_scheduler}
+        return {
+            f"{kind}.{name}": state
+            for kind, owner in owners.items()
+            for name, state in vars(owner).items()
+            if isinstance(state, brainstate.State)
+        }
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """Return all that a next step depends on."""
+        arrays = pack("params", stored(self.problem.parameters))
+        for name, state in self._states().items():
+            arrays |= pack(name, state.value)
+        return arrays
+
+    def _load(self, arrays: dict[str, np.ndarray]) -> None:
+        store(self.problem.parameters, unpack("params", arrays, stored(self.problem.parameters)))
+        for name, state in self._states().items():
+            state.value = unpack(name, arrays, state.value)
 
     def _go_back_to_the_end(self) -> None:
         """Put the last parameters of the last run back, unless others than its best ones were set since."""
@@ -110,19 +143,32 @@ class Scipy:
         options = options_of(optimizer, "scipy")
         self.method = options.pop("method", "L-BFGS-B")
         self.uses_gradient = str(self.method).lower() not in _DERIVATIVE_FREE
+        self.kind = "gradient" if self.uses_gradient else "value"
         self.optimizer, self.problem, self._arguments = {"method": self.method, **options}, problem, options
         self._search_space = search_space
 
+    @property
+    def settings(self) -> str:
+        """What must be the same when a fit goes on in another process."""
+        return repr(self.optimizer)
+
     def run(self, journal: Journal, n_steps: int) -> scipy.optimize.OptimizeResult:
-        """Minimize with at most ``n_steps`` iterations."""
+        """Minimize with at most ``n_steps`` iterations; an interrupted run is made again up to where it was,
+        from the evaluations that were kept."""
         start, unravel = ravel_pytree(stored(self.problem.parameters))
+        kept = journal.go_on(gradient=self.uses_gradient)
+        journal.replay_gradients(kept, lambda x: unravel(jnp.asarray(x)))
+        gradients: list[np.ndarray] = []
 
         def loss(x):
             store(self.problem.parameters, unravel(jnp.asarray(x, start.dtype)))
             evaluation = journal.step(gradient=self.uses_gradient)
-            if not self.uses_gradient:
-                return evaluation.loss
-            return evaluation.loss, np.asarray(ravel_pytree(evaluation.gradient)[0], float)
+            flat = np.asarray(ravel_pytree(evaluation.gradient)[0]) if self.uses_gradient else None
+            if flat is not None:
+                gradients.append(flat)
+            if not journal.replay:
+                journal.keep(lambda: {"gradients": np.array(gradients)} if gradients else {})
+            return evaluation.loss if flat is None else (evaluation.loss, flat.astype(float))
 
         limit = "maxfun" if str(self.method).lower() == "tnc" else "maxiter"
         arguments = {**self._arguments, "options": {limit: n_steps, **self._arguments.get("options", {})}}
@@ -154,7 +200,7 @@ class Scipy:
 class Nevergrad:
     """Search a box of constrained values with an evolutionary optimizer; no gradient is needed."""
 
-    uses_gradient, tolerant, takes_starts, resumes = False, True, False, False
+    kind, uses_gradient, tolerant, takes_starts, resumes = "value", False, True, False, False
 
     def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
         if importlib.util.find_spec("nevergrad") is None:
@@ -166,6 +212,11 @@ class Nevergrad:
             )
         self.optimizer = {"method": "DE", "n_sample": 8, "seed": 0, **options_of(optimizer, "nevergrad")}
         self.problem, self._box = problem, search_box(problem.parameters, search_space)
+
+    @property
+    def settings(self) -> str:
+        """What must be the same when a fit goes on in another process."""
+        return repr(self.optimizer)
 
     def run(self, journal: Journal, n_steps: int) -> dict[str, Any]:
         """Evaluate ``n_steps`` times ``n_sample`` candidates; return nevergrad's recommendation."""
@@ -190,6 +241,7 @@ class Nevergrad:
             }
         )
         space.random_state.seed(seed)
+        journal.replay_gradients(journal.go_on(gradient=False), dict)
         search = ng.optimizers.registry[method](space, budget=n_steps * n_sample, **options)
         for _ in range(n_steps * n_sample):
             candidate = search.ask()
@@ -199,6 +251,8 @@ class Nevergrad:
                 )
             loss = journal.step(gradient=False).loss
             search.tell(candidate, loss if np.isfinite(loss) else np.inf)
+            if not journal.replay:
+                journal.keep(dict)
         journal.restore()
         return search.provide_recommendation().value
 

@@ -10,7 +10,6 @@ import numpy as np
 import scipy.stats
 from jax.flatten_util import ravel_pytree
 
-from .. import objectives
 from .._core.checks import ArgumentError, check_choice
 from .._core.parameters import Parameter, stored
 from .least_squares import by_columns, by_rows
@@ -21,6 +20,8 @@ METHODS = ("auto", "gauss_newton", "hessian")
 SPANS = 0.9
 # Eigenvalues below this share of the largest are rounding.
 RANK = 1e-12
+# Share of a parameter in directions without curvature, squared, from which on it is not identified.
+TOUCHED = 1e-6
 # A direction of a Jacobian with a larger ratio of spread to the sharpest one is sloppy.
 SLOPPY = 1e-3
 
@@ -141,16 +142,18 @@ def uncertainty(found: Curvature, parameters: dict[str, Parameter], level: float
     """Make intervals of a curvature, by a normal density of the unconstrained parameters (Laplace)."""
     if not found.is_likelihood:
         raise ArgumentError(
-            "FitResult.uncertainty", "needs a likelihood, whose scale says how far is too far", "another loss",
-            "Fit with objective=objectives.gaussian(sigma), or compare Fitter.profile with Fitter.noise_floor",
-        )  # fmt: skip
+            "FitResult.uncertainty",
+            "needs a likelihood, whose scale says how far is too far",
+            "another loss",
+            "Fit with objective=objectives.gaussian(sigma), or compare Fitter.profile and Fitter.noise_floor",
+        )
     values, vectors = np.linalg.eigh(found.matrix)
     values = np.maximum(values, RANK * max(values[-1], np.finfo(float).tiny))
     covariance = (vectors / values) @ vectors.T
     sd = np.sqrt(np.diag(covariance))
     intervals = _intervals(found, parameters, sd, level)
     wide = _intervals(found, parameters, sd, 0.95)
-    flat = (vectors**2 @ (values <= 10 * RANK * values[-1])) > 0.5
+    flat = (vectors**2 @ (values <= 10 * RANK * values[-1])) > TOUCHED
     identified = {
         name: _is_identified(part, wide[name], flat[_places(found.labels, name)])
         for name, part in parameters.items()
@@ -239,12 +242,3 @@ def identifiability(found: Curvature) -> Identifiability:
     smallest = values.min()
     condition = float(values.max() / smallest) if smallest > 0 else np.inf
     return Identifiability(found.labels, values[order], vectors[:, order].T, condition)
-
-
-def squares_of(objective: Any) -> Any:
-    """Return the sum of squares that an objective makes small, None if it is another."""
-    if hasattr(objective, "residuals"):
-        return objective
-    function = getattr(objective, "func", objective)
-    known = (objectives.timeseries_mse, objectives.timeseries_rmse)
-    return objectives.gaussian() if function in known else None

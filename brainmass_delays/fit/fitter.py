@@ -1,35 +1,34 @@
 """Fit the trainable parameters of a model to data."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
+from os import PathLike
 from typing import Any
 
-import brainunit as u
-import numpy as np
+import brainstate
 from brainstate.nn import Module
-from tqdm.auto import tqdm
 
 from .. import objectives
 from .._core.checks import ArgumentError, check_choice, check_count, check_flag
-from .._core.parameters import check_search_space, constrained, find_by_name, store, stored
-from .._core.salvage import attach
-from .._core.status import RunError
+from .._core.parameters import check_search_space, find_by_name
 from .arguments import as_callbacks, as_target
 from .backends import GradientDescent, Nevergrad, Scipy
+from .checkpoint import fingerprint_of, opened
 from .density import bind_priors
-from .journal import Journal, Stopped
+from .journal import Journal
 from .least_squares import LeastSquares
 from .loss import Loss, check_loss
 from .problem import MODES, Problem
+from .profile import NoiseFloor
 from .result import FitResult
+from .run import Run
 from .starts import run_starts, starting_values
 
 BACKENDS = {"grad": GradientDescent, "least_squares": LeastSquares, "scipy": Scipy, "nevergrad": Nevergrad}
 DEFAULTS = {"least_squares": objectives.gaussian()}
 
 
-class Fitter:
+class Fitter(Run):
     """Fit the trainable parameters of a model, by gradient or without.
 
     Every ``Param(..., fit=True)`` that the model reaches is moved in the space of its transform, where it has
@@ -91,6 +90,10 @@ class Fitter:
 
     Notes
     -----
+    Every evaluation of a fit draws the same random numbers, those of ``brainstate.random`` when it begins
+    (common random numbers), so that differences of the loss are due to the parameters. Where the model is
+    stochastic, a warning compares what was gained with what other random numbers change.
+
     The loss is compiled once for all steps, starts and further calls of `fit` with targets of the same shape.
     With the objective path the regularization of the parameters, ``model.reg_loss()``, is added.
 
@@ -156,7 +159,10 @@ class Fitter:
             for name, box in self.search_space.items()
         }
         self._backend = BACKENDS[backend](self._problem, optimizer, self.search_space)
+        self._problem.kind = self._backend.kind
         self._journal: Journal | None = None
+        self._key: Any = None
+        self._floor: NoiseFloor | None = None
 
     def _bound(self, priors: dict[str, Any] | None) -> list:
         """Return the priors in the units of their parameters, beside a likelihood on the same scale."""
@@ -179,6 +185,8 @@ class Fitter:
         *,
         starts: int | dict | None = None,
         resume: bool = False,
+        checkpoint: str | PathLike | None = None,
+        every: int = 10,
     ) -> FitResult:
         """Move the parameters from where they stand or from several starts; the model keeps the best.
 
@@ -198,6 +206,12 @@ class Fitter:
             the memory and learning rate of its optimizer, so that ``fit(n_steps=50)`` and then
             ``fit(n_steps=50, resume=True)`` do what ``fit(n_steps=100)`` does. By default the optimizer is
             fresh and starts from the best parameters, which the model holds.
+        checkpoint : str or path, optional
+            A file (.npz) that the fit is written to while it runs and goes on from if it exists: a fit that
+            was killed and is started again ends exactly where it would have ended. It must belong to the same
+            parameters, data, settings and versions. ``FILE.lock`` beside it keeps other processes out.
+        every : int, default 10
+            Steps (``grad``, ``least_squares``), function evaluations or candidates between two writes.
 
         Returns
         -------
@@ -208,7 +222,10 @@ class Fitter:
         Raises
         ------
         ArgumentError
-            If a trainable parameter is out of reach or cannot have a gradient, or a start is no value of it.
+            If a trainable parameter is out of reach or cannot have a gradient, or a start is no value of it;
+            if the checkpoint is damaged, of another fit, or in use.
+        OSError
+            If the checkpoint cannot be written, e.g. since the disk is full; the old one is as it was.
         RunError
             If the loss or a gradient is not finite, or a delay passes its bound, naming the step and the
             parameters. After the last update it is a warning.
@@ -226,113 +243,28 @@ class Fitter:
             raise ArgumentError(
                 "Fitter.fit.resume", "must be False with starts, and with a backend without steps", True
             )
-        if starts is None:
-            with self._bar(n_steps) as bar:
-                return self._run(target, n_steps, bar, resume=resume)
-        self._journal = None
-        if not self._backend.takes_starts:
+        if starts is not None and not self._backend.takes_starts:
             raise ArgumentError(
                 "Fitter.fit.starts",
                 f"must be None with backend={self.backend!r}",
                 repr(starts),
                 "It searches the whole space in one run",
             )
-        values = starting_values(starts, self._problem.parameters, self.search_space)
-        bar = self._bar(n_steps * len(values))
-        return run_starts(partial(self._run, target, n_steps), self._problem.parameters, values, bar)
-
-    def sweep(self, name: str, values: Sequence, target: Any = None) -> np.ndarray:
-        """Evaluate the loss along one parameter, all others staying where they stand.
-
-        Parameters
-        ----------
-        name : str
-            Dotted name of the parameter.
-        values : sequence or Quantity, shape (n_values, ...)
-            Constrained values; plain numbers are in the parameter's unit.
-        target : array_like, Quantity or pytree of them, optional
-            What the objective compares the prediction with.
-
-        Returns
-        -------
-        numpy.ndarray, shape (n_values,)
-            The loss at each value; NaN where it is not finite, for instance where a delay passes its bound.
-
-        Raises
-        ------
-        ArgumentError
-            If there is no such parameter, or a value has another dimension or shape.
-        """
-        self._problem.refresh()
-        parameter = find_by_name("Fitter.sweep.name", name, self._problem.parameters)
-        if np.ndim(u.get_magnitude(values)) == 0 or not hasattr(values, "__len__"):
-            raise ArgumentError("Fitter.sweep.values", "must be a sequence", repr(values))
-        before = stored(self._problem.parameters)
-        with self._bar(len(values)) as bar:
-            journal = Journal(self._problem, as_target("Fitter.sweep.target", target), [], bar, tolerant=True)
-            try:
-                for value in values:
-                    parameter.set(value, f"Fitter.sweep[{name!r}]")
-                    journal.step(gradient=False)
-            except BaseException as error:
-                attach(
-                    error, np.array(journal.history), "Fitter.sweep: the losses until then are its .result."
-                )
-                raise
-            finally:
-                store(self._problem.parameters, before)
-        losses = np.array(journal.history)
-        return np.where(np.isfinite(losses), losses, np.nan)
-
-    def _bar(self, n_steps: int) -> tqdm:
-        """Return a progress bar, silent unless asked for."""
-        return tqdm(total=n_steps, desc="fit", disable=not self.progress)
-
-    def _run(self, target, n_steps: int, bar, resume: bool = False) -> FitResult:
-        """Run the backend once."""
-        journal = Journal(self._problem, target, self.callbacks, bar, tolerant=self._backend.tolerant)
-        if resume and self._journal is not None:
-            journal.best_loss, journal.best_prediction = (
-                self._journal.best_loss,
-                self._journal.best_prediction,
-            )
-        self._journal = journal
-        try:
-            raw = self._backend.run(journal, n_steps, **({"resume": True} if resume else {}))
-        except Stopped:
-            journal.restore()
-            raw = None
-        except BaseException as error:
-            journal.restore()
-            if journal.history:
-                note = f"Fitter.fit: this error's .result holds the {len(journal.history)} steps before it. "
-                attach(error, self._result(journal, None), note + "The model keeps the best parameters.")
-            raise
-        if journal.n_refused:
-            if not np.isfinite(journal.best_loss):
-                raise RunError(
-                    f"Fitter.fit: the loss was finite for none of {len(journal.history)} candidates. "
-                    "Narrow the search space."
-                )
-            warnings.warn(
-                f"Fitter.fit: the loss was not finite for {journal.n_refused} of {len(journal.history)} "
-                "candidates, which were ranked last. Narrow the search space.",
-                stacklevel=3,
-            )
-        return self._result(journal, raw)
-
-    def _result(self, journal: Journal, raw: Any) -> FitResult:
-        """Return what a run has found, whose best parameters the model holds."""
-        return FitResult(
-            best_loss=journal.best_loss,
-            best_params=constrained(self._problem.parameters),
-            history=journal.history,
-            n_steps=len(journal.history),
-            prediction=journal.best_prediction,
-            model=self.model,
-            param_history={name: u.math.stack(part).ravel() for name, part in journal.scalars.items()},
-            terms=journal.terms,
-            backend=self.backend,
-            optimizer=self.optimizer,
-            raw=raw,
-        )
+        more = {
+            "backend": self.backend,
+            "optimizer": self._backend.settings,
+            "precision": brainstate.environ.get_precision(),
+        }
+        fingerprint = partial(fingerprint_of, self._problem.parameters, target, **more)
+        with opened(checkpoint, every, fingerprint) as kept, self._same_random_numbers(kept, resume):
+            if starts is None:
+                with self._bar(n_steps) as bar:
+                    result = self._run(target, n_steps, bar, 0, resume=resume, kept=kept)
+            else:
+                self._journal = None
+                values = starting_values(starts, self._problem.parameters, self.search_space)
+                bar = self._bar(n_steps * len(values))
+                run = partial(self._run, target, n_steps, kept=kept)
+                result = run_starts(run, self._problem.parameters, values, bar)
+            self._compare_with_noise(result, target)
+        return result

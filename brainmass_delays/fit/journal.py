@@ -1,16 +1,25 @@
 """What a run of an optimizer leaves: losses, the best parameters, a clear message where it must stop."""
 
 import warnings
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import brainstate
 import brainunit as u
 import jax
 import numpy as np
 
+from .._core.checks import ArgumentError
 from .._core.parameters import constrained, store, stored
 from .._core.status import DELAY_ABOVE_BOUND, RunError, describe
+from .checkpoint import Keeper, history_arrays, load_history
 from .problem import Evaluation, Problem
+
+# What stands for the prediction of an evaluation that was read and not made.
+REPLAYED = object()
+# How well losses of two programs agree, with 64 and with 32 bits.
+RTOL = 1e-4
 
 
 class Stopped(Exception):
@@ -20,13 +29,17 @@ class Stopped(Exception):
 class Journal:
     """Evaluate the loss for an optimizer, record every step, and keep the best parameters seen.
 
+    With a ``key`` every evaluation draws the same random numbers. A gradient of zero is refused where a user
+    ``begins`` a fit, not where one goes on from an optimum.
+
     ``tolerant`` ranks candidates with a non-finite loss last, for searches that look at many; else they stop
     the run.
     """
 
     def __init__(
-        self, problem: Problem, target: Any, callbacks: list[Callable], bar, *, tolerant: bool = False
-    ):
+        self, problem: Problem, target: Any, callbacks: list[Callable], bar, *, tolerant: bool = False,
+        key: Any = None, begins: bool = True, keeper: Keeper | None = None,
+    ):  # fmt: skip
         self.problem, self.target, self.callbacks, self.bar, self.tolerant = (
             problem,
             target,
@@ -34,6 +47,9 @@ class Journal:
             bar,
             tolerant,
         )
+        self.key, self.begins, self.keeper = key, begins, keeper or Keeper(None, 0)
+        self.replay: deque[Evaluation] = deque()
+        self.gradients: list[np.ndarray] = []
         self.history: list[float] = []
         self.scalars: dict[str, list] = {}
         self.terms: dict[str, list[float]] = {}
@@ -46,15 +62,67 @@ class Journal:
 
     def record(self, evaluation: Evaluation, *, gradient: bool = True) -> Evaluation:
         """Make an evaluation where the parameters stand one entry of the history."""
-        if gradient and not self.history:
+        replayed = evaluation.prediction is REPLAYED
+        if gradient and self.begins and not self.history:
             self.problem.check_gradient(evaluation)
         self.history.append(evaluation.loss)
         for name, value in evaluation.scalars.items():
             self.scalars.setdefault(name, []).append(value)
         for name, value in evaluation.terms.items():
             self.terms.setdefault(name, []).append(float(value))
-        self._tell(evaluation.loss)
+        self._tell(evaluation.loss, silent=replayed)
         return evaluation
+
+    def keep(self, engine: Callable[[], dict], *, now: bool = False) -> None:
+        """Write the journal, and what the engine needs to go on, if it is time."""
+        if self.keeper.is_due(len(self.history)) or (now and self.keeper.checkpoint is not None):
+            engine = {f"engine/{name}": value for name, value in engine().items()}
+            self.keeper.keep(history_arrays(self) | engine)
+
+    def go_on(self, *, gradient: bool) -> dict[str, np.ndarray] | None:
+        """Read back what was written, look whether it is of this model, and return the engine's part."""
+        arrays = self.keeper.found()
+        if arrays is None:
+            return None
+        before = stored(self.problem.parameters)
+        load_history(self, arrays)
+        self.bar.update(len(self.history))
+        if np.isfinite(self.best_loss):
+            store(self.problem.parameters, self.best)
+            self._draw_the_same()
+            now = self.problem.evaluate(self.target, gradient=gradient)
+            if not np.isclose(now.loss, self.best_loss, rtol=RTOL, atol=0):
+                raise ArgumentError(
+                    "Fitter.fit.checkpoint",
+                    f"must be of this model, whose loss at the best parameters is {now.loss:.8g}",
+                    f"{self.best_loss:.8g}",
+                    "Delete it to begin anew, or name another file",
+                )
+            self.best_prediction = now.prediction
+            store(self.problem.parameters, before)
+        return {name[7:]: array for name, array in arrays.items() if name.startswith("engine/")}
+
+    def replay_gradients(self, engine: dict[str, np.ndarray] | None, unravel: Callable) -> None:
+        """Let the evaluations of a journal that was read back be made again without simulating: an engine
+        that cannot be stopped and continued then comes to where it was by itself."""
+        if engine is None:
+            return
+        history, scalars, terms = self.history, self.scalars, self.terms
+        self.history, self.scalars, self.terms, self.n_refused = [], {}, {}, 0
+        self.bar.update(-len(history))
+        for i, loss in enumerate(history):
+            gradient = unravel(engine["gradients"][i]) if "gradients" in engine else {}
+            yes, no = dict.fromkeys(gradient, True), dict.fromkeys(gradient, False)
+            self.replay.append(
+                Evaluation(
+                    loss, REPLAYED, 0, {name: values[i] for name, values in scalars.items()},
+                    {name: values[i] for name, values in terms.items()}, gradient, yes, no,
+                )
+            )  # fmt: skip
+
+    def _draw_the_same(self) -> None:
+        if self.key is not None:
+            brainstate.random.DEFAULT.value = self.key
 
     def finish(self) -> None:
         """Look at the parameters after the last update too, then restore the best ones."""
@@ -70,13 +138,17 @@ class Journal:
 
     def _evaluate(self, gradient: bool) -> Evaluation:
         """Evaluate the loss, stop where it must not be used, and remember the best."""
+        if self.replay:
+            return self.consider(self.replay.popleft())
+        self._draw_the_same()
         return self.consider(self.problem.evaluate(self.target, gradient=gradient))
 
     def consider(self, evaluation: Evaluation) -> Evaluation:
         """Stop if an evaluation cannot be used, and remember the parameters if it is the best."""
         self._check_usable(evaluation)
         if evaluation.loss < self.best_loss:
-            self.best_loss, self.best_prediction = evaluation.loss, evaluation.prediction
+            self.best_loss = evaluation.loss
+            self.best_prediction = evaluation.prediction
             self.best = stored(self.problem.parameters)
         return evaluation
 
@@ -123,11 +195,11 @@ class Journal:
             f"Fitter.fit: step {len(self.history)}, at {reached}: {reason} The model keeps {kept}."
         )
 
-    def _tell(self, loss: float) -> None:
+    def _tell(self, loss: float, silent: bool = False) -> None:
         """Move the progress bar and call the callbacks; any of them may stop the run by returning True."""
         self.bar.update()
         self.bar.set_postfix(loss=f"{loss:.4g}", best=f"{self.best_loss:.4g}", refresh=False)
-        if not self.callbacks:
+        if silent or not self.callbacks:
             return
         info = {
             "step": len(self.history) - 1,

@@ -14,6 +14,7 @@ from .._core.parameters import store, stored
 from ..engine.programs import PROGRAMS
 from ..engine.traced import Traced
 from .backends import options_of
+from .checkpoint import pack, unpack
 from .journal import Journal
 from .problem import Evaluation, Problem
 
@@ -48,7 +49,7 @@ class LeastSquares:
     unconstrained parameter.
     """
 
-    uses_gradient, tolerant, takes_starts, resumes = True, False, True, False
+    kind, uses_gradient, tolerant, takes_starts, resumes = "residuals", True, False, True, False
 
     def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
         if importlib.util.find_spec("optimistix") is None:
@@ -67,17 +68,21 @@ class LeastSquares:
             if self.optimizer[name] is not None:
                 check_number(f"{where}.{name}", self.optimizer[name], above=0)
 
+    @property
+    def settings(self) -> str:
+        """What must be the same when a fit goes on in another process."""
+        return repr(self.optimizer)
+
     def run(self, journal: Journal, n_steps: int, *, early: bool = True) -> Outcome:
         """Take at most ``n_steps`` steps from where the parameters stand."""
         n_steps = check_count("Fitter.fit.n_steps", n_steps)
         walk = _Walk(self, journal)
-        stages = [np.inf]
-        if early and self.optimizer["early"] is not None and walk.program.has_course:
-            stages.insert(0, self.optimizer["early"])
-        for stage in stages:
-            n_steps -= walk.go(stage, n_steps)
-            if not n_steps:
-                break
+        if not (early and self.optimizer["early"] is not None and walk.program.has_course):
+            walk.early = np.inf
+        walk.go_on()
+        while not walk.ended and len(journal.history) < n_steps:
+            walk.step(n_steps)
+        journal.keep(walk.arrays, now=True)
         journal.restore()
         return walk.outcome()
 
@@ -101,49 +106,84 @@ class LeastSquares:
 
 
 class _Walk:
-    """Go down step by step, and tell the journal."""
+    """Go down step by step, and tell the journal; what it needs to go on later is in its attributes."""
 
     def __init__(self, backend: LeastSquares, journal: Journal):
         self.parameters, self.journal = backend.problem.parameters, journal
         self.program, self.given = backend.program(journal.target)
         self.place, self.unravel = ravel_pytree(stored(self.parameters))
-        tolerance = backend.optimizer["tolerance"]
+        self.early, tolerance = backend.optimizer["early"], backend.optimizer["tolerance"]
         # Steps shrink quadratically near the end, so that this is far from where rounding takes over.
         self.tolerance = float(jnp.finfo(self.place.dtype).eps) ** 0.4 if tolerance is None else tolerance
-        self.converged, self.found = False, None
+        self.converged = self.ended = False
+        self.state = self.scale = self.found = None
+        self.n, self.n_refused, self.moved = 0, 0, np.inf  # in this stage
 
-    def go(self, early: float, n_steps: int) -> int:
-        """Step until steps are small, none helps, or there are enough; return how many there were."""
-        given = (*self.given, jnp.asarray(early, self.place.dtype), self._scale(early))
-        state = self.program.start(self.place, given)
-        n_refused, last = 0, np.inf
-        limit, tolerance = (n_steps, self.tolerance) if early == np.inf else (EARLY_STEPS, EARLY_TOLERANCE)
-        limit = min(limit, n_steps)
-        for n in range(1, limit + 1):
-            before = self.place
-            self.place, state, found = self.program.step(self.place, given, state)
-            store(self.parameters, self.unravel(self.place))
-            self.journal.record(self.journal.consider(self._evaluation(found)))
-            moved = float(jnp.max(jnp.abs(self.place - before)))
-            n_refused = n_refused + 1 if n > 1 and moved == 0 else 0
-            size = 1 + float(jnp.max(jnp.abs(self.place)))
-            self.converged = n > 1 and n_refused == 0 and moved <= tolerance * size
-            if self.converged or n_refused >= MAX_REFUSED or found["loss"] == 0:
-                break
-            last = moved
-        self.converged |= n_refused >= MAX_REFUSED and last <= tolerance
-        self.found = found
-        return n
+    def step(self, n_steps: int) -> None:
+        """Take one step, and see whether the stage or the walk has ended."""
+        if self.state is None:
+            self.scale = self._scale()
+            self.state = self.program.start(self.place, self._given())
+            self.n, self.n_refused, self.moved = 0, 0, np.inf
+        before, self.n = self.place, self.n + 1
+        self.place, self.state, self.found = self.program.step(self.place, self._given(), self.state)
+        store(self.parameters, self.unravel(self.place))
+        self.journal.record(self.journal.consider(self._evaluation(self.found)))
+        moved = float(jnp.max(jnp.abs(self.place - before)))
+        self.n_refused = self.n_refused + 1 if self.n > 1 and moved == 0 else 0
+        size = 1 + float(jnp.max(jnp.abs(self.place)))
+        tolerance = self.tolerance if self.early == np.inf else EARLY_TOLERANCE
+        is_small = self.n > 1 and self.n_refused == 0 and moved <= tolerance * size
+        # Where no step helps any more, the last one that did tells whether it is the optimum.
+        stuck = self.n_refused >= MAX_REFUSED
+        self.moved = self.moved if self.n_refused else moved
+        self.converged = self.early == np.inf and (is_small or (stuck and self.moved <= EARLY_TOLERANCE))
+        if is_small or stuck or self.found["loss"] == 0 or (self.early != np.inf and self.n >= EARLY_STEPS):
+            self.ended, self.early, self.state = self.early == np.inf, np.inf, None
+        self.journal.keep(self.arrays)
 
-    def _scale(self, early: float) -> jax.Array:
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all that a next step depends on."""
+        counts = [self.n, self.n_refused, self.converged, self.ended, self.state is not None]
+        kept = {"place": np.asarray(self.place), "counts": np.array(counts), "moved": np.array(self.moved)}
+        kept |= {"early": np.array(self.early), "found": np.asarray(self.found["jacobian"])}
+        if self.state is not None:
+            kept |= {"scale": np.asarray(self.scale)} | pack("state", self.program.numbers(self.state))
+        return kept
+
+    def go_on(self) -> None:
+        """Go back to where the journal was left, if it was."""
+        kept = self.journal.go_on(gradient=False)
+        if kept is None:
+            return
+        self.place, self.early = jnp.asarray(kept["place"]), float(kept["early"])
+        self.n, self.n_refused, self.converged, self.ended, begun = (int(x) for x in kept["counts"])
+        self.converged, self.ended, self.moved = bool(self.converged), bool(self.ended), float(kept["moved"])
+        self.found = {"jacobian": jnp.asarray(kept["found"])}
+        if begun:
+            self.scale = jnp.asarray(kept["scale"])
+            like = self.program.start(self.place, self._given())
+            numbers = unpack("state", kept, self.program.numbers(like))
+            self.state = self.program.with_numbers(like, numbers)
+        store(self.parameters, self.unravel(self.place))
+
+    def _given(self) -> tuple:
+        return (*self.given, jnp.asarray(self.early, self.place.dtype), self.scale)
+
+    def _scale(self) -> jax.Array:
         """Return what residuals are divided by, so that solvers see a first damping of `DAMPING` times the
         largest curvature whatever the unit of the data (Madsen, Nielsen & Tingleff 2004, section 3.2)."""
+        self.scale = jnp.ones((), self.place.dtype)
         if self.found is None:
-            given = (*self.given, jnp.asarray(early, self.place.dtype), jnp.ones((), self.place.dtype))
-            self.found = self.program.step(self.place, given, self.program.start(self.place, given))[2]
+            self.found = self._look()
         curvature = jnp.max(jnp.sum(self.found["jacobian"] ** 2, axis=0))
         usable = jnp.isfinite(curvature) & (curvature > 0)
         return jnp.where(usable, jnp.sqrt(DAMPING * curvature), 1.0).astype(self.place.dtype)
+
+    def _look(self) -> dict:
+        """Evaluate where the walk stands."""
+        given = self._given()
+        return self.program.step(self.place, given, self.program.start(self.place, given))[2]
 
     def _evaluation(self, found: dict) -> Evaluation:
         gradient = self.unravel(found["gradient"])
@@ -156,6 +196,9 @@ class _Walk:
 
     def outcome(self) -> Outcome:
         """Return how the walk ended."""
+        if "residuals" not in self.found:
+            self.scale = jnp.ones((), self.place.dtype)
+            self.found = self._look()
         return Outcome(self.converged, *(np.asarray(self.found[name]) for name in ("residuals", "jacobian")))
 
 
@@ -176,7 +219,16 @@ class _Program:
         self.solver = getattr(optimistix, method)(rtol=0.0, atol=0.0)
         self.limit, self.evaluate = limit, materialized(self.residuals, forward)
         self.start, self.step = equinox.filter_jit(self._start), equinox.filter_jit(self._step)
-        self._replace = equinox.tree_at
+        self._equinox = equinox
+
+    def numbers(self, state: Any) -> Any:
+        """Return the numbers of a solver's state, without the programs in it."""
+        return self._equinox.filter(state, self._equinox.is_array)
+
+    def with_numbers(self, state: Any, numbers: Any) -> Any:
+        """Return a solver's state with other numbers."""
+        rest = self._equinox.filter(state, self._equinox.is_array, inverse=True)
+        return self._equinox.combine(numbers, rest)
 
     def residuals(self, place, given):
         """Return all residuals as one vector, and what else an evaluation finds."""
@@ -206,7 +258,7 @@ class _Program:
         if self.limit is not None:
             step = state.y_eval - place
             step = step / jnp.maximum(1.0, jnp.max(jnp.abs(step)) / self.limit)
-            state = self._replace(lambda s: s.y_eval, state, place + step)
+            state = self._equinox.tree_at(lambda s: s.y_eval, state, place + step)
         vector, jacobian = given[-1] * state.f_info.residual, given[-1] * state.f_info.jac.as_matrix()
         found = {"residuals": vector, "jacobian": jacobian, "gradient": jacobian.T @ vector}
         return place, state, state.aux | found

@@ -36,8 +36,29 @@ class Loss:
     def residuals(self, target: Any) -> tuple[list, list, tuple]:
         """Return the residuals of the data, those of priors, and what calling the loss returns."""
         prediction, status = self._predict()
-        data = self.objective.residuals(self._kept(prediction), target)
+        data = self.squares.residuals(self._kept(prediction), target)
         return data, self._residuals_of_priors(), self._compare(target, prediction, status)
+
+    @property
+    def squares(self) -> Any:
+        """The sum of squares that is made small, None if it is another loss."""
+        if self.loss_fn is not None or hasattr(self.objective, "residuals"):
+            return None if self.loss_fn is not None else self.objective
+        function = getattr(self.objective, "func", self.objective)
+        plain = not self.priors and not self._carried()
+        is_square = plain and function in (objectives.timeseries_mse, objectives.timeseries_rmse)
+        return objectives.gaussian() if is_square else None
+
+    @property
+    def is_root(self) -> bool:
+        """Whether the loss is the root of a sum of squares."""
+        return getattr(self.objective, "func", self.objective) is objectives.timeseries_rmse
+
+    @property
+    def is_likelihood(self) -> bool:
+        """Whether the loss is known to be a negative log likelihood, or posterior density."""
+        loss = self.objective if self.loss_fn is None else self.loss_fn
+        return getattr(getattr(loss, "func", loss), "is_likelihood", False)
 
     @property
     def follows_time(self) -> bool:
@@ -63,9 +84,12 @@ class Loss:
 
     def _residuals_of_priors(self) -> list[jax.Array]:
         """Return residuals whose halved squares are the priors, up to constants."""
-        carried = [(p.reg, p) for p in self.model.nodes(Param).values() if p.reg is not None and p.fit]
-        pairs = [(prior, part) for part, prior in self.priors] + carried
+        pairs = [(prior, part) for part, prior in self.priors] + self._carried()
         return [_residual(prior, part.value()) for prior, part in pairs]
+
+    def _carried(self) -> list[tuple[Any, Param]]:
+        """Return the regularizations that Params of the model carry."""
+        return [(p.reg, p) for p in self.model.nodes(Param).values() if p.reg is not None and p.fit]
 
 
 def _residual(prior: Any, value: Any) -> jax.Array:

@@ -50,7 +50,8 @@ class Problem:
     """
 
     def __init__(self, model: Module, loss: Callable, mode: str = "auto", held: tuple[str, ...] = ()):
-        self.model, self._loss, self.mode, self.held = model, loss, mode, held
+        self.model, self.loss, self.mode, self.held = model, loss, mode, held
+        self.kind = "value"  # of what a fit compiles: 'value', 'gradient' or 'residuals'
         self.refresh()
 
     def refresh(self) -> None:
@@ -67,7 +68,7 @@ class Problem:
             )
 
     def _value(self, target):
-        value, prediction, status, terms = self._loss(target)
+        value, prediction, status, terms = self.loss(target)
         scalars = {name: part.value() for name, part in self.parameters.items() if part.is_scalar}
         return _scalar(value), (prediction, jnp.max(jnp.asarray(status)), scalars, terms)
 
@@ -87,7 +88,7 @@ class Problem:
     def _with_residuals(self, free, target):
         """Return the residuals of the data and of priors at unconstrained values, and what else is known."""
         with holding([self.parameters[name].state for name in free], list(free.values())):
-            data, priors, (value, prediction, status, terms) = self._loss.residuals(target)
+            data, priors, (value, prediction, status, terms) = self.loss.residuals(target)
             scalars = {name: part.value() for name, part in self.parameters.items() if part.is_scalar}
         status = jnp.max(jnp.asarray(status))
         return (data, priors), (_scalar(value), prediction, status, scalars, terms)
@@ -114,7 +115,7 @@ class Problem:
     @property
     def follows_time(self) -> bool:
         """Whether axis 0 of the residuals is time."""
-        return self._loss.follows_time
+        return self.loss.follows_time
 
     def residuals(self, target: Any, *, forward: bool) -> Traced:
         """Return the residuals as a traced function of the unconstrained values and the target."""
@@ -135,6 +136,18 @@ class Problem:
                 state.value = number
         return Evaluation(float(value), prediction, int(status), *rest)
 
+    def _looked_at(self, target: Any) -> Traced:
+        """Return the function that the fit is going to compile, so that nothing is traced for a look."""
+        if self.kind == "residuals":
+            return self.residuals(target, forward=self.mode != "reverse")
+        return self._trace(self.kind, target)
+
+    def is_random(self, target: Any) -> bool:
+        """Tell whether the loss draws from ``brainstate.random``."""
+        traced = self._looked_at(target)
+        pairs = zip(traced.states, traced.is_written, strict=True)
+        return any(state is brainstate.random.DEFAULT and written for state, written in pairs)
+
     def check_trainable(self) -> None:
         """Ask every module that can tell whether its trainable parameters have a gradient."""
         for module in self.model.nodes().values():
@@ -150,8 +163,8 @@ class Problem:
 
     def check_reads(self, target: Any) -> None:
         """Refuse trainable parameters that the loss reads and the model does not reach."""
-        known = {id(parameter.state) for parameter in self.all_parameters.values()}
-        read = self._trace("value", target).states
+        known = {id(state) for state in self.model.states(brainstate.ParamState).values()}
+        read = self._looked_at(target).states
         hidden = [s for s in read if isinstance(s, brainstate.ParamState) and id(s) not in known]
         if hidden:
             shapes = ", ".join(str(u.math.shape(jax.tree.leaves(state.value)[0])) for state in hidden)

@@ -4,6 +4,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
+import brainstate
 import brainunit as u
 import numpy as np
 import scipy.stats
@@ -32,9 +33,9 @@ class Profile:
     params : list of dict
         The other parameters there.
     threshold : float or None
-        The loss that the interval of 95 % ends at: for a likelihood, the lowest plus 1.92 (Wilks); for squares
-        with an unknown noise, by Student's t; for another loss, the lowest plus twice the spread of
-        `Fitter.noise_floor`, or None if that was not asked for.
+        The loss that the interval of 95 % ends at: for a likelihood, the lowest plus 1.92 (Wilks); for
+        squares with an unknown noise, by Student's t; for another loss, the lowest plus twice the spread of
+        `Fitter.noise_floor`, or None if that is not known.
     bounds : (low, high) or None
         Bounds of the parameter.
     """
@@ -103,7 +104,7 @@ def threshold_of(loss: Any, target_size: int, n_parameters: int, best: float, fl
 
 
 def profile(
-    problem: Problem, part: Parameter, values: Any, target: Any, n_steps: int, bar: Any
+    problem: Problem, part: Parameter, values: Any, target: Any, n_steps: int, bar: Any, key: Any
 ) -> tuple[np.ndarray, list[dict]]:
     """Fit the others at every value, outwards from where the parameter stands, each from its neighbour's end;
     return losses and parameters."""
@@ -128,7 +129,7 @@ def profile(
             store(problem.all_parameters, before)
             for i in way:
                 part.set(values[i], f"Fitter.profile.values[{i}]")
-                losses[i] = _fit(inner or problem, backend, target, n_steps, bar)
+                losses[i] = _fit(inner or problem, backend, target, n_steps, bar, key)
                 params[i] = constrained({n: p for n, p in problem.parameters.items() if n != part.name})
                 bar.update()
     finally:
@@ -140,13 +141,13 @@ def _others(problem, part):
     return [name for name in problem.parameters if name != part.name]
 
 
-def _fit(problem, backend, target, n_steps, bar) -> float:
+def _fit(problem, backend, target, n_steps, bar, key) -> float:
     """Return the lowest loss at one value, whose parameters the model then holds."""
-    silent = type(bar)(disable=True)
+    brainstate.random.DEFAULT.value = key
     if backend is None:
         loss = problem.evaluate(target, gradient=False).loss
         return loss if np.isfinite(loss) else np.nan
-    journal = Journal(problem, target, [], silent)
+    journal = Journal(problem, target, [], type(bar)(disable=True), key=key, begins=False)
     try:
         if isinstance(backend, LeastSquares):
             backend.run(journal, n_steps, early=False)

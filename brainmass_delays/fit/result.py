@@ -1,14 +1,41 @@
 """The outcome of a fit."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from os import PathLike
+from typing import Any, NamedTuple
 
 import brainunit as u
 import numpy as np
 from brainstate.nn import Module
 
+from .._core.checks import ArgumentError, check_number
+from .._core.parameters import store, stored
 from .._core.units import magnitude, plain_arrays
+from . import storage
+from .curvature import Identifiability, Uncertainty, curvature, identifiability, uncertainty
 from .journal import spell
+from .problem import Problem
+from .summary import summary
+
+
+class Context(NamedTuple):
+    """Hold what a result needs to look at the loss again: the best parameters, and the data."""
+
+    problem: Problem
+    target: Any
+    best: dict[str, Any]
+
+    @contextmanager
+    def at_best(self) -> Iterator[None]:
+        """Let the model hold the best parameters for a while."""
+        before = stored(self.problem.parameters)
+        store(self.problem.parameters, self.best)
+        try:
+            yield
+        finally:
+            store(self.problem.parameters, before)
 
 
 @dataclass(frozen=True)
@@ -46,6 +73,10 @@ class FitResult:
         One result per start of a multi-start fit, in order, without those that failed; empty otherwise.
     failures : tuple of str
         Why starts failed, one message each.
+    context : object
+        What `uncertainty` needs to look at the loss again; it is left out of copies and files.
+    found : dict
+        What was asked of this result, and ``'noise_floor'``, so that `summary` can show it.
     """
 
     best_loss: float
@@ -61,6 +92,8 @@ class FitResult:
     raw: Any = None
     starts: tuple["FitResult", ...] = ()
     failures: tuple[str, ...] = ()
+    context: Context | None = field(default=None, repr=False, compare=False)
+    found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def optima(self, rtol: float = 0.01) -> list[dict[str, Any]]:
         """Return the distinct ends of the starts, the best first.
@@ -83,6 +116,134 @@ class FitResult:
             else:
                 known["n_starts"] += 1
         return found
+
+    def uncertainty(self, *, level: float = 0.9, method: str = "auto") -> Uncertainty:
+        """Say how sure the fit is: intervals by a normal approximation around the optimum (Laplace).
+
+        Parameters
+        ----------
+        level : float, default 0.9
+            Probability of the intervals.
+        method : {'auto', 'gauss_newton', 'hessian'}
+            The curvature of a sum of squares by its Jacobian, or of any likelihood by second derivatives; by
+            default the first where there are squares.
+
+        Returns
+        -------
+        Uncertainty
+            ``intervals`` by name, constrained and with units, ``identified``, ``covariance`` and more.
+
+        Raises
+        ------
+        ArgumentError
+            If the loss is no likelihood, or the result was read from a file or a pickle.
+
+        Notes
+        -----
+        The noise of `objectives.gaussian`, or with priors of the model, is taken as known; without a sigma it
+        is estimated and intervals are those of Student's t. They assume that the loss is quadratic in the
+        unconstrained parameters; `Fitter.profile` does not.
+        """
+        check_number("FitResult.uncertainty.level", level, above=0)
+        if level >= 1:
+            raise ArgumentError("FitResult.uncertainty.level", "must be below 1", level)
+        with self._looking("uncertainty") as (problem, target, _):
+            found = curvature(problem, problem.loss, target, method)
+            self.found["uncertainty"] = uncertainty(found, problem.parameters, level)
+        return self.found["uncertainty"]
+
+    def identifiability(self, *, method: str = "auto") -> Identifiability:
+        """Return directions of the unconstrained parameters: those that the data fix, and the loose ones.
+
+        Parameters
+        ----------
+        method : {'auto', 'gauss_newton', 'hessian'}
+            As in `uncertainty`.
+
+        Returns
+        -------
+        Identifiability
+            ``eigenvalues``, ``condition``, and ``stiff`` and ``sloppy`` directions in words.
+        """
+        with self._looking("identifiability") as (problem, target, _):
+            return identifiability(curvature(problem, problem.loss, target, method))
+
+    @contextmanager
+    def _looking(self, what: str) -> Iterator[Context]:
+        if self.context is None:
+            raise ArgumentError(
+                f"FitResult.{what}", "needs the model and the data", "a result from a file or a pickle",
+                "Ask for it before saving: it is kept",
+            )  # fmt: skip
+        with self.context.at_best():
+            yield self.context
+
+    def summary(self) -> str:
+        """Return a table: parameter, start, best value, interval, and what is doubtful about it.
+
+        Returns
+        -------
+        str
+            One line per parameter. Intervals are those that `uncertainty` gave last, or gives by default if
+            the loss is a likelihood, and those of a `Profile` put into ``found[name]``.
+        """
+        if "uncertainty" not in self.found and self.context is not None and self._is_measured():
+            self.uncertainty()
+        return summary(self)
+
+    def save(self, path: str | PathLike) -> None:
+        """Write the result to a file (.npz) of numbers and text, without its model.
+
+        Parameters
+        ----------
+        path : str or path
+            An existing file is replaced, whole or not at all.
+
+        Raises
+        ------
+        ArgumentError
+            If the file cannot be written.
+
+        Notes
+        -----
+        Predictions are kept if they are one array or a dict of arrays; ``raw`` is left out.
+        """
+        storage.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike) -> "FitResult":
+        """Read what `save` has written.
+
+        Parameters
+        ----------
+        path : str or path
+            The file. It is read as numbers and text: nothing in it is run.
+
+        Raises
+        ------
+        ArgumentError
+            If it is no such file, or damaged.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from brainmass_delays import FitResult
+        >>> result = FitResult(best_loss=0.5, best_params={}, history=[2.0, 0.5], n_steps=2, prediction=None,
+        ...                    model=None)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result.save(f'{folder}/fit.npz')
+        ...     FitResult.load(f'{folder}/fit.npz').history
+        [2.0, 0.5]
+        """
+        return storage.load(cls, path)
+
+    def _is_measured(self) -> bool:
+        loss = self.context.problem.loss
+        return loss.is_likelihood or loss.squares is not None
+
+    def __getstate__(self):
+        """Leave out the model and what belongs to this process."""
+        return vars(self) | {"model": None, "context": None, "optimizer": repr(self.optimizer)}
 
     def to_numpy(self) -> dict[str, np.ndarray]:
         """Return plain arrays, with units as strings beside them.

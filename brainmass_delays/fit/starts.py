@@ -43,7 +43,7 @@ def _latin_hypercube(n_starts: int, parameters: dict[str, Parameter], search_spa
 
 
 def run_starts(
-    run: Callable[[tqdm], FitResult], parameters: dict[str, Parameter], starts: list[dict], bar: tqdm
+    run: Callable[[tqdm, int], FitResult], parameters: dict[str, Parameter], starts: list[dict], bar: tqdm
 ) -> FitResult:
     """Run from every start and keep the best outcome; a start that fails is left out and reported."""
     results, failures = [], []
@@ -58,7 +58,7 @@ def run_starts(
                         value, f"Fitter.fit.starts[{name!r}]"
                     )
                 try:
-                    results.append((run(bar), stored(parameters)))
+                    results.append((run(bar, i), stored(parameters)))
                 except RunError as error:
                     failures.append(f"start {i + 1}: {error}")
     except BaseException as error:

@@ -14,6 +14,7 @@ from .._core.parameters import find_by_name, find_parameters, unique_ending
 from .._core.states import holding, present_key, untouched
 from .._core.units import magnitude
 from ..delays.past import Past
+from ..engine.clock import clock_of
 from ..network import Network
 from ..observe import Trajectory
 from .lock import LOCK
@@ -39,7 +40,8 @@ def run_function(simulator: Any, duration: Any, options: dict) -> Callable[..., 
                 brainstate.random.DEFAULT.value = key
                 return simulator.run_from(starts, duration, **options)
 
-        with LOCK, untouched(model, *streams(options.get("monitors")).values()):
+        clock = clock_of(model)
+        with LOCK, clock.kept(), untouched(model, *streams(options.get("monitors")).values()):
             stateful = brainstate.transform.StatefulFunction(call)
             found = stateful.get_states(values, states, now, compile_if_miss=True)
             return stateful.jaxpr_call([state.value for state in found], values, states, now)[1]

@@ -158,7 +158,7 @@ class Bare(SeparableCoupling):
         ),
         (
             lambda: Network(LinearStep(3), projections=[Projection(("node", "x", "y"), "x_inp", weights=W)]),
-            "must be a pair",
+            "must be a name or a pair",
         ),
     ],
 )
@@ -209,7 +209,7 @@ def test_the_strength_of_a_foreign_coupling_can_be_read():
     class Own(brainstate.nn.Module):
         def __init__(self, x, y, conn, k=1.0):
             super().__init__()
-            self.x, self.conn, self.k = x, Param(conn, fit=False), Param(k, fit=False)
+            self.x, self.conn, self.k = x, conn, Param(k, fit=False)
 
         def update(self):
             return self.k.value() * jnp.sum(self.conn.value() * self.x(), -1)

@@ -535,7 +535,7 @@ class Fixed(Module):
     [
         (
             lambda: _fitter(backend="gard"),
-            r"Fitter.backend: must be one of 'grad', 'scipy', 'nevergrad'; got 'gard'. Did you mean 'grad'",
+            r"Fitter.backend: must be one of 'grad', 'least_squares', 'scipy', 'nevergrad'; got 'gard'. Did you mean 'grad'",
         ),
         (lambda: Fitter(Oscillator()), r"Fitter: needs either loss_fn or predict; got neither"),
         (lambda: _fitter(loss_fn=lambda m: 0.0), r"Fitter: needs either loss_fn or predict; got both"),

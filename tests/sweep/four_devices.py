@@ -10,7 +10,9 @@ import jax
 import numpy as np
 
 from brainmass_delays import HopfStep, Network, Simulator
-from brainmass_delays.sweep import _Job, _key, _points, _Program, _settings, sweep
+from brainmass_delays.sweep import sweep
+from brainmass_delays.sweep.grid import points
+from brainmass_delays.sweep.program import Job, Program, key, settings
 
 brainstate.environ.set(precision=64)
 WEIGHTS = np.array([[0.0, 0.3], [0.5, 0.0]])
@@ -32,8 +34,8 @@ def predict(speed, seed):
 
 
 AXES = {"speed": [1.0, 2.0, 4.0] * u.mm / u.ms, "seed": np.arange(3)}
-job = _Job("devices", predict, _key(), _settings(), None, None)
-print(jax.device_count(), len(_Program(job, _points(AXES, (3, 3), np.arange(8))).split.device_set))
+job = Job("devices", predict, key(), settings(), None, None)
+print(jax.device_count(), len(Program(job, points(AXES, (3, 3), np.arange(8))).split.device_set))
 one, four, some = (
     sweep(predict, AXES, devices=d, batch=b) for d, b in ((1, 9), (None, 6), (jax.devices()[1:3], None))
 )

@@ -18,10 +18,9 @@ import pytest
 
 from brainmass_delays import ArgumentError
 from brainmass_delays._core.status import NOT_RUN
-from brainmass_delays.sweep import sweep
+from brainmass_delays.sweep import execution, sweep
 
 ROOT = Path(__file__).parents[2]
-sweep_module = sys.modules["brainmass_delays.sweep"]  # the package calls its function by the same name
 A = np.arange(12.0)
 
 
@@ -67,7 +66,7 @@ def test_one_failed_future_loses_no_other(error, failing):
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 @pytest.mark.parametrize("progress", [False, True])
 def test_a_chunk_that_raises_loses_no_earlier_one(monkeypatch, error, progress):
-    run_chunk, calls = sweep_module._run_chunk, []
+    run_chunk, calls = execution.run_chunk, []
 
     def stop_at_the_fourth(job, points):
         calls.append(1)
@@ -75,7 +74,7 @@ def test_a_chunk_that_raises_loses_no_earlier_one(monkeypatch, error, progress):
             raise error("stop")
         return run_chunk(job, points)
 
-    monkeypatch.setattr(sweep_module, "_run_chunk", stop_at_the_fourth)
+    monkeypatch.setattr(execution, "run_chunk", stop_at_the_fourth)
     with pytest.raises(error) as caught:
         sweep(square, {"a": A}, batch=3, progress=progress)
     check(caught.value, np.arange(12) < 9)
@@ -105,7 +104,7 @@ def test_pools_that_fork_are_refused_and_others_are_not():
     pool.shutdown()
     for method in ("spawn", "forkserver"):
         pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=context(method))
-        sweep_module._chunk_size(None, 4, None, pool)
+        execution.chunk_size(None, 4, None, pool)
         pool.shutdown()
 
 
@@ -141,7 +140,7 @@ PROGRAM = textwrap.dedent(
     import multiprocessing, os, signal, sys, time
     from concurrent.futures import ProcessPoolExecutor
     import jax, numpy as np
-    from brainmass_delays.sweep import sweep
+    from brainmass_delays.sweep import execution, sweep
 
     def predict(a):
         jax.debug.callback(lambda a: time.sleep(0.3) if a < 2 else time.sleep(60), a)

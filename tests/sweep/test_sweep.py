@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from brainmass_delays import ArgumentError
-from brainmass_delays.sweep import _Job, _key, _Program, _settings, sweep
+from brainmass_delays.sweep import sweep
+from brainmass_delays.sweep.program import Job, Program, key, settings
 
 SPEEDS = np.linspace(1.0, 4.0, 7) * u.mm / u.ms
 STRENGTHS = np.linspace(0.1, 0.5, 3)
@@ -97,8 +98,8 @@ def test_a_chunk_takes_no_more_memory_than_allowed():
     def predict(a):
         return (a * jnp.ones(1000)).cumsum()
 
-    job = _Job("memory", predict, _key(), _settings(), 1, 100e3)
-    program = _Program(job, {"a": np.arange(64.0)})
+    job = Job("memory", predict, key(), settings(), 1, 100e3)
+    program = Program(job, {"a": np.arange(64.0)})
     assert 1 <= program.size <= 12
     np.testing.assert_allclose(program(job.key, {"a": np.arange(64.0)})[0][:, -1], 1000 * np.arange(64.0))
 

@@ -1,0 +1,103 @@
+"""Calls on an executor: a bounded number at a time, again if they fail, whatever kind of futures it has."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from typing import Any
+
+from .checks import ArgumentError
+
+# Calls that wait at an executor at most, so that its memory is bounded.
+MAX_PENDING = 256
+
+
+class Pool:
+    """Submit calls to an executor, a bounded number at a time, and collect what comes back.
+
+    An executor that is broken, as a process pool is once one of its processes was killed, is replaced if a
+    function that makes one was given.
+
+    Parameters
+    ----------
+    call : callable
+        ``call(i)`` returns a function and its arguments.
+    executor : Executor or callable
+        Something with ``submit``, or a function that makes it.
+    retries : int or None
+        How often a call that fails is made again; None lets the first failure out.
+    keep : callable
+        ``keep(i, result)`` takes a result.
+    failed : dict
+        Gets the error of every call that has failed too often, by number.
+    """
+
+    def __init__(self, call: Callable, executor: Any, retries: int | None, keep: Callable, failed: dict):
+        self.call, self.keep, self.failed, self.retries = call, keep, failed, retries
+        self.makes = not hasattr(executor, "submit")
+        self.make, self.pool = executor, None if self.makes else executor
+        self.futures: dict[Any, int] = {}
+        self.tries: dict[int, int] = {}
+
+    def run(self, missing):
+        """Make calls until every one is kept or has failed too often."""
+        waiting = list(reversed(missing))
+        try:
+            while waiting or self.futures:
+                while waiting and len(self.futures) < MAX_PENDING:
+                    self._submit(waiting.pop(), waiting)
+                for future in _first_done(self.futures):
+                    self._collect(future, waiting)
+        finally:
+            self._cancel()
+
+    def _submit(self, i, waiting):
+        if self.pool is None:
+            self.pool = self.make()
+        try:
+            self.futures[self.pool.submit(*self.call(i))] = i
+        except BrokenExecutor as error:
+            self._again(i, error, waiting)
+
+    def _collect(self, future, waiting):
+        i = self.futures.pop(future)
+        try:
+            result = future.result()
+        except Exception as error:
+            self._again(i, error, waiting)
+        else:
+            self.keep(i, result)
+
+    def _again(self, i, error, waiting):
+        """Try again, or give up on it; raise where failures are not to be survived."""
+        if self.retries is None or isinstance(error, ArgumentError):
+            raise error
+        self.tries[i] = self.tries.get(i, 0) + 1
+        if self.makes and isinstance(error, BrokenExecutor):
+            self.pool = None
+        if self.tries[i] > self.retries:
+            self.failed[i] = error
+        else:
+            waiting.append(i)
+
+    def _cancel(self):
+        """Cancel what has not begun, and keep what has ended."""
+        for future, i in self.futures.items():
+            if not future.cancel() and future.done() and not _error_of(future):
+                self.keep(i, future.result())
+        if self.makes and self.pool is not None:
+            self.pool.shutdown(cancel_futures=True)
+
+
+def _first_done(futures: dict[Any, int]) -> list[Any]:
+    """Wait for at least one of some futures; those of other kinds, such as jobs of submitit, are asked."""
+    if all(isinstance(future, Future) for future in futures):
+        return list(wait(futures, return_when=FIRST_COMPLETED).done)
+    pause = 0.01
+    while not (done := [future for future in futures if future.done()]):
+        time.sleep(pause)
+        pause = min(2 * pause, 5.0)  # a job of a cluster takes minutes, and asking is not free
+    return done
+
+
+def _error_of(future):
+    return future.exception()

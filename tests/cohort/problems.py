@@ -1,0 +1,47 @@
+"""Subjects of two sizes whose speeds are to be found; importable by the workers of the tests."""
+
+import os
+import signal
+from pathlib import Path
+
+import brainunit as u
+import numpy as np
+from brainstate.nn import SigmoidT
+
+from brainmass_delays import Connectome, Fitter, HopfStep, Network, Param, Simulator
+
+SPEED = u.mm / u.ms
+
+
+def network(n, seed, speed):
+    return Network(
+        HopfStep(n, a=0.1, init_x=0.1), conn=Connectome.synthetic(n, seed=seed), speed=speed, k=0.2,
+        coupled_var="x", max_delay=150 * u.ms,
+    )  # fmt: skip
+
+
+def simulate(model):
+    return Simulator(model, dt=0.5 * u.ms).run(60 * u.ms, monitors=["x"])["x"]
+
+
+def true_speed(subject):
+    return 3.0 + 0.25 * subject
+
+
+def problem(subject):
+    """Subject 5 has lost its data."""
+    n = 4 if subject % 2 else 5
+    target = np.array(simulate(network(n, subject, true_speed(subject) * SPEED)))
+    if subject == 5:
+        target[3, 0] = np.nan
+    speed = Param(4.0 * SPEED, t=SigmoidT(1.5 * SPEED, 12.0 * SPEED))
+    return Fitter(network(n, subject, speed), predict=simulate, backend="scipy"), target
+
+
+def deadly_problem(subject):
+    """The first worker that fits subject 2 is killed."""
+    mark = Path(os.environ["DEADLY_MARK"])
+    if subject == 2 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return problem(subject)
