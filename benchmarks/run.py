@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SCRIPTS = ("accuracy", "memory", "speed", "solvers", "spiking", "predictive")
+SCRIPTS = ("accuracy", "memory", "speed", "recordings", "solvers", "spiking", "predictive")
 
 
 def section(text: str, name: str, body: str) -> str:

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import brainunit as u
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
-from .timeseries import with_unit
+from .frame import new_axes, with_unit
 
 
 def plot_fit(
@@ -50,7 +49,7 @@ def plot_fit(
     >>> viz.plot_fit(result).get_yscale()
     'log'
     """
-    ax = plt.subplots()[1] if ax is None else ax
+    ax = new_axes(ax)
     runs = result.starts or (result,)
     unit = u.UNITLESS
     if parameter is not None:
@@ -109,7 +108,7 @@ def plot_loss_landscape(
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('speed (mm / ms)', 'loss')
     """
-    ax = plt.subplots()[1] if ax is None else ax
+    ax = new_axes(ax)
     if isinstance(values, tuple):
         return _surface(ax, values, losses, parameter, true, kwargs)
     x = _values(values)

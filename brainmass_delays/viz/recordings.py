@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import brainunit as u
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
-from .timeseries import with_unit
+from .frame import name_lines, new_axes, times_of, with_unit
 
+WIDE = (6.4, 3.6)
 MOST_LABELS = 60  # traces whose names can be read in a figure of usual size
 
 
@@ -66,7 +66,7 @@ def plot_traces(
     low, high = np.percentile(values, [1, 99], axis=0)
     distance = spacing * (float(np.max(high - low)) or 1.0)
     places = distance * np.arange(n)[::-1]
-    ax = _axes(ax, (6.4, min(9.0, 2.0 + 0.15 * n)))
+    ax = new_axes(ax, (6.4, min(9.0, 2.0 + 0.15 * n)))
     ax.plot(times, values - values.mean(axis=0) + places, **{"linewidth": 0.7, "color": "0.2", **kwargs})
     shown = labels is not None and n <= MOST_LABELS
     ax.set_yticks(places if shown else [], list(labels) if shown else [], fontsize=6 if n > 20 else 8)
@@ -132,7 +132,7 @@ def plot_mean_and_band(
     'signal (mV)'
     """
     values, times, x_label = _series("plot_mean_and_band", signal, ts)
-    ax = _axes(ax)
+    ax = new_axes(ax, WIDE)
     _line_and_band(
         ax, times, values, check_choice("plot_mean_and_band.spread", spread, SPREADS), label, kwargs
     )
@@ -195,7 +195,7 @@ def plot_spectrum_and_band(
     unit = with_unit("power", power)
     if decibels:
         values, unit = 10 * np.log10(values), f"{unit}, dB" if "(" in unit else "power (dB)"
-    ax = _axes(ax)
+    ax = new_axes(ax, WIDE)
     _line_and_band(ax, hertz, values, check_choice(f"{where}.spread", spread, SPREADS), label, kwargs)
     ax.set(xlabel="frequency (Hz)", ylabel=unit, xscale="log", yscale="linear" if decibels else "log")
     return ax
@@ -252,14 +252,11 @@ def plot_bold(
     seconds = np.asarray(magnitude("plot_bold.ts", ts, u.second))
     values, seconds, _ = _series("plot_bold", bold, seconds)
     relative = u.get_unit(bold).is_unitless and np.abs(values).max(initial=0) <= 1
-    ax = _axes(ax)
+    ax = new_axes(ax, WIDE)
     lines = ax.plot(
         seconds, 100 * values if relative else values, **{"marker": ".", "linewidth": 0.8, **kwargs}
     )
-    if labels is not None:
-        if len(labels) != len(lines):
-            raise ArgumentError("plot_bold.labels", f"must be one per region, {len(lines)}", len(labels))
-        ax.legend(lines, labels)
+    name_lines("plot_bold", ax, lines, labels)
     plain = "BOLD (a.u.)" if u.get_unit(bold).is_unitless else with_unit("BOLD", bold)
     ax.set(xlabel="time (s)", ylabel="BOLD change (%)" if relative else plain)
     return ax
@@ -290,12 +287,4 @@ def _series(where: str, signal: Any, ts: Any) -> tuple[np.ndarray, np.ndarray, s
     if values.ndim < 2 or not np.all(np.isfinite(values)):
         fault = values.shape if values.ndim < 2 else "NaN or infinity"
         raise ArgumentError(f"{where}.signal", "must be finite, with time as its first axis", fault)
-    times = np.arange(len(values)) if ts is None else np.asarray(u.get_magnitude(ts))
-    if times.shape != values.shape[:1]:
-        raise ArgumentError(f"{where}.ts", f"must have one value per sample, {values.shape[:1]}", times.shape)
-    return values, times, "sample" if ts is None else with_unit("time", ts)
-
-
-def _axes(ax: Axes | None, size: tuple[float, float] = (6.4, 3.6)) -> Axes:
-    """Return the given axes, or those of a new figure in which nothing is cut off."""
-    return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+    return values, *times_of(where, values, ts)
