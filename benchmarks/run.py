@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SCRIPTS = ("accuracy", "memory", "streaming", "speed", "couplings", "solvers", "spiking", "predictive")
+SCRIPTS = (
+    "accuracy", "memory", "streaming", "speed", "couplings", "recordings", "solvers", "spiking", "predictive"
+)  # fmt: skip
 
 
 def section(text: str, name: str, body: str) -> str:

@@ -116,7 +116,7 @@ def fit(recording, start, seconds, n_steps, key):
     """Improve four numbers by Adam, along exact slopes that ride forward with one simulation."""
     bold = bold_of(recording, seconds, gradient="forward")
 
-    def unpack(x):  # a step is 5 % in coupling and noise, 0.005 in the gradients
+    def unpack(x):  # steps of at most 2 % in coupling and noise, 0.002 in the gradients
         return {"k": jnp.exp(x[0]), "coefficients": 0.1 * x[1:3], "sigma": jnp.exp(x[3])}
 
     def loss(x):
@@ -127,7 +127,7 @@ def fit(recording, start, seconds, n_steps, key):
         return jax.vmap(lambda direction: jax.jvp(loss, (x,), (direction,)))(directions)
 
     x = jnp.array([np.log(start["k"]), *(10 * start["coefficients"]), np.log(start["sigma"])])
-    optimizer = optax.adam(optax.cosine_decay_schedule(0.05, n_steps))
+    optimizer = optax.adam(optax.cosine_decay_schedule(0.02, n_steps))
     state, history, halves = optimizer.init(x), [], jnp.eye(4).reshape(2, 2, 4)
     bar = tqdm(range(n_steps), desc="fit")
     for _ in bar:

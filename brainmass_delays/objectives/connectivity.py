@@ -152,9 +152,7 @@ def fc_corr(prediction, target, *, as_loss: bool = False, fisher: bool = False):
     1.0
     """
     ours, theirs = _both("fc_corr", prediction, target, fisher)
-    n = len(ours)
-    if n < 3:
-        raise ArgumentError("fc_corr", "needs at least 3 regions", n, "Use fc_rmse instead")
+    n = check_regions("fc_corr", len(ours), "Use fc_rmse instead")
     columns = unit_columns(jnp.stack([ours[upper(n)], theirs[upper(n)]], axis=1))  # [pair, matrix]
     correlation = columns[:, 0] @ columns[:, 1]
     return 1 - correlation if as_loss else correlation
@@ -204,6 +202,13 @@ def fc_rmse(prediction, target, *, fisher: bool = False):
     """
     ours, theirs = _both("fc_rmse", prediction, target, fisher)
     return root(jnp.mean((ours - theirs) ** 2))
+
+
+def check_regions(where: str, n_regions: int, cure: str = "") -> int:
+    """Return the number of regions, at least 3: the correlation of one pair with another is not defined."""
+    if n_regions < 3:
+        raise ArgumentError(where, "needs at least 3 regions", n_regions, cure)
+    return n_regions
 
 
 def _both(where, prediction, target, fisher):

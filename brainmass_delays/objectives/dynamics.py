@@ -8,7 +8,7 @@ import numpy as np
 
 from .._core.arguments import checked, optional, time
 from .._core.checks import ArgumentError
-from .connectivity import correlations
+from .connectivity import check_regions, correlations
 from .objective import objective
 from .series import DATA, SERIES, is_length, samples, to_series, upper
 
@@ -63,9 +63,7 @@ def _fcd(where, series, window, step, dt, argument="series"):
     series = to_series(f"{where}.{argument}", series)
     length = samples(f"{where}.window", window, dt, minimum=2)
     hop = samples(f"{where}.step", step, dt)
-    n_regions = series.shape[1]
-    if n_regions < 3:
-        raise ArgumentError(where, "needs at least 3 regions", n_regions)
+    n_regions = check_regions(where, series.shape[1])
     starts = np.arange(0, len(series) - length + 1, hop)
     if len(starts) < 2:
         raise ArgumentError(

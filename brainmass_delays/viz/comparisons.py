@@ -14,6 +14,7 @@ from .._core.arguments import (
 from .._core.checks import ArgumentError
 from ..objectives import fcd
 from .arguments import AX, LABELS, SQUARE_OR_SERIES, is_square
+from .frame import color_bar, new_axes, with_unit
 from .matrices import plot_connectivity, plot_functional_connectivity
 
 
@@ -53,7 +54,7 @@ def plot_fc_comparison(
     for ax, matrix, title in zip(axes, (prediction, target), ("simulation", "data"), strict=False):
         plot_functional_connectivity(matrix, labels=labels, ax=ax, colorbar=False)
         ax.set_title(title)
-    _shared_colorbar(axes, "correlation")
+    color_bar(axes[0].images[0], axes[:2], "correlation", shrink=0.85)
     ours, theirs = (np.asarray(ax.images[0].get_array()) for ax in axes[:2])
     return _scatter(axes, ours, theirs, "plot_fc_comparison", "FC")
 
@@ -97,7 +98,7 @@ def plot_fcd_comparison(
     for ax, matrix, title in zip(axes, matrices, ("simulation", "data"), strict=False):
         ax.imshow(matrix, vmin=-1, vmax=1, cmap="RdBu_r", interpolation="none")
         ax.set(title=title, xlabel="window", ylabel="window")
-    _shared_colorbar(axes, "correlation of FC")
+    color_bar(axes[0].images[0], axes[:2], "correlation of FC", shrink=0.85)
     bins = np.linspace(-1, 1, 81)
     for matrix, name in zip(matrices, ("simulation", "data"), strict=True):
         values = matrix[np.triu_indices(len(matrix), k=1)]
@@ -141,11 +142,10 @@ def plot_lags(lags: Any, *, labels: Sequence[str] | None = None, ax: Axes | None
     """
     numbers = np.ma.masked_invalid(np.asarray(u.get_magnitude(lags), dtype=float))
     largest = float(np.abs(numbers).max()) if numbers.count() else 1.0
-    unit = u.get_unit(lags)
     options = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest, "colorbar": False} | kwargs
-    ax = plt.subplots(figsize=(5.2, 4.4), layout="constrained")[1] if ax is None else ax
+    ax = new_axes(ax, (5.2, 4.4))
     plot_connectivity(numbers, labels=labels, ax=ax, **options)
-    ax.figure.colorbar(ax.images[0], ax=ax, label="lag" if unit.is_unitless else f"lag ({unit})")
+    color_bar(ax.images[0], [ax], with_unit("lag", lags))
     ax.set(xlabel="region", ylabel="follows region on the x axis by")
     return ax
 
@@ -153,11 +153,6 @@ def plot_lags(lags: Any, *, labels: Sequence[str] | None = None, ax: Axes | None
 def _three() -> np.ndarray:
     """Return three axes side by side."""
     return plt.subplots(1, 3, figsize=(12.5, 4.0), layout="constrained")[1]
-
-
-def _shared_colorbar(axes, label: str) -> None:
-    """Add the color bar of the first two panels."""
-    axes[0].figure.colorbar(axes[0].images[0], ax=list(axes[:2]), label=label, shrink=0.85)
 
 
 def _scatter(axes, ours: np.ndarray, theirs: np.ndarray, where: str, what: str):

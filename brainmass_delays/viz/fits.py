@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import brainunit as u
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -18,7 +17,7 @@ from .._core.arguments import (
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
 from .arguments import AX, FINITE, LABEL, ONE_NUMBER, SHOWN, is_pair
-from .timeseries import with_unit
+from .frame import new_axes, with_unit
 
 
 def _is_result(where: str, value: Any) -> None:
@@ -79,7 +78,7 @@ def plot_fit(
     >>> viz.plot_fit(result).get_yscale()
     'log'
     """
-    ax = plt.subplots()[1] if ax is None else ax
+    ax = new_axes(ax)
     runs = result.starts or (result,)
     unit = u.UNITLESS
     if parameter is not None:
@@ -145,7 +144,7 @@ def plot_loss_landscape(
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('speed (mm / ms)', 'loss')
     """
-    ax = plt.subplots()[1] if ax is None else ax
+    ax = new_axes(ax)
     if isinstance(values, tuple):
         return _surface(ax, values, losses, parameter, true, kwargs)
     x = _values(values)

@@ -181,8 +181,9 @@ def _heat_map(ax: Axes, matrix: Any, labels: Sequence[str] | None, quantity: str
             raise ArgumentError(
                 "plot_connectivity.labels", f"must be one per region, {len(matrix)}", len(labels)
             )
-        ax.set_xticks(range(len(matrix)), labels, rotation=90, fontsize=6)
-        ax.set_yticks(range(len(matrix)), labels, fontsize=6)
+        size = min(6.0, 270 / len(matrix))  # points; larger ones would overlap
+        ax.set_xticks(range(len(matrix)), labels, rotation=90, fontsize=size)
+        ax.set_yticks(range(len(matrix)), labels, fontsize=size)
     if colorbar:
         ax.figure.colorbar(image, ax=ax, label=quantity, fraction=0.046, pad=0.04)
     return ax

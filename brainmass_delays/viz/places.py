@@ -18,6 +18,7 @@ from .._core.arguments import (
 from .._core.checks import ArgumentError, check_finite
 from .._core.units import magnitude
 from .arguments import AX, FINITE, LENGTH
+from .frame import color_bar, new_axes, with_unit
 
 VIEWS = (("left", 1, 2), ("top", 0, 1), ("back", 0, 2))  # name, axis to the right, axis upward
 DIRECTIONS = ("x, right (mm)", "y, front (mm)", "z, up (mm)")
@@ -97,8 +98,7 @@ def plot_brain(
         ax.margins(0.08)
         if name == "left":
             ax.invert_xaxis()  # the front is to the left
-    unit = u.get_unit(values)
-    axes[0].figure.colorbar(drawn, ax=list(axes), label=label if unit.is_unitless else f"{label} ({unit})")
+    color_bar(drawn, axes, with_unit(label, values), shrink=0.85)
     return tuple(axes)
 
 
@@ -151,11 +151,10 @@ def plot_topography(
         raise ArgumentError(
             "plot_topography.values", f"must be one per sensor, {len(info['chs'])}", numbers.shape
         )
-    ax = plt.subplots(figsize=(4.6, 4.0), layout="constrained")[1] if ax is None else ax
+    ax = new_axes(ax, (4.6, 4.0))
     options = {"cmap": "RdBu_r" if numbers.min() < 0 else "viridis", "show": False} | kwargs
     image, _ = mne.viz.plot_topomap(numbers, info, axes=ax, **options)
-    unit = u.get_unit(values)
-    ax.figure.colorbar(image, ax=ax, label=label if unit.is_unitless else f"{label} ({unit})", shrink=0.8)
+    color_bar(image, [ax], with_unit(label, values), shrink=0.8)
     return ax
 
 

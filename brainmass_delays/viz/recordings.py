@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import brainunit as u
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -24,8 +23,9 @@ from .arguments import (
     LENGTH,
     TIMES,
 )
-from .timeseries import with_unit
+from .frame import name_lines, new_axes, with_unit
 
+WIDE = (6.4, 3.6)
 MOST_LABELS = 60  # traces whose names can be read in a figure of usual size
 
 
@@ -81,7 +81,7 @@ def plot_traces(
     low, high = np.percentile(values, [1, 99], axis=0)
     distance = spacing * (float(np.max(high - low)) or 1.0)
     places = distance * np.arange(n)[::-1]
-    ax = _axes(ax, (6.4, min(9.0, 2.0 + 0.15 * n)))
+    ax = new_axes(ax, (6.4, min(9.0, 2.0 + 0.15 * n)))
     ax.plot(times, values - values.mean(axis=0) + places, **{"linewidth": 0.7, "color": "0.2", **kwargs})
     shown = labels is not None and n <= MOST_LABELS
     ax.set_yticks(places if shown else [], list(labels) if shown else [], fontsize=6 if n > 20 else 8)
@@ -148,7 +148,7 @@ def plot_mean_and_band(
     'signal (mV)'
     """
     values, times, x_label = _series("plot_mean_and_band", signal, ts)
-    ax = _axes(ax)
+    ax = new_axes(ax, WIDE)
     _line_and_band(
         ax, times, values, check_choice("plot_mean_and_band.spread", spread, SPREADS), label, kwargs
     )
@@ -212,7 +212,7 @@ def plot_spectrum_and_band(
     unit = with_unit("power", power)
     if decibels:
         values, unit = 10 * np.log10(values), f"{unit}, dB" if "(" in unit else "power (dB)"
-    ax = _axes(ax)
+    ax = new_axes(ax, WIDE)
     _line_and_band(ax, hertz, values, check_choice(f"{where}.spread", spread, SPREADS), label, kwargs)
     ax.set(xlabel="frequency (Hz)", ylabel=unit, xscale="log", yscale="linear" if decibels else "log")
     return ax
@@ -276,14 +276,11 @@ def plot_bold(
     seconds = np.asarray(magnitude("plot_bold.ts", ts, u.second))
     values, seconds, _ = _series("plot_bold", bold, seconds, ("bold", "ts"))
     relative = u.get_unit(bold).is_unitless and np.abs(values).max(initial=0) <= 1
-    ax = _axes(ax)
+    ax = new_axes(ax, WIDE)
     lines = ax.plot(
         seconds, 100 * values if relative else values, **{"marker": ".", "linewidth": 0.8, **kwargs}
     )
-    if labels is not None:
-        if len(labels) != len(lines):
-            raise ArgumentError("plot_bold.labels", f"must be one per region, {len(lines)}", len(labels))
-        ax.legend(lines, labels)
+    name_lines("plot_bold", ax, lines, labels)
     plain = "BOLD (a.u.)" if u.get_unit(bold).is_unitless else with_unit("BOLD", bold)
     ax.set(xlabel="time (s)", ylabel="BOLD change (%)" if relative else plain)
     return ax
@@ -318,8 +315,3 @@ def _series(where: str, signal: Any, ts: Any, names=("signal", "ts")) -> tuple[n
             f"{where}.{names[1]}", f"must have one value per sample, {values.shape[:1]}", times.shape, cure
         )
     return values, times, "sample" if ts is None else with_unit("time", ts)
-
-
-def _axes(ax: Axes | None, size: tuple[float, float] = (6.4, 3.6)) -> Axes:
-    """Return the given axes, or those of a new figure in which nothing is cut off."""
-    return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -19,6 +18,7 @@ from .arguments import (
     PLAIN,
     color,
 )
+from .frame import new_axes
 
 
 @checked(spikes=PLAIN, dt=LENGTH, ax=AX, color=color, groups=names)
@@ -61,7 +61,7 @@ def plot_raster(
         raise ArgumentError(
             "plot_raster.spikes", "must have the shape (time, channel)", spikes.shape, "Choose one trial"
         )
-    ax = plt.subplots()[1] if ax is None else ax
+    ax = new_axes(ax)
     n_steps, n_channels = spikes.shape
     step, channel = np.nonzero(spikes)
     size = np.clip(2000 / max(n_channels, 1), 1.5, 60)
@@ -94,7 +94,7 @@ def plot_delays(before: np.ndarray, after: np.ndarray, max_delay: float, *, ax: 
     >>> ax.get_xlabel()
     'delay (ms)'
     """
-    ax = plt.subplots()[1] if ax is None else ax
+    ax = new_axes(ax)
     bins = np.linspace(0, max_delay, 26)
     ax.hist(np.ravel(before), bins, color="0.8", label="before")
     ax.hist(np.ravel(after), bins, histtype="step", color="tab:red", lw=1.5, label="after")
@@ -117,7 +117,7 @@ def plot_delay_changes(
     >>> ax.get_ylabel()
     'delay after (ms)'
     """
-    ax = plt.subplots()[1] if ax is None else ax
+    ax = new_axes(ax)
     ax.plot([0, max_delay], [0, max_delay], color="0.7", lw=0.8)
     if np.size(before) != np.size(after):
         got = f"{np.size(before)} and {np.size(after)}"
@@ -153,7 +153,7 @@ def plot_confusion(confusion: np.ndarray, centers: np.ndarray, *, ax: Axes | Non
         raise ArgumentError(
             "plot_confusion.confusion", "must have one row and column for each of centers", confusion.shape
         )
-    ax = plt.subplots()[1] if ax is None else ax
+    ax = new_axes(ax)
     image = ax.imshow(
         confusion / np.maximum(confusion.sum(1, keepdims=True), 1),
         vmin=0,

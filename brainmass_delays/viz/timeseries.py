@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import brainunit as u
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from scipy.signal import welch
@@ -17,6 +16,7 @@ from .._core.arguments import (
 from .._core.checks import ArgumentError, check_count
 from .._core.units import magnitude
 from .arguments import AX, FINITE, LABELS, LAG, SHOWN, TIMES
+from .frame import name_lines, new_axes, times_of, with_unit
 
 
 @checked(signal=SHOWN, ts=optional(TIMES), labels=LABELS, ax=AX)
@@ -56,15 +56,11 @@ def plot_timeseries(
     ('time (ms)', 'signal (mV)')
     """
     values = _series("plot_timeseries", signal)
-    times = np.arange(len(values)) if ts is None else np.asarray(u.get_magnitude(ts))
-    if times.shape != values.shape[:1]:
-        raise ArgumentError(
-            "plot_timeseries.ts", f"must have one time per sample, {values.shape[:1]}", times.shape
-        )
-    ax = _axes(ax)
+    times, x_label = times_of("plot_timeseries", values, ts)
+    ax = new_axes(ax)
     lines = ax.plot(times, values, **kwargs)
-    _legend("plot_timeseries", ax, lines, labels)
-    ax.set_xlabel("sample" if ts is None else with_unit("time", ts))
+    name_lines("plot_timeseries", ax, lines, labels)
+    ax.set_xlabel(x_label)
     ax.set_ylabel(with_unit("signal", signal))
     return ax
 
@@ -133,19 +129,13 @@ def plot_power_spectrum(
         )
     rate = 1e3 / float(magnitude("plot_power_spectrum.dt", dt, u.ms))
     frequencies, power = welch(values, rate, nperseg=nperseg, axis=0)
-    ax = _axes(ax)
+    ax = new_axes(ax)
     lines = (ax.loglog if loglog else ax.plot)(frequencies[1:], power[1:], **kwargs)
-    _legend("plot_power_spectrum", ax, lines, labels)
+    name_lines("plot_power_spectrum", ax, lines, labels)
     unit = u.get_unit(signal)
     ax.set_xlabel("frequency (Hz)")
     ax.set_ylabel("power (1/Hz)" if unit.is_unitless else f"power ({unit}²/Hz)")
     return ax
-
-
-def with_unit(name: str, value: Any) -> str:
-    """Return an axis label with the unit in parentheses, if there is one."""
-    unit = u.get_unit(value)
-    return name if unit.is_unitless else f"{name} ({unit})"
 
 
 def _series(where: str, signal: Any) -> np.ndarray:
@@ -159,17 +149,3 @@ def _series(where: str, signal: Any) -> np.ndarray:
             "Select one batch element first",
         )
     return values
-
-
-def _legend(where: str, ax: Axes, lines: Sequence, labels: Sequence[str] | None) -> None:
-    """Name the lines."""
-    if labels is None:
-        return
-    if len(labels) != len(lines):
-        raise ArgumentError(f"{where}.labels", f"must hold one name per region, {len(lines)}", len(labels))
-    ax.legend(lines, labels)
-
-
-def _axes(ax: Axes | None) -> Axes:
-    """Return the given axes, or those of a new figure."""
-    return plt.subplots()[1] if ax is None else ax

@@ -101,7 +101,7 @@ def test_loss_landscape_of_two_parameters():
         ),
         (
             lambda: viz.plot_timeseries(SIGNAL, np.arange(5)),
-            r"plot_timeseries.ts: must have one time per sample, \(300,\); got \(5,\)",
+            r"plot_timeseries.ts: must have one value per sample, \(300,\); got \(5,\)",
         ),
         (
             lambda: viz.plot_timeseries(SIGNAL, labels=["a"]),
