@@ -13,7 +13,7 @@ from .lookup import Reads
 from .prehistory import prehistory
 
 MOST_WATCHED = 64  # delays whose kinks are looked for in every attempt, unless asked for
-# where the past is known to a lower order than the method has, which nothing estimates: measured on A1 of DDETST
+# where the past is known to a lower order than the method has, unseen by any estimate: measured on A1
 STRICT_PAST = 6.0
 STRICT_READS = 10.0  # where reads depend on a delay that has an error of its own
 STRICT_KINKS = 20.0  # where kinks are passed inside steps: measured on networks, whose errors then add up
