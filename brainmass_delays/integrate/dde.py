@@ -110,9 +110,9 @@ def solve_dde(
     past is the continuous extension of the method (order 4 for 'dopri5' and 'tsit5'), kept for ``max_steps``
     attempts. A callable ``history`` that edges read is tabulated to a tenth of the tolerance.
 
-    The error estimate does not see the whole error, so each step keeps a part of the tolerance: a sixth, as
-    the past is known to order 4 only; a tenth with delays that depend on time or state; a twentieth where
-    less than two generations of kinks are landed on, as in a network.
+    The error estimate does not see the whole error, so each step keeps a part of the tolerance: a sixth for
+    methods of order 5, as the past is known to a lower order; a tenth with delays that depend on time or
+    state; a twentieth where less than two generations of kinks are landed on, as in a network.
 
     The gradient reaches ``history``, ``u0``, ``args``, what ``f`` closes over, and ``delays``. It is the
     exact derivative of the steps taken; steps that land on a kink or a switch move with it, so that a jump of

@@ -13,7 +13,8 @@ from .lookup import Reads
 from .prehistory import prehistory
 
 MOST_WATCHED = 64  # delays whose kinks are looked for in every attempt, unless asked for
-STRICT_PAST = 6.0  # the past is known to order 4 only, and nothing estimates that: measured on A1 of DDETST
+# where the past is known to a lower order than the method has, unseen by any estimate: measured on A1
+STRICT_PAST = 6.0
 STRICT_READS = 10.0  # where reads depend on a delay that has an error of its own
 STRICT_KINKS = 20.0  # where kinks are passed inside steps: measured on networks, whose errors then add up
 SLOTS = 64  # for kinks that are found on the way, beside those known at the start
@@ -78,7 +79,8 @@ class Equation:
             shortest = jnp.min(positive)
             n_generations = count_generations(where, kinks, constants.size, order, problem.max_steps)
             targets = propagate(all_roots, constants, n_generations)
-            strictness = STRICT_PAST if n_generations > 1 or kinks == 0 else STRICT_KINKS
+            strictness = STRICT_PAST if order > problem.degree else 1.0
+            strictness = strictness if n_generations > 1 or kinks == 0 else STRICT_KINKS
             followed = n_generations > 0
         first = (all_roots[:, None] + (constants if reads.constant else now)).ravel()
         passed = jnp.sum((first > start) & (first < end), dtype=jnp.int32)

@@ -95,6 +95,11 @@ class Problem:
         return Radau.order if self.method == STIFF_METHOD else METHODS[self.method].order
 
     @property
+    def degree(self) -> int:
+        """Degree of the continuous extension."""
+        return Radau.degree if self.method == STIFF_METHOD else METHODS[self.method].degree
+
+    @property
     def roots(self) -> jax.Array:
         """Times at which the solution is not smooth whatever it is, but for the start."""
         parts = [] if self.jumps is None else [self.jumps]
@@ -183,10 +188,9 @@ class Problem:
     def _blank(self, past):
         """Return empty tapes by what they hold, the past first."""
         tapes = {}
-        degree = Radau.degree if self.method == STIFF_METHOD else METHODS[self.method].degree
 
         def pieces(n, size):
-            return Pieces.blank(n, size, degree, self.border.time_dtype, self.border.dtype)
+            return Pieces.blank(n, size, self.degree, self.border.time_dtype, self.border.dtype)
 
         if past is not None:
             tape = pieces(self.max_steps + 2, len(past.reads.kept))
