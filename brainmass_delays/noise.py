@@ -92,6 +92,11 @@ class Noise(brainstate.nn.Dynamics):
         self.mixing = None if correlation is None else _mixing(where, correlation, n)
         for name, value in params.items():
             numbers(finite=True)(self._where(name), value.value() if isinstance(value, Param) else value)
+            shape = np.shape(u.get_magnitude(value.value() if isinstance(value, Param) else value))
+            if len(shape) > len(self.varshape):
+                raise ArgumentError(
+                    self._where(name), f"must be a number, or an array of shape {self.varshape}", shape
+                )
             try:
                 setattr(self, name, Param.init(value, self.varshape))
             except (TypeError, ValueError) as error:

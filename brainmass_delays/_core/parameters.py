@@ -125,7 +125,7 @@ def _names(paths: list[tuple[str, ...]]) -> dict[tuple, str]:
 
 def find_by_name(where: str, name: str, parameters: dict[str, Parameter]) -> Parameter:
     """Return the parameter of a name, or of an ending of its name that no other one has."""
-    if name not in parameters and isinstance(name, str):
+    if isinstance(name, str) and name not in parameters:
         ends = [full for full in parameters if full.endswith(f".{name}")]
         if len(ends) > 1:
             cure = f"Write one of {', '.join(ends)}"
