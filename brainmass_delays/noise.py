@@ -91,9 +91,12 @@ class Noise(HoldsParams, brainstate.nn.Dynamics):
         where, n = self._where("correlation"), self.varshape[-1]
         self.mixing = None if correlation is None else _mixing(where, correlation, n)
         for name, value in params.items():
-            numbers(finite=True)(
-                self._where(name), value.value() if isinstance(value, brainstate.nn.Param) else value
-            )
+            known = value.value() if isinstance(value, brainstate.nn.Param) else value
+            numbers(finite=True)(self._where(name), known)
+            shape = np.shape(u.get_magnitude(known))
+            if len(shape) > len(self.varshape):
+                rule = f"must be a number, or an array of shape {self.varshape}"
+                raise ArgumentError(self._where(name), rule, shape)
             try:
                 setattr(self, name, constant(value, self.varshape))
             except (TypeError, ValueError) as error:

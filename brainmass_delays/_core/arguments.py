@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import brainunit as u
@@ -90,13 +91,9 @@ def instance(kinds: type | tuple[type, ...], what: str, cure: str = "") -> Rule:
     return rule
 
 
-def numbers(
-    *, finite: bool = False, unit: u.Unit | None = None, scalar: bool = False, is_complex: bool = False,
-    traced: bool = True, low: float | None = None, high: float | None = None, above: float | None = None,
-    ndim: int | None = None,
-    axes: tuple[int, int] = (0, 32),
-) -> Rule:  # fmt: skip
-    """Return the rule of an array of numbers, or of one.
+@dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """The rule of an array of numbers, or of one; `numbers` makes it.
 
     Parameters
     ----------
@@ -111,39 +108,67 @@ def numbers(
     low, high, above : float, optional
         Bounds of every number, the last one exclusive.
     """
-    spelled = {low: "at least", high: "at most", above: "above"}
 
-    def rule(where, value):
-        if unit is not None and unit.is_unitless and not u.get_unit(value).is_unitless:
-            raise ArgumentError(where, "must be plain numbers without a unit", u.get_unit(value))
-        plain = value if unit is None else magnitude(where, value, unit)
-        plain = u.get_magnitude(plain) if isinstance(plain, u.Quantity) else plain
-        shape, kind = _shape_and_kind(where, plain, "a number" if scalar else "numbers")
-        if kind == "c" and not is_complex:
+    finite: bool = False
+    unit: u.Unit | None = None
+    scalar: bool = False
+    is_complex: bool = False
+    traced: bool = True
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    ndim: int | None = None
+    axes: tuple[int, int] = (0, 32)
+
+    def __call__(self, where: str, value: Any) -> None:
+        """Refuse what breaks the rule."""
+        plain = self._plain(where, value)
+        shape, kind = _shape_and_kind(where, plain, "a number" if self.scalar else "numbers")
+        if kind == "c" and not self.is_complex:
             raise ArgumentError(where, "must be real", f"complex numbers, {_short(value)}")
-        if kind not in ("biufc" if is_complex else "biuf"):
-            what = "a real number" if scalar else "a number, or an array of real numbers"
+        if kind not in "biufc":
+            what = "a real number" if self.scalar else "a number, or an array of real numbers"
             raise ArgumentError(where, f"must be {what}", _short(value))
-        if scalar and shape:
-            raise ArgumentError(where, "must be one number", f"shape {shape}")
-        if ndim is not None and len(shape) != ndim:
-            raise ArgumentError(where, f"must have {ndim} axes", f"shape {shape}")
-        if not axes[0] <= len(shape) <= axes[1]:
-            raise ArgumentError(where, f"must have {axes[0]} to {axes[1]} axes", f"shape {shape}")
-        if not scalar and 0 in shape:
-            raise ArgumentError(where, "must hold at least one number", f"shape {shape}")
-        if isinstance(plain, jax.core.Tracer):
-            if not traced:
-                raise ArgumentError(where, "must be known before tracing", "a traced value")
-            return
-        if finite:
-            _check_finite(where, np.asarray(plain))
-        for bound, holds in ((low, np.greater_equal), (high, np.less_equal), (above, np.greater)):
-            if bound is not None and not np.all(holds(array := np.asarray(plain), bound)):
-                worst = array[~holds(array, bound)].flat[0] if array.ndim else array
-                raise ArgumentError(where, f"must be {spelled[bound]} {bound:g}", worst)
+        self._check_shape(where, shape)
+        if not isinstance(plain, jax.core.Tracer):
+            self._check_values(where, plain)
+        elif not self.traced:
+            raise ArgumentError(where, "must be known before tracing", "a traced value")
 
-    return rule
+    def _plain(self, where, value):
+        """Return the numbers without their unit."""
+        if self.unit is not None and self.unit.is_unitless and not u.get_unit(value).is_unitless:
+            raise ArgumentError(where, "must be plain numbers without a unit", u.get_unit(value))
+        value = value if self.unit is None else magnitude(where, value, self.unit)
+        return u.get_magnitude(value) if isinstance(value, u.Quantity) else value
+
+    def _check_shape(self, where, shape):
+        rule = None
+        if self.scalar and shape:
+            rule = "must be one number"
+        elif self.ndim is not None and len(shape) != self.ndim:
+            rule = f"must have {self.ndim} axes"
+        elif not self.axes[0] <= len(shape) <= self.axes[1]:
+            rule = f"must have {self.axes[0]} to {self.axes[1]} axes"
+        elif 0 in shape:
+            rule = "must hold at least one number"
+        if rule:
+            raise ArgumentError(where, rule, f"shape {shape}")
+
+    def _check_values(self, where, plain):
+        if self.finite:
+            _check_finite(where, np.asarray(plain))
+        positive = "must be positive" if self.above == 0 else f"must be above {self.above}"
+        for bound, holds, rule in (
+            (self.low, np.greater_equal, f"must be at least {self.low}"),
+            (self.high, np.less_equal, f"must be at most {self.high}"),
+            (self.above, np.greater, positive),
+        ):
+            if bound is not None and not np.all(holds(array := np.asarray(plain), bound)):
+                raise ArgumentError(where, rule, array[~holds(array, bound)].flat[0] if array.ndim else array)
+
+
+numbers = Numbers
 
 
 def tree_of_numbers(where: str, value: Any) -> None:

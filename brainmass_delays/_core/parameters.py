@@ -209,7 +209,7 @@ def find_by_name(where: str, name: str, parameters: dict[str, Parameter]) -> Par
 
 def unique_ending(where: str, name: str, names: Collection[str]) -> str:
     """Return the one of ``names`` that is ``name`` or, alone, ends with it."""
-    if name not in names and isinstance(name, str):
+    if isinstance(name, str) and name not in names:
         ends = [full for full in names if full.endswith(f".{name}")]
         if len(ends) > 1:
             raise ArgumentError(where, "must name one only", repr(name), f"Write one of {', '.join(ends)}")

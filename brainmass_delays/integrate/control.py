@@ -11,8 +11,10 @@ References
 
 from dataclasses import dataclass, replace
 
+import brainunit as u
 import jax.numpy as jnp
 
+from .._core.arguments import numbers
 from .._core.checks import check_choice
 
 
@@ -51,6 +53,15 @@ class Controller:
     shortest: float = 0.2
     longest: float = 10.0
     sudden: float = float("inf")
+
+    def __post_init__(self):
+        """Refuse what is no gain and no bound."""
+        for name in ("integral", "proportional", "derivative"):
+            gain = numbers(unit=u.UNITLESS, scalar=True, finite=True, low=0.0, traced=False)
+            gain(f"Controller.{name}", getattr(self, name))
+        for name in ("safety", "shortest", "longest"):
+            bound = numbers(unit=u.UNITLESS, scalar=True, finite=True, above=0, traced=False)
+            bound(f"Controller.{name}", getattr(self, name))
 
     def start(self, dtype):
         """Return the memory before the first attempt: two margins of 1."""

@@ -17,6 +17,7 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from .._core.arguments import checked, function
 from .._core.checks import ArgumentError, check_choice, check_count
 from .checkpointing import checkpointed_tape_loop, checkpointed_while_loop
 from .lanes import any_lane, lane, select
@@ -25,6 +26,7 @@ from .tape import Reader, write_each
 BASE = 16  # steps per level of the bounded loop
 
 
+@checked(cond=function, body=function)
 def while_loop(
     cond: Callable[[Any], Any],
     body: Callable[[Any], Any],

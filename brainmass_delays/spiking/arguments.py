@@ -16,8 +16,8 @@ SPIKES = numbers(unit=u.UNITLESS, axes=(1, 5))
 
 
 def TIMES(where: str, value: Any) -> None:
-    """Refuse all but finite times with a unit."""
-    numbers(finite=True, traced=False)(where, magnitude(where, value, u.ms, plain=False))
+    """Refuse all but finite times, or plain numbers for parameters without a unit."""
+    numbers(unit=u.ms, finite=True, traced=False)(where, value)
 
 
 def is_settling(where: str, value: Any) -> None:

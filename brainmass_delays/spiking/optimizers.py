@@ -271,6 +271,8 @@ def _names(path):
 
 
 def _check_order(where, lower, upper):
+    if not u.have_same_dim(lower, upper):
+        raise ArgumentError(f"{where}.lower", "must have the unit of upper", f"{lower} and {upper}")
     if not bool(jnp.all(u.get_magnitude(upper - lower) >= 0)):
         raise ArgumentError(f"{where}.lower", "must not exceed upper", f"{lower} and {upper}")
 

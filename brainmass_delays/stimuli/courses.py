@@ -37,6 +37,7 @@ class Sine(Stimulus):
     """
 
     def __init__(self, amplitude: Any, frequency: Any, phase: Any = 0.0):
+        numbers(unit=u.UNITLESS)(self._where("phase"), phase.value() if isinstance(phase, Param) else phase)
         super().__init__(amplitude=amplitude, frequency=frequency, phase=phase)
         self._hertz()
 
@@ -140,7 +141,7 @@ class BandNoise(Stimulus):
         is_array = isinstance(band, np.ndarray | u.Quantity) and band.shape == (2,)
         if not is_array and not (isinstance(band, tuple | list) and len(band) == 2):
             raise ArgumentError(self._where("band"), "must be a pair of frequencies", repr(band))
-        check_count(self._where("seed"), seed, 0)
+        seed = check_count(self._where("seed"), seed, 0)
         low, high = (float(magnitude(self._where("band"), f, u.Hz)) for f in band)
         if not 0 <= low < high < np.inf:
             raise ArgumentError(self._where("band"), "must be two ascending frequencies", (low, high))

@@ -74,8 +74,9 @@ def _node_rows(name, node):
         if argument == "method":
             kinds = ""
         elif argument in declared:
-            low, _ = declared[argument].bounds
+            low, high = declared[argument].bounds
             kinds = "half one bool traced" + (" zero negative" if low < 0 else "")
+            kinds = kinds if high > 1 else "traced"
             kinds = kinds if declared[argument].plain else ""  # these need a unit
         elif argument in initial:
             kinds = "half one bool zero negative traced"
@@ -99,7 +100,7 @@ row("WhiteNoise.sigma", lambda v: bd.WhiteNoise(1, v), _AMOUNT)
 row("OUNoise.in_size", lambda v: bd.OUNoise(v, 0.1))
 row("OUNoise.sigma", lambda v: bd.OUNoise(1, v), _AMOUNT)
 row("OUNoise.tau", lambda v: bd.OUNoise(1, 0.1, tau=v), "half bool traced")
-row("OUNoise.mean", lambda v: bd.OUNoise(1, 0.1, mean=v), _AMOUNT)
+row("OUNoise.mean", lambda v: bd.OUNoise(1, 0.1, mean=v), _AMOUNT.replace(" unit", ""))
 
 # ----------------------------------------------------------------------------------------------------- sweep
 

@@ -1,6 +1,8 @@
 """Rows of solvers."""
 
+import brainstate
 import brainunit as u
+import jax
 import jax.numpy as jnp
 from rows_runs import _NET
 from table import FLAG, generate, row
@@ -12,11 +14,18 @@ NUMBER = "zero negative half huge bool traced"
 
 
 def _decay(t, y, args):
-    return -y
+    return jax.tree.map(lambda x: -x, y)
 
 
 def _delayed(t, y, delayed, args):
-    return -delayed
+    return jax.tree.map(lambda x: -x, y)
+
+
+def _started_net():
+    """Return a network whose states exist."""
+    with brainstate.environ.context(dt=0.5 * u.ms):
+        brainstate.nn.init_all_states(_NET)
+    return _NET
 
 
 SOLUTION = integrate.solve_filter_on_grid(_decay, 1.0, jnp.linspace(0.0, 1.0, 5), num=1)
@@ -50,9 +59,9 @@ ANY = (
     "objects traced"
 )
 ACCEPTS = {
-    "u0": "zero negative half one bool traced complex shape unit",
-    "history": "zero negative half one bool traced complex shape unit",
-    "solve_dde.u0": "none zero negative half bool traced shape unit complex",
+    "u0": "mapping zero negative half one bool traced complex shape unit",
+    "history": "mapping zero negative half one bool traced complex shape unit",
+    "solve_dde.u0": "none mapping one zero negative half bool traced shape unit complex",
     "args": ANY,
     "rtol": "zero traced",
     "atol": TOLERANCE,
@@ -74,7 +83,7 @@ ACCEPTS = {
     "clip": "none bool",
     "error_per_unit_step": FLAG,
     "average": FLAG,
-    "num": "",
+    "num": "none",
     "output_scale": "none half bool traced",
     "strategy": "none",
     "u0_std": "none zero half bool traced",
@@ -91,9 +100,13 @@ ACCEPTS = {
     "resolve.max_steps": "none",
     "resolve.where": "string",
     "log_likelihood_terminal.data": "zero negative half bool complex nan inf traced",
-    "solve_network.t1": "",
-    "solve_network.t0": "",
-    "while_loop.init": ANY,
+    "while_loop.kind": "function",
+    "wiener_prior.output_scale": "mapping shape unit one half bool traced",
+    "wiener_prior.initial_std": "zero half one bool traced inf",
+    "coefficients": "one shape",
+    "solve_filter.rtol": "half bool traced",
+    "solve_filter.num": "none",
+    "while_loop.init": "zero negative half traced inf nan",
     "while_loop.max_steps": "none",
 }
 FUNCTIONS = {
@@ -105,11 +118,19 @@ generate("integrate.", FUNCTIONS, GOOD, ACCEPTS, use=lambda made: None)
 for _name, _kinds in {"network": "", "t1": "", "t0": ""}.items():
     row(
         f"integrate.solve_network.{_name}",
-        lambda v, n=_name: integrate.solve_network(**{"network": _NET, "t1": 1 * u.ms} | {n: v}) and None,
+        lambda v, n=_name: (
+            integrate.solve_network(**{"network": _started_net(), "t1": 1 * u.ms} | {n: v}),
+            None,
+        )[1],
         _kinds,
     )
 for _name in ("integral", "proportional", "derivative", "safety", "shortest", "longest"):
     _kinds = "half bool" + ("" if _name in ("safety", "shortest", "longest") else " zero")
     row(f"integrate.Controller.{_name}", lambda v, n=_name: integrate.Controller(**{n: v}), _kinds)
 _DENSE = integrate.solve_ode(_decay, 1.0, 0.0, 1.0, dense=True)
-row("integrate.Solution.evaluate.t", _DENSE.evaluate, "zero half bool one shape traced huge negative")
+# Outside of the solution it is NaN, as documented.
+row(
+    "integrate.Solution.evaluate.t",
+    lambda v: _DENSE.evaluate(v) is None,
+    "zero half bool one shape traced negative nan inf",
+)

@@ -188,7 +188,7 @@ BAD = [
         "Data.outside: must be one of 'hold', 'zero'",
     ),
     (lambda: stimuli.BandNoise(1.0, (20.0, 5.0)), "BandNoise.band: must be two ascending"),
-    (lambda: stimuli.Feedback(3.0), "Feedback: needs a law and at least one read"),
+    (lambda: stimuli.Feedback(3.0), "Feedback.law: needs a law and at least one read"),
     (lambda: stimuli.Pulse(1.0, 5.0, 2.0)(3.0 * u.mV), "Pulse.t: must have the dimension of ms"),
 ]
 

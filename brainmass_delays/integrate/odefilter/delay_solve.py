@@ -5,11 +5,12 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import brainunit as u
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..._core.arguments import checked, flag, function
+from ..._core.arguments import checked, flag, function, numbers, optional
 from ..._core.checks import ArgumentError, check_choice, check_count
 from ..._core.memory import check_memory
 from ..._core.status import is_traced
@@ -28,10 +29,11 @@ from .step import LINEARIZATIONS
 from .window import Memory
 
 DELAY_CALIBRATIONS = ("none", "mle")
+ONE = numbers(unit=u.UNITLESS, scalar=True, finite=True)
 WINDOWS = 3  # copies of the root of the covariance in one step: before, after, and the stack between
 
 
-@checked(f=function, correct_underconfidence=flag)
+@checked(f=function, correct_underconfidence=flag, rtol=optional(ONE), damp=ONE)
 def solve_filter_dde(
     f: Callable[[Any, Any, Any, Any], Any],
     history: Any,

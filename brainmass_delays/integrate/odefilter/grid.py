@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..._core.arguments import checked, flag, function
+from ..._core.arguments import checked, flag, function, numbers, optional, tree_of_numbers
 from ..._core.checks import ArgumentError, check_choice
 from ..._core.memory import check_memory
 from ..._core.status import OK, is_traced
@@ -18,8 +18,10 @@ from .step import Filter
 
 GRID_STRATEGIES = ("filter", "fixed-interval")
 
+ONE = numbers(unit=u.UNITLESS, scalar=True, finite=True)
 
-@checked(f=function, correct_underconfidence=flag)
+
+@checked(f=function, correct_underconfidence=flag, damp=ONE, u0_std=optional(tree_of_numbers))
 def solve_filter_on_grid(
     f: Callable,
     u0,

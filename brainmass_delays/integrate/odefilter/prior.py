@@ -51,6 +51,7 @@ class Prior:
 
 @checked(
     coefficients=each(tree_of_numbers, object),
+    output_scale=tree_of_numbers,
     initial_std=tree_of_numbers,
     diffuse_derivatives=count(0),
     diffuse_std=numbers(unit=u.UNITLESS, scalar=True, finite=True, above=0, traced=False),

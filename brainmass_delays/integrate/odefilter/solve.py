@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+import brainunit as u
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..._core.arguments import checked, flag, function, optional
+from ..._core.arguments import checked, flag, function, numbers, optional, tree_of_numbers
 from ..._core.checks import ArgumentError, check_choice, check_count
 from ..._core.memory import check_memory
 from ..._core.status import MAX_STEPS_REACHED, OK, is_traced
@@ -22,10 +23,20 @@ from .prior import check_unless_traced
 from .solution import FilterSolution, Run, finish, raised
 from .step import Filter
 
+ONE = numbers(unit=u.UNITLESS, scalar=True, finite=True)
 STRATEGIES = ("filter", "fixed-point", "fixed-interval")
 
 
-@checked(f=function, correct_underconfidence=flag, clip=optional(flag), error_per_unit_step=flag)
+@checked(
+    f=function,
+    correct_underconfidence=flag,
+    clip=optional(flag),
+    error_per_unit_step=flag,
+    rtol=ONE,
+    damp=ONE,
+    u0_std=optional(tree_of_numbers),
+    eps=ONE,
+)
 def solve_filter(
     f: Callable,
     u0,
