@@ -138,7 +138,11 @@ def fingerprint_of(parameters: dict[str, Parameter], target: Any, **more: Any) -
     digest = hashlib.sha256(str(jax.tree.structure(target)).encode())
     for leaf in jax.tree.leaves(target):
         digest.update(f"{leaf.shape} {leaf.dtype}".encode() + np.ascontiguousarray(leaf).tobytes())
-    versions = {"format": FORMAT, "brainmass_delays": sys.modules["brainmass_delays"].__version__, "jax": jax.__version__}
+    versions = {
+        "format": FORMAT,
+        "brainmass_delays": sys.modules["brainmass_delays"].__version__,
+        "jax": jax.__version__,
+    }
     return versions | {"parameters": kinds, "target": digest.hexdigest()[:16]} | more
 
 
