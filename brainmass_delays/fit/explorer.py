@@ -9,14 +9,17 @@ import jax
 import numpy as np
 from tqdm.auto import tqdm
 
-from .._core.checks import ArgumentError, check_count
+from .. import objectives
+from .._core.checks import ArgumentError, check_choice, check_count
 from .._core.parameters import find_by_name, store, stored
 from .._core.salvage import attach
 from .._core.units import magnitude
 from .arguments import as_target
+from .density import SPACES, LogDensity
 from .journal import Journal
 from .problem import Problem
 from .profile import NoiseFloor, Profile, profile, threshold_of
+from .sampling import Samples, sample
 
 
 class LossExplorer:
@@ -169,6 +172,72 @@ class LossExplorer:
             )
         self._floor = NoiseFloor(losses)
         return self._floor
+
+    def log_density(self, target: Any = None, *, space: str = "unconstrained") -> LogDensity:
+        """Return the log posterior density of this fit as one pure function of a dict, as `fit.log_density`.
+
+        Parameters
+        ----------
+        target : array_like, Quantity or pytree of them, optional
+            The data.
+        space : {'unconstrained', 'constrained'}, default 'unconstrained'
+            What the function takes.
+
+        Returns
+        -------
+        LogDensity
+        """
+        check_choice("Fitter.log_density.space", space, SPACES)
+        loss = self._problem.loss.loss_fn or self._problem.loss.objective
+        if not objectives.is_likelihood(loss):
+            raise ArgumentError(
+                "Fitter.log_density", "needs a likelihood as objective", repr(loss),
+                "Pass objective=objectives.gaussian(sigma)",
+            )  # fmt: skip
+        self._problem.refresh()
+        return LogDensity(self._problem, as_target("Fitter.log_density.target", target), space)
+
+    def sample(
+        self,
+        target: Any = None,
+        n_draws: int = 1000,
+        n_chains: int = 4,
+        *,
+        n_warmup: int = 500,
+        seed: int = 0,
+    ) -> Samples:
+        """Draw parameters from their posterior by NUTS (numpyro, extra ``bayes``).
+
+        Parameters
+        ----------
+        target : array_like, Quantity or pytree of them, optional
+            The data.
+        n_draws, n_chains, n_warmup : int, optional
+            Draws per chain after as many steps that tune the sampler, and chains, which run side by side.
+            They begin near where the parameters stand: fit first.
+        seed : int, default 0
+            Of the sampler; the random numbers of the model stay what they are.
+
+        Returns
+        -------
+        Samples
+            ``draws`` by name, with units; ``interval``, ``r_hat`` and ``to_arviz``.
+
+        Raises
+        ------
+        ArgumentError
+            If the objective is no likelihood, or numpyro is missing.
+
+        References
+        ----------
+        Hoffman & Gelman (2014), Journal of Machine Learning Research 15, 1593-1623.
+        """
+        counts = {"n_draws": n_draws, "n_chains": n_chains, "n_warmup": n_warmup}
+        counts = {name: check_count(f"Fitter.sample.{name}", value) for name, value in counts.items()}
+        density = self.log_density(target)
+        return sample(
+            density, **counts, seed=check_count("Fitter.sample.seed", seed, 0), progress=self.progress
+        )
 
 
 def over_seeds(problem: Problem, target: Any, seeds: int) -> np.ndarray:
