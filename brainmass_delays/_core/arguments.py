@@ -81,6 +81,30 @@ def function(where: str, value: Any) -> None:
         raise ArgumentError(where, "must be callable", _short(value))
 
 
+def takes(function: Callable, n_arguments: int) -> bool:
+    """Tell whether ``function`` can be called with that many positional arguments, as far as it says."""
+    try:
+        inspect.signature(function).bind(*[None] * n_arguments)
+    except TypeError:
+        return False
+    except ValueError:  # a builtin without a signature
+        pass
+    return True
+
+
+def function_of(names: str) -> Rule:
+    """Return the rule of functions of the arguments that ``names`` lists, as in ``'t, u, args'``."""
+    count = names.count(",") + 1
+
+    def rule(where, value):
+        function(where, value)
+        if not takes(value, count):
+            got = f"a function {inspect.signature(value)}"
+            raise ArgumentError(where, f"must be a function of ({names})", got)
+
+    return rule
+
+
 def instance(kinds: type | tuple[type, ...], what: str, cure: str = "") -> Rule:
     """Return the rule of objects of some classes, which messages call ``what``."""
 

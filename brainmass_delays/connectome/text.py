@@ -89,12 +89,13 @@ def read_centres(stream: BinaryIO, encoding: str, budget: Budget) -> tuple[np.nd
 def match_order(known: Labels, labels: Labels) -> np.ndarray | None:
     """Return where each known label stands among other labels; None if the two need no matching.
 
-    Labels that only count (0, 1, ... or 1, 2, ...), and numbers beside names, are matched by position.
+    Labels that only count (0, 1, ... or 1, 2, ...) beside others, and numbers beside names, are matched by
+    position.
     """
     if known is None or labels is None or list(known) == list(labels):
         return None
     worth = _worth(known), _worth(labels)
-    if 0 in worth or worth[0] != worth[1]:
+    if set(known) != set(labels) and (0 in worth or worth[0] != worth[1]):
         return None
     if sorted(known) != sorted(labels) or len(set(known)) < len(known):
         only = sorted(set(known) ^ set(labels)) or sorted({x for x in known if list(known).count(x) > 1})

@@ -194,7 +194,8 @@ class SeparableCoupling(Coupling):
         found = self.features(x)
         if not isinstance(found, tuple | list) or not found:
             rule = "must return a tuple of functions of the source"
-            raise ArgumentError(f"{self._title}.features", rule, type(found).__name__, "Write return (f(x),)")
+            got = "one array" if hasattr(found, "dtype") else type(found).__name__
+            raise ArgumentError(f"{self._title}.features", rule, got, "Write return (f(x),)")
         return tuple(found)
 
     @property

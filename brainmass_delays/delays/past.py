@@ -101,6 +101,12 @@ class Past(brainstate.nn.Module):
 
     def at_stage(self, slope_known: bool) -> Rings:
         """Return the samples, with the newest slope in place if the step has found it."""
+        if not hasattr(self, "rings"):
+            rule, cure = (
+                "must be initialized before it is read",
+                "Run the model first",
+            )
+            raise ArgumentError(self.signal.where, rule, "a model without states", cure)
         rings = self.rings.value
         if self.left_slope is None or not slope_known:
             return rings

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from .._core.arguments import checked, function, optional
+from .._core.arguments import checked, function_of, optional
 from .._core.choices import ControllerName, LoopName, SolverName
 from .control import Controller
 from .problem import Problem
@@ -12,7 +12,9 @@ from .solution import Solution
 from .switches import Switches, are_functions, stop_of
 
 
-@checked(f=function, switches=optional(are_functions), event=optional(function))
+@checked(
+    f=function_of("t, u, args"), switches=optional(are_functions), event=optional(function_of("t, u, args"))
+)
 def solve_ode(
     f: Callable[[Any, Any, Any], Any],
     u0: Any,

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import brainunit as u
 
-from .._core.arguments import checked, function, optional, tree_of_numbers
+from .._core.arguments import checked, function, function_of, optional, tree_of_numbers
 from .._core.checks import ArgumentError
 from .._core.choices import ControllerName, LoopName, SolverName
 from .breakpoints import distinct_constants
@@ -18,7 +18,7 @@ from .solution import Solution
 from .switches import Switches, are_functions, stop_of
 
 
-@checked(f=function, switches=optional(are_functions), event=optional(function))
+@checked(f=function, switches=optional(are_functions), event=optional(function_of("t, u, args")))
 def solve_dde(
     f: Callable[[Any, Any, Any, Any], Any],
     history: Any,

@@ -132,6 +132,8 @@ class Pathway(brainstate.nn.Module):
         argument = f"{where}.{'conn' if spec.weights is None else 'weights'}"
         is_local = target[0] == source[0]
         weights, active = _weights(argument, conn, shape, spec.self_connection, is_local)
+        if isinstance(weights, Param):
+            active = active & ~_without_length(distance, weights, shape)
         self.delay = as_delay(
             where, active, delay=spec.delay, distance=distance, speed=spec.speed, max_delay=spec.max_delay,
             min_delay=spec.min_delay,
@@ -239,6 +241,15 @@ def _weights(where, conn, shape, self_connection, is_local) -> tuple[Any, np.nda
             _warn_of_dropped(where.rpartition(".")[0], np.asarray(value), diagonal)
         active = active & ~diagonal
     return (conn if isinstance(conn, Param) else value), active
+
+
+def _without_length(distance, weights, shape):
+    """Tell which trainable weights are 0 and have no length, so that they are no connections."""
+    known = not (distance is None or isinstance(distance, Param) or is_traced((distance, weights.value())))
+    lengths = np.asarray(u.get_magnitude(distance)) if known else np.zeros(())
+    if lengths.shape != shape:
+        return np.zeros(shape, bool)
+    return np.isnan(lengths) & (np.asarray(weights.value()) == 0)
 
 
 def _numbers(where, value):

@@ -102,8 +102,7 @@ class NeuralMass(HoldsParams, brainstate.nn.Dynamics):
     def __init__(self, *args, **kwargs):
         chosen = arguments.bind(self._title, type(self).__signature__, self.RENAMED, args, kwargs)
         super().__init__(arguments.size(self._where("in_size"), chosen["in_size"]))
-        method = METHOD_NAMES.get(str(chosen["method"]), chosen["method"])
-        self.method = check_choice(self._where("method"), method, STEPS)
+        self.method = chosen["method"]
         for p in self.PARAMETERS:
             setattr(self, p.name, arguments.param(self._where(p.name), p, chosen[p.name], self.varshape))
         for s in self.STATES:
@@ -193,6 +192,8 @@ class NeuralMass(HoldsParams, brainstate.nn.Dynamics):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in {entry.noise for entry in self.INPUTS} and name in vars(self):
             arguments.noise_sources(self._title, {**self._noises(), name: value}, self.varshape)
+        if name == "method":
+            value = check_choice(self._where("method"), METHOD_NAMES.get(str(value), value), STEPS)
         super().__setattr__(name, value)
 
     def _noises(self) -> dict:
@@ -217,7 +218,8 @@ class NeuralMass(HoldsParams, brainstate.nn.Dynamics):
         rates = self.derivative(state, t, inputs)
         if not isinstance(rates, tuple | list) or len(rates) != len(self.STATES):
             names = ", ".join(self.STATE_NAMES)
-            got = len(rates) if isinstance(rates, tuple | list) else type(rates).__name__
+            one = "one array" if hasattr(rates, "dtype") else type(rates).__name__
+            got = len(rates) if isinstance(rates, tuple | list) else one
             rule = f"must return a tuple of one rate per state ({names})"
             raise ArgumentError(self._where("derivative"), rule, got)
         if c == 0.0 and not self.slopes:

@@ -5,7 +5,6 @@ from typing import Any
 import brainunit as u
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from .._core.arguments import checked, flag, numbers
 from .._core.checks import ArgumentError
@@ -66,7 +65,7 @@ def to_fc(where: str, data: Any) -> jax.Array:
     asymmetry = jnp.max(jnp.abs(matrix - matrix.T))
     off = jnp.max(jnp.abs(jnp.diagonal(matrix) - 1))
     is_fc = (asymmetry < TOLERANCE) & (off < TOLERANCE)
-    if not is_traced(is_fc) and np.all(np.isfinite(matrix)) and not is_fc:
+    if not is_traced(is_fc) and not is_fc:
         raise ArgumentError(
             where,
             "takes a square array for a correlation matrix, symmetric with ones on the diagonal",

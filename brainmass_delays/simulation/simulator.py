@@ -13,6 +13,7 @@ from .._core.checks import ArgumentError, check_choice, check_count
 from .._core.choices import Differentiation
 from .._core.differentiation import forward_is_wanted
 from .._core.states import present_key, write
+from .._core.tracing import explained
 from ..engine.clock import clock_of
 from ..engine.program import divide_run
 from ..engine.run import Run, Settings
@@ -171,7 +172,7 @@ class Simulator:
         and in spans, after each of which only the state and what is kept remain: memory grows with what is
         recorded, not with the duration. The reverse pass recomputes spans and keeps O(n_nodes) numbers per
         step of one of them."""
-        with LOCK:
+        with LOCK, explained("Simulator.run"):
             return self.run_from(
                 None,
                 duration,

@@ -9,7 +9,7 @@ import brainunit as u
 import jax.numpy as jnp
 import numpy as np
 
-from .._core.arguments import numbers
+from .._core.arguments import numbers, takes
 from .._core.checks import ArgumentError
 from ..network import Network
 from ..network.inputs import InputNames
@@ -95,21 +95,26 @@ class Stimulation:
         self._check_columns(where, name, value)
         self.rows[_key(name)] = value
 
-    def _check_columns(self, where, name, value):
+    def _check_columns(self, where, name, value, first_axis=1):
         if not isinstance(name, tuple):
             return
         size = self._populations()[name[0]].varshape
-        shape = value.shape[1:]
+        shape = u.math.shape(value)[first_axis:]
         if shape and shape[-1] not in (1, *size[-1:]):
-            raise ArgumentError(where, f"must have shape (time,) or (time, ..., {size[-1]})", value.shape)
+            rule = (
+                f"must return a number or shape (..., {size[-1]})",
+                f"must have shape (time,) or (time, ..., {size[-1]})",
+            )
+            raise ArgumentError(where, rule[first_axis], u.math.shape(value))
 
     def at(self, i: Any, t: u.Quantity, row: dict) -> dict:
         """Return the inputs of step ``i`` by name."""
         found = {name: f(i, t) for name, f in self.functions.items()}
         for name, value in found.items():
+            where = f"Simulator.run.inputs[{_title(name)!r}]"
             if value is None:
-                where = f"Simulator.run.inputs[{_title(name)!r}]"
                 raise ArgumentError(where, "must return a number or an array", "None", "Add a return")
+            self._check_columns(where, name, value, first_axis=0)
         for name in self.constants:
             found[name] = self.constants[name]
         for key, value in row.items():
@@ -149,6 +154,11 @@ def _function(name, function):
     """Return a function of step and time from one of both or of time alone."""
     if isinstance(function, brainstate.nn.Module):
         return lambda i, t: function(t)
+    if not (takes(function, 1) or takes(function, 2)):
+        got = f"a function {inspect.signature(function)}"
+        raise ArgumentError(
+            f"Simulator.run.inputs[{_title(name)!r}]", "must be a function f(t) or f(i, t)", got
+        )
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

@@ -1,5 +1,6 @@
 """Tables in text: names in any place and order, headers of numbers, quotes, decimal commas, encodings."""
 
+import brainunit as u
 import numpy as np
 import pytest
 
@@ -250,3 +251,12 @@ def test_weights_said_to_be_symmetric_must_be(tmp_path, recwarn):
     np.testing.assert_array_equal(load(tmp_path, table(FULL), symmetric=True).weights, FULL)
     load(tmp_path, "0,0\n2,0", "0,1\n1,0")  # of two regions one may well not answer
     assert not recwarn
+
+
+def test_numbers_in_another_order_are_names(tmp_path):
+    """Labels that count, beside the same ones in another order."""
+    weights, lengths = tmp_path / "w.csv", tmp_path / "l.csv"
+    weights.write_text(",1,2,3\n1,0,1,2\n2,3,0,4\n3,5,6,0\n")
+    lengths.write_text(",3,1,2\n3,0,50,60\n1,20,0,10\n2,40,30,0\n")
+    found = Connectome.load(weights, lengths).lengths.to_decimal(u.mm)
+    np.testing.assert_array_equal(found, [[0, 10, 20], [30, 0, 40], [50, 60, 0]])

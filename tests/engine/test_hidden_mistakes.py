@@ -20,6 +20,7 @@ from brainmass_delays import (
     SeparableCoupling,
     Simulator,
     WhiteNoise,
+    objectives,
     observe,
 )
 
@@ -216,3 +217,70 @@ def test_the_strength_of_a_foreign_coupling_can_be_read():
 
     net = network(coupling=Own, k=0.3)
     assert net.k.value() == pytest.approx(0.3)
+
+
+def test_trainable_weights_of_zero_need_no_length():
+    weights, lengths = W.copy(), np.array(LENGTHS.mantissa)
+    weights[0, 1], lengths[0, 1] = 0.0, np.nan
+    ends = [
+        simulator(network(conn=conn, distance=lengths * u.mm)).run(5 * u.ms, monitors=["x"])["x"]
+        for conn in (weights, Param(weights))
+    ]
+    np.testing.assert_allclose(ends[1], ends[0], rtol=0, atol=1e-14)
+    net = network(conn=Param(weights), distance=lengths * u.mm)
+    trained = fitter(net).fit(ZEROS, n_steps=2).best_params["coupling.conn"]
+    assert trained[0, 1] == 0.0
+    assert np.all(np.isfinite(trained))
+
+
+def test_a_matrix_of_correlations_with_gaps_is_refused():
+    fc = np.eye(3)
+    fc[1, 1] = np.nan
+    with pytest.raises(ArgumentError, match="fc_rmse.*correlation matrix"):
+        objectives.fc_rmse(np.random.default_rng(0).normal(size=(20, 3)), fc)
+
+
+TABLE = np.linspace(0.0, 1.0, 20)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"inputs": {"x_inp": lambda t: 1.0 if t > 1 * u.ms else 0.0}},
+        {"inputs": {"x_inp": lambda t: float(t / u.ms)}},
+        {"inputs": {"x_inp": lambda i, t: TABLE[i]}},
+        {"inputs": {"x_inp": lambda i, t: list(TABLE)[i]}},
+        {"monitors": lambda m: 1.0 if m.node.x.value[0] > 0 else 0.0},
+    ],
+)
+def test_a_number_that_is_needed_too_early_is_shown(options):
+    with pytest.raises(
+        ArgumentError, match=r"known only while it runs.*lambda.*test_hidden_mistakes.py:\d+.*jnp"
+    ):
+        simulator().run(2 * u.ms, **options)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda t: jnp.ones(2), r"must return a number or shape \(..., 3\); got \(2,\)"),
+        (lambda a, b, c: 1.0, r"must be a function f\(t\) or f\(i, t\); got a function \(a, b, c\)"),
+        (lambda: 1.0, r"must be a function f\(t\) or f\(i, t\); got a function \(\)"),
+    ],
+)
+def test_an_input_function_that_does_not_fit_is_named(function, message):
+    with pytest.raises(ArgumentError, match=rf"Simulator.run.inputs\['x_inp'\]: {message}"):
+        simulator().run(2 * u.ms, inputs={"x_inp": function})
+
+
+def test_a_method_that_is_set_later_is_checked():
+    node = HopfStep(2)
+    node.method = "rk2"
+    assert node.method == "heun"
+    with pytest.raises(ArgumentError, match="HopfStep.method: must be one of"):
+        node.method = "foo"
+
+
+def test_a_read_without_states_says_so():
+    with pytest.raises(ArgumentError, match="must be initialized before it is read"):
+        network().source_read()
