@@ -8,11 +8,17 @@ from brainstate.nn import Param
 from .._core.choices import Method
 from .aln import CascadeTable as CascadeTable
 from .base import NeuralMass as NeuralMass
-from .declaration import Input as Input, Parameter as Parameter, StateVariable as StateVariable
+from .declaration import Input as Input
+from .declaration import Parameter as Parameter
+from .declaration import StateVariable as StateVariable
 from .describe import describe as describe
 from .inhibition import (
     Inhibition as Inhibition,
+)
+from .inhibition import (
     feedback_inhibition as feedback_inhibition,
+)
+from .inhibition import (
     tune_inhibition as tune_inhibition,
 )
 
