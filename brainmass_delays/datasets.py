@@ -13,6 +13,8 @@ from ._core.checks import check_choice
 from .connectome import Connectome
 from .connectome.fetch import DATASETS, Dataset, Files, verified_files
 
+__all__ = ["Recording", "fetch", "subjects"]
+
 
 @dataclass(frozen=True)
 class Recording:
