@@ -1,5 +1,6 @@
 """What a run records: states, signals, functions of the model, and monitors that keep less."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -28,9 +29,10 @@ class Chosen(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Hold what a monitor carries from one run to the next, and the step where the first one ended."""
+    """Hold what a monitor carries from one run to the next, of which clock, and the step where it stopped."""
 
     state: Any
+    clock: Any
     step: Any
 
 
@@ -44,10 +46,14 @@ class Recording:
         What is run.
     monitors : None, str, list, callable, Monitor or dict
         As in `Simulator.run`.
+    clock : brainstate.State
+        Counts the steps; another one is made whenever states are initialized.
+    fresh : bool
+        Whether this run begins at the initial time.
     """
 
-    def __init__(self, model: brainstate.nn.Module, monitors: Any, fresh: bool):
-        self.model, self.fresh = model, fresh
+    def __init__(self, model: brainstate.nn.Module, monitors: Any, clock: Any, fresh: bool):
+        self.model, self.clock, self.fresh = model, clock, fresh
         named = _named(monitors)
         for name in named:
             if name in RESERVED:
@@ -80,23 +86,23 @@ class Recording:
         for name, source in zip(self.streams, self.sources, strict=True):
             monitor = self.streams[name]
             kept = None if self.fresh else getattr(monitor, "memory", None)
-            if kept is not None and kept.step != concrete(first):
+            if kept is not None and (kept.clock is not self.clock or kept.step != concrete(first)):
                 raise ArgumentError(
                     f"Simulator.run.monitors[{name!r}]",
                     "must follow every run from its first on",
-                    f"one that stopped at step {kept.step} and would continue at step {first}",
+                    f"one that has not seen all of the {first} steps before",
                     "Pass it to every run, or begin with a new monitor",
                 )
             if kept is None:
                 looks = jax.eval_shape(lambda source=source: jax.tree.map(jnp.asarray, source(self.model)))
-                kept = Memory(jax.tree.map(jnp.asarray, monitor.init(looks, dt)), first)
+                kept = Memory(jax.tree.map(jnp.asarray, monitor.init(looks, dt)), self.clock, first)
             found.append(kept.state)
         return found
 
     def remember(self, memory: list, step: Any) -> None:
         """Keep the memory of the monitors, at this step, for a run that continues."""
         for monitor, state in zip(self.streams.values(), memory, strict=True):
-            monitor.memory = Memory(state, step)
+            monitor.memory = Memory(state, self.clock, step)
 
     def choose(self, first: Any, n_steps: int, skipped: int, every: int, spans: Any) -> Chosen:
         """Choose the steps that are recorded: multiples of ``every`` on the clock of the model."""
@@ -208,6 +214,9 @@ def _reader(model, spec) -> Callable:
             raise ArgumentError(
                 "Simulator.run.monitors", "must hold names, functions or monitors", repr(spec)
             )
+        if inspect.isclass(spec) and issubclass(spec, Monitor):
+            cure = f"Write {spec.__name__}('x', ...) with the name of a state"
+            raise ArgumentError("Simulator.run.monitors", "must hold monitors, not their class", spec, cure)
         return spec
     found = _signals(model, spec)
     if len(found) == 1:

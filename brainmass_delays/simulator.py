@@ -309,7 +309,7 @@ class Simulator:
                 clock.check(dt, batch_size)
             first = 0 if init_states else clock.step()  # a known number, also where a trace made the clock
             stimulation = Stimulation(self.model, inputs, n_steps)
-            recording = Recording(self.model, monitors, init_states)
+            recording = Recording(self.model, monitors, clock.i, init_states)
             _check_time(stimulation, first, n_steps, dt)
             settings = self._settings(jit)
             spans = divide_run(n_steps, settings.span)
