@@ -2,8 +2,9 @@
 
     python benchmarks/recordings.py [--quick]
 
-Every measurement runs in a process of its own, three times in turn: seconds of the second call, and the growth
-of the peak resident memory over what stood before the first. What is not installed is left out.
+Every measurement runs in a process of its own, three times in turn: seconds of the second call; the growth of
+the peak resident memory over what stood before the first, which holds what compiling takes; and the temporary
+memory that XLA plans, where the whole run is one program. What is not installed is left out.
 """
 
 import argparse
@@ -31,7 +32,7 @@ def connectome(n):
 
 
 def own(n, seconds, dt, monitors):
-    """Return a run of this library that returns what its monitors give."""
+    """Return a run of this library, and what XLA plans for it."""
     import brainunit as u
 
     import brainmass_delays as bd
@@ -47,7 +48,19 @@ def own(n, seconds, dt, monitors):
         speed=5 * u.mm / u.ms,
     )
     simulator = bd.Simulator(network, dt=dt * u.ms)
-    return lambda: simulator.run(seconds * u.second, monitors=monitors)["status"]
+
+    def planned():
+        import jax
+
+        function = simulator.function(seconds * u.second, monitors=monitors)
+        return temporary(jax.jit(lambda key: dict(function(key=key))), jax.random.key(0))
+
+    return lambda: simulator.run(seconds * u.second, monitors=monitors)["status"], planned
+
+
+def temporary(compilable, *arguments):
+    """Return the bytes of temporary memory that XLA plans."""
+    return compilable.lower(*arguments).compile().memory_analysis().temp_size_in_bytes
 
 
 def bare(minutes):
@@ -109,7 +122,7 @@ def tvboptim(minutes):
         reduce=streaming_hrf_bold(monitor, 1.0),
     )  # fmt: skip
     call = jax.jit(model)
-    return lambda: call(config)
+    return lambda: call(config), lambda: temporary(call, config)
 
 
 def stored(minutes):
@@ -122,7 +135,7 @@ def stored(minutes):
     rates = np.random.default_rng(0).normal(5, 1, (1_200_000, 94)).astype(np.float32)
     monitor = observe.Balloon(period=2 * u.second, step=1 * u.ms)
     run = jax.jit(lambda x: observe.apply(monitor, x, 0.1 * u.ms)[1])
-    return lambda: run(rates)
+    return lambda: run(rates), None
 
 
 def neurolib(minutes):
@@ -134,17 +147,17 @@ def neurolib(minutes):
     from neurolib.models.bold import BOLDModel
 
     rates = np.random.default_rng(0).normal(5, 1, (94, 1_200_000))
-    return lambda: BOLDModel(94, 0.1).run(rates)
+    return lambda: BOLDModel(94, 0.1).run(rates), None
 
 
 PROGRAMS = {f.__name__: f for f in (bare, recorded, streaming, tvboptim, stored, neurolib)}
 
 
 def measure(name, minutes):
-    """Print seconds of the second call and the growth of the peak memory in bytes."""
+    """Print seconds of the second call, the growth of the peak memory and what XLA plans, in bytes."""
     import jax
 
-    run = PROGRAMS[name](minutes)
+    run, planned = PROGRAMS[name](minutes)
 
     def peak():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -154,11 +167,12 @@ def measure(name, minutes):
     growth = peak() - before
     start = time.perf_counter()
     jax.block_until_ready(run())
-    print(json.dumps([time.perf_counter() - start, growth]))
+    seconds = time.perf_counter() - start
+    print(json.dumps([seconds, growth, np.nan if planned is None else planned()]))
 
 
 def alternate(names, minutes):
-    """Return by name the measurements, (repetition, 2), made in turn; those that are absent are left out."""
+    """Return by name the measurements, (repetition, 3), made in turn; those that are absent are left out."""
     found = {name: [] for name in names}
     for _ in range(REPETITIONS):
         for name in names:
@@ -183,10 +197,15 @@ def compare(title, names, minutes):
             f"{np.median(values[:, 0]):.3g}",
             f"{np.median(values[:, 0] / first[:, 0]):.2f}",
             f"{np.median(values[:, 1]) / 1e6:.0f}",
+            None if np.isnan(values[0, 2]) else f"{values[0, 2] / 1e6:.2g}",
         ]
         for name, values in found.items()
     ]
-    return f"### {title}\n\n" + table(["program", "s", "times the first", "peak growth, MB"], rows) + "\n"
+    return (
+        f"### {title}\n\n"
+        + table(["program", "s", "times the first", "peak growth, MB", "planned by XLA, MB"], rows)
+        + "\n"
+    )
 
 
 def main():

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_count
+from .._core.status import is_traced
 from .._core.units import magnitude
 
 DATA = numbers(axes=(1, 8))
@@ -67,6 +68,13 @@ def to_series(where: str, signals: Any, minimum: int = 2) -> jax.Array:
             f"needs time series of shape (time, region) with at least {minimum} samples",
             signals.shape,
             "Select one batch element first" if signals.ndim > 2 else "",
+        )
+    if not is_traced(signals) and not np.all(np.isfinite(signals)):
+        places = np.argwhere(~np.isfinite(signals))
+        warnings.warn(
+            f"{where}: {len(places)} numbers are not finite, the first at sample {places[0, 0]} of region "
+            f"{places[0, 1]}; so is the result. Leave such samples or regions out.",
+            stacklevel=3,
         )
     if signals.shape[0] < signals.shape[1]:
         warnings.warn(

@@ -1,5 +1,6 @@
 """What a run records: states, signals, functions of the model, and monitors that keep less."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -29,7 +30,8 @@ class Chosen(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Hold what a monitor carries from one run to the next, and the step where the first one ended."""
+    """Hold what a monitor carries from one run to the next: its state, the step where it stopped, and which
+    run it has followed."""
 
     state: Any
     step: Any
@@ -46,6 +48,8 @@ class Recording:
         What is run.
     monitors : None, str, list, callable, Monitor or dict
         As in `Simulator.run`.
+    fresh : bool
+        Whether this run begins at the initial time.
     """
 
     def __init__(self, model: brainstate.nn.Module, monitors: Any, fresh: bool):
@@ -89,8 +93,8 @@ class Recording:
             if kept is not None and (kept.run != clock.run or kept.step != concrete(first)):
                 raise ArgumentError(
                     f"Simulator.run.monitors[{name!r}]",
-                    "must follow every part of one run",
-                    f"one that stopped at step {kept.step} and would continue at step {first}"
+                    "must follow every run from its first on",
+                    f"one that has not seen all of the {first} steps before"
                     if kept.run == clock.run
                     else "one that has followed another run",
                     "Pass it to every part, or begin with a new monitor",
@@ -231,6 +235,9 @@ def _reader(model, spec, where: str = "Simulator.run.monitors") -> Callable:
     if not isinstance(spec, str):
         if not callable(spec):
             raise ArgumentError(where, "must hold names, functions or monitors", repr(spec))
+        if inspect.isclass(spec) and issubclass(spec, Monitor):
+            cure = f"Write {spec.__name__}('x', ...) with the name of a state"
+            raise ArgumentError(where, "must hold monitors, not their class", spec, cure)
         return spec
     found = _signals(model, spec, where)
     if len(found) == 1:

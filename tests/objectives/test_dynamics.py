@@ -193,3 +193,15 @@ def test_what_is_a_loss_and_what_is_not():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ArgumentError, match=message):
         call()
+
+
+def test_numbers_that_are_not_finite_are_named():
+    bad = X.copy()
+    bad[[30, 31], 2] = np.nan
+    for call in (
+        lambda: objectives.fc(bad),
+        lambda: objectives.fc_corr(bad, Y),
+        lambda: objectives.fcd(bad, window=20, step=10),
+    ):
+        with pytest.warns(UserWarning, match="2 numbers are not finite, the first at sample 30 of region 2"):
+            assert not np.all(np.isfinite(call()))

@@ -95,6 +95,7 @@ def test_constant_regions_give_neither_nan_nor_a_gradient(name, constant):
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.filterwarnings("ignore:.*not finite, the first at sample 40 of region 2")
 def test_a_diverged_prediction_never_looks_like_a_good_one(name, wrong):
     prediction = PREDICTION.copy()
     prediction[40, 2] = wrong

@@ -116,8 +116,14 @@ def test_what_a_continued_run_refuses():
     monitor, sim = TemporalAverage("x", period=0.7 * u.ms), Simulator(network(), DT)
     sim.run(1 * u.ms, monitors={"mean": monitor})
     sim.run(1 * u.ms, init_states=False)
-    with pytest.raises(ArgumentError, match="stopped at step 10 and would continue at step 20"):
+    with pytest.raises(ArgumentError, match="must follow every run from its first on"):
         sim.run(1 * u.ms, monitors={"mean": monitor}, init_states=False)
+    other = Simulator(network(), DT)
+    other.run(1 * u.ms)
+    with pytest.raises(ArgumentError, match="must follow every run from its first on"):
+        other.run(1 * u.ms, monitors={"mean": monitor}, init_states=False)
+    with pytest.raises(ArgumentError, match="must hold monitors, not their class"):
+        sim.run(1 * u.ms, monitors={"mean": TemporalAverage})
 
     def go_on():
         return sim.run(
@@ -130,7 +136,7 @@ def test_what_a_continued_run_refuses():
 
 CHAINS = {
     "sensors": lambda p: (
-        TemporalAverage("x", period=0.3 * u.ms)
+        TemporalAverage(activity, period=0.3 * u.ms)
         >> LeadField(matrix=Param(p * jnp.array([[1.0, 2.0, -1.0]]), fit=True), period=0 * u.ms)
         >> Covariance()
     ),
@@ -141,6 +147,7 @@ CHAINS = {
         gamma=4.1e5 * u.Hz,
         tau=0.98 * u.ms,
         efficacy=1e5,
+        step=0.2 * u.ms,
     ),
 }
 
