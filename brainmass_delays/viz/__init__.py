@@ -1,7 +1,7 @@
 """Figures; every function draws on ``ax`` or on a new figure and returns the axes."""
 
 from .comparisons import plot_fc_comparison, plot_fcd_comparison, plot_lags
-from .fits import plot_fit, plot_loss_landscape
+from .fits import plot_fit, plot_identifiability, plot_loss_landscape, plot_profile
 from .matrices import plot_connectivity, plot_functional_connectivity
 from .places import plot_brain, plot_topography
 from .recordings import plot_bold, plot_mean_and_band, plot_spectrum_and_band, plot_traces
@@ -19,10 +19,12 @@ __all__ = [
     "plot_fcd_comparison",
     "plot_fit",
     "plot_functional_connectivity",
+    "plot_identifiability",
     "plot_lags",
     "plot_loss_landscape",
     "plot_mean_and_band",
     "plot_power_spectrum",
+    "plot_profile",
     "plot_raster",
     "plot_spectrum_and_band",
     "plot_timeseries",

@@ -213,3 +213,75 @@ def _losses(losses: Any, shape: tuple[int, ...]) -> np.ndarray:
             "As many as values",
         )
     return losses
+
+
+def plot_profile(profile: Any, *, true: Any = None, ax: Axes | None = None, **kwargs) -> Axes:
+    """Draw the lowest loss at each value of a parameter, and where the interval of 95 % ends.
+
+    Parameters
+    ----------
+    profile : Profile
+        What `Fitter.profile` returned.
+    true : Quantity or float, optional
+        The value to recover, drawn as a dashed line.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. Default: a new figure.
+    **kwargs
+        Passed to `matplotlib.axes.Axes.plot`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainmass_delays import viz
+    >>> from brainmass_delays.fit.profile import Profile
+    >>> profile = Profile('k', np.array([0.0, 1.0, 2.0]), np.array([3.0, 0.0, 3.0]), [{}] * 3, 1.92, None)
+    >>> viz.plot_profile(profile).get_xlabel()
+    'k'
+    """
+    ax = plt.subplots()[1] if ax is None else ax
+    unit = u.get_unit(profile.values)
+    ax.plot(np.asarray(u.get_magnitude(profile.values)), profile.losses, **{"marker": "o"} | kwargs)
+    if profile.threshold is not None:
+        ax.axhline(profile.threshold, color="gray", linewidth=0.8)
+        low, high = (float(u.Quantity(end).to_decimal(unit)) for end in profile.interval)
+        ax.axvspan(low, high, color="gray", alpha=0.15, label="95 %")
+    if true is not None:
+        ax.axvline(float(magnitude("plot_profile.true", true, unit)), color="k", linestyle="--")
+    ax.set(xlabel=with_unit(profile.name, profile.values), ylabel="lowest loss")
+    return ax
+
+
+def plot_identifiability(directions: Any, *, ax: Axes | None = None) -> Axes:
+    """Draw which parameters make up each direction, the one that the data fix best on top.
+
+    Parameters
+    ----------
+    directions : Identifiability
+        What `FitResult.identifiability` returned.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. Default: a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainmass_delays import viz
+    >>> from brainmass_delays.fit.curvature import Identifiability
+    >>> found = Identifiability(('a', 'b'), np.array([4.0, 1.0]), np.eye(2), 4.0)
+    >>> [text.get_text() for text in viz.plot_identifiability(found).get_yticklabels()]
+    ['4', '1']
+    """
+    ax = plt.subplots()[1] if ax is None else ax
+    image = ax.imshow(directions.directions, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+    ax.figure.colorbar(image, ax=ax, label="share of the direction")
+    ax.set_xticks(range(len(directions.labels)), directions.labels, rotation=45, ha="right")
+    ax.set_yticks(range(len(directions.eigenvalues)), [f"{value:.3g}" for value in directions.eigenvalues])
+    ax.set_ylabel("curvature")
+    return ax
