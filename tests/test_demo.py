@@ -23,7 +23,7 @@ def test_demo_recovers_the_speed_and_writes_figures(tmp_path, capsys):
     assert all(path.stat().st_size > 10_000 for path in tmp_path.iterdir())
     true, start, recovered, error, _, steps = table(printed)[0]
     assert true == 3.7
-    assert abs(start / true - 1) > 0.05, "the start is wrong"
+    assert abs(start / true - 1) > 0.01, "the start is wrong"
     assert abs(recovered / true - 1) < 0.01
     assert error == pytest.approx(100 * abs(recovered / true - 1), abs=0.002)
     assert steps == demo.QUICK.n_steps

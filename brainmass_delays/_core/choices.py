@@ -8,7 +8,7 @@ Method = Literal["euler", "heun", "rk2", "rk4", "exp_euler"]
 CouplingName = Literal[
     "additive", "diffusive", "powerlaw", "sigmoidal", "tanh", "kuramoto", "sigmoidal_jansen_rit", "laplacian"
 ]
-Backend = Literal["grad", "scipy", "nevergrad"]
+Backend = Literal["grad", "least_squares", "scipy", "nevergrad"]
 Differentiation = Literal["reverse", "forward"]
 Normalization = Literal["row", "max", "none"]
 ConnectomeName = Literal["hcp", "gw", "tvb76"]

@@ -9,6 +9,7 @@ import brainstate
 from brainstate.nn import Module
 
 from .. import objectives
+from .._core.choices import Backend
 from .._core.checks import ArgumentError, check_choice, check_count, check_flag
 from .._core.parameters import check_search_space, find_by_name
 from .arguments import as_callbacks, as_target
@@ -128,7 +129,7 @@ class Fitter(Run):
         loss_fn: Callable | None = None,
         objective: Callable | None = None,
         predict: Callable | None = None,
-        backend: str = "grad",
+        backend: Backend = "grad",
         callbacks: Callable | Sequence[Callable] | None = None,
         transient: int | None = None,
         search_space: dict[str, tuple] | None = None,

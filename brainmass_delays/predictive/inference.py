@@ -17,6 +17,7 @@ from ..integrate.loops import resolve
 from ..integrate.march import March
 from ..integrate.problem import STIFF_METHOD
 from ..integrate.radau import Radau
+from ..integrate.sparsity import Coloring
 from ..integrate.tableaus import METHODS, Tableau
 from ..integrate.tape import Reader
 from .arguments import checked
@@ -273,7 +274,8 @@ def _march(border, flow, data, times, end, options, numbers):
     """Return the solver of one sample, which has no past and meets nothing on the way."""
     slope = border.slopes(flow)
     if options.method == STIFF_METHOD:
-        method = Radau(coupled=False)
+        dense = np.ones((border.size, border.size), bool)
+        method = Radau(coupled=False, coloring=Coloring.of(dense))
     else:
         pair = options.method if isinstance(options.method, Tableau) else METHODS[options.method]
         method = ExplicitMethod(pair)

@@ -72,7 +72,7 @@ class GridState(NamedTuple):
     residue: Any
 
 
-@checked(dt=time, lower=optional(TIMES), upper=optional(TIMES))
+@checked(lower=optional(TIMES), upper=optional(TIMES))
 def project_to_grid(
     dt: u.Quantity, lower: u.Quantity | None = None, upper: u.Quantity | None = None
 ) -> optax.GradientTransformation:

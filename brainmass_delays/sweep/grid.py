@@ -12,6 +12,7 @@ import numpy as np
 
 from .._core.checks import ArgumentError, check_choice
 from .._core.status import NOT_RUN, describe
+from ..outline import columns, written
 
 
 class SweepResult(NamedTuple):
@@ -40,6 +41,18 @@ class SweepResult(NamedTuple):
     axes: dict[str, Any]
     results: Any
     status: np.ndarray
+
+    def __repr__(self) -> str:
+        n_failed = int(np.count_nonzero(self.status))
+        lines = [f"SweepResult, {self.status.size} points, {f'{n_failed} failed' if n_failed else 'all ok'}"]
+        names = [f"axis {name}" for name in self.axes]
+        values = [written(value) for value in self.axes.values()]
+        for path, leaf in jax.tree_util.tree_leaves_with_path(
+            self.results, is_leaf=lambda x: isinstance(x, u.Quantity)
+        ):
+            names.append(f"results{jax.tree_util.keystr(path)}")
+            values.append(written(leaf))
+        return "\n".join(lines + [f"  {line}" for line in columns(zip(names, values, strict=True))])
 
     def failures(self) -> list[str]:
         """Describe every point that failed."""

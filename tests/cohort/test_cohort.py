@@ -14,7 +14,7 @@ from brainmass_delays import ArgumentError, fit_many
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
-import problems  # noqa: E402
+import cohort_problems as problems  # noqa: E402
 
 SUBJECTS = range(8)
 

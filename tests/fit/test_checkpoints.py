@@ -106,7 +106,7 @@ def kill_and_resume(engine, path, out, rng):
         time.sleep(0.005)
     time.sleep(rng.uniform(0.0, 0.3))
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()  # which closes its pipes too
     return process.returncode
 
 

@@ -29,7 +29,7 @@ def test_sensors_show_the_weighted_sum():
 def test_what_the_reference_is_does_not_matter_between_sensors():
     _, plain = apply(LeadField(matrix=GAIN), X, DT)
     _, average = apply(LeadField(matrix=GAIN, reference="average"), X, DT)
-    _, one = apply(LeadField(matrix=GAIN, sensors="abcd", reference="c"), X, DT)
+    _, one = apply(LeadField(matrix=GAIN, sensors=list("abcd"), reference="c"), X, DT)
     np.testing.assert_allclose(average.sum(axis=1), 0, atol=1e-12)
     np.testing.assert_array_equal(one[:, 2], 0)
     for seen in (average, one):

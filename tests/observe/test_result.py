@@ -29,7 +29,7 @@ def test_it_is_a_mapping():
 def test_values_have_their_own_times():
     r = result()
     assert r.times("x").shape == (4,) and r.times("bold").shape == (2,) and r.times("fc").shape == ()
-    with pytest.raises(KeyError, match="recorded are"):
+    with pytest.raises(ArgumentError, match="must be one of 'x'"):
         r.times("y")
 
 

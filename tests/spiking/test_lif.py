@@ -85,7 +85,7 @@ def test_bad_arguments_name_themselves():
         LIF(3, tau=0 * u.ms)
     with pytest.raises(ArgumentError, match="LeakyIntegrator.tau: needs a unit"):
         LeakyIntegrator(3, tau=5.0)
-    with pytest.raises(ArgumentError, match="LIF.threshold: must be a number above 0"):
+    with pytest.raises(ArgumentError, match="LIF.threshold: must be positive"):
         LIF(3, threshold=-1.0)
 
 

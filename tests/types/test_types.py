@@ -13,7 +13,7 @@ from brainmass_delays import COUPLINGS
 from brainmass_delays._core import choices
 from brainmass_delays.connectome.fetch import DATASETS
 from brainmass_delays.delays.interpolation import INTERPOLATIONS
-from brainmass_delays.fit.backends import BACKENDS
+from brainmass_delays.fit.fitter import BACKENDS
 from brainmass_delays.integrate import control, loops, problem
 from brainmass_delays.integrate.steps import STEPS
 from brainmass_delays.network import STAGES
