@@ -9,8 +9,8 @@ import brainstate
 from brainstate.nn import Module
 
 from .. import objectives
-from .._core.choices import Backend
 from .._core.checks import ArgumentError, check_choice, check_count, check_flag
+from .._core.choices import Backend
 from .._core.parameters import check_search_space, find_by_name
 from .arguments import as_callbacks, as_target
 from .backends import GradientDescent, Nevergrad, Scipy

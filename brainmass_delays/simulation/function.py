@@ -38,7 +38,7 @@ def run_function(simulator: Any, duration: Any, options: dict) -> Callable[..., 
         def call(values, starts, key):
             with holding([part.state for part in chosen], values):
                 brainstate.random.DEFAULT.value = key
-                return simulator.run_from(starts, duration, **options)
+                return simulator._run_from(starts, duration, **options)
 
         clock = clock_of(model)
         with LOCK, clock.kept(), untouched(model, *streams(options.get("monitors")).values()):

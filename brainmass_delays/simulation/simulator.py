@@ -173,7 +173,7 @@ class Simulator:
         recorded, not with the duration. The reverse pass recomputes spans and keeps O(n_nodes) numbers per
         step of one of them."""
         with LOCK, explained("Simulator.run"):
-            return self.run_from(
+            return self._run_from(
                 None,
                 duration,
                 inputs,
@@ -284,7 +284,7 @@ class Simulator:
             check_choice("Simulator.function", name, FUNCTION_OPTIONS)
         return run_function(self, duration, options)
 
-    def run_from(
+    def _run_from(
         self,
         states,
         duration,

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from .._core.arguments import checked, function, optional, time
+from .._core.arguments import checked, function, optional
 from .._core.checks import ArgumentError, check_positive
 from .._core.units import magnitude
 from .arguments import (
