@@ -242,7 +242,7 @@ def plot_profile(profile: Any, *, true: Any = None, ax: Axes | None = None, **kw
     >>> viz.plot_profile(profile).get_xlabel()
     'k'
     """
-    ax = plt.subplots()[1] if ax is None else ax
+    ax = new_axes(ax)
     unit = u.get_unit(profile.values)
     ax.plot(np.asarray(u.get_magnitude(profile.values)), profile.losses, **{"marker": "o"} | kwargs)
     if profile.threshold is not None:
@@ -278,7 +278,7 @@ def plot_identifiability(directions: Any, *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in viz.plot_identifiability(found).get_yticklabels()]
     ['4', '1']
     """
-    ax = plt.subplots()[1] if ax is None else ax
+    ax = new_axes(ax)
     image = ax.imshow(directions.directions, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     ax.figure.colorbar(image, ax=ax, label="share of the direction")
     ax.set_xticks(range(len(directions.labels)), directions.labels, rotation=45, ha="right")
