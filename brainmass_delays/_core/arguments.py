@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import brainunit as u
 import jax
@@ -18,7 +18,10 @@ Rule = Callable[[str, Any], Any]
 flag: Rule = check_flag
 
 
-def checked(owner: str | None = None, **rules: Rule) -> Callable[[Callable], Callable]:
+F = TypeVar("F", bound=Callable)
+
+
+def checked(owner: str | None = None, **rules: Rule) -> Callable[[F], F]:
     """Check arguments by name before a function is called.
 
     Parameters
@@ -40,7 +43,7 @@ def checked(owner: str | None = None, **rules: Rule) -> Callable[[Callable], Cal
     brainmass_delays._core.checks.ArgumentError: double.n: must be a whole number of at least 2; got 1.
     """
 
-    def decorate(function: Callable) -> Callable:
+    def decorate(function: F) -> F:
         signature = inspect.signature(function)
         if unknown := set(rules) - set(signature.parameters):
             raise TypeError(f"{function.__qualname__} has no arguments {sorted(unknown)}")
@@ -55,7 +58,7 @@ def checked(owner: str | None = None, **rules: Rule) -> Callable[[Callable], Cal
                     rule(f"{name}.{argument}", given[argument])
             return function(*args, **kwargs)
 
-        return call
+        return cast(F, call)
 
     return decorate
 

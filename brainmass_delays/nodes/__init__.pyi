@@ -12,15 +12,9 @@ from .declaration import Input as Input
 from .declaration import Parameter as Parameter
 from .declaration import StateVariable as StateVariable
 from .describe import describe as describe
-from .inhibition import (
-    Inhibition as Inhibition,
-)
-from .inhibition import (
-    feedback_inhibition as feedback_inhibition,
-)
-from .inhibition import (
-    tune_inhibition as tune_inhibition,
-)
+from .inhibition import Inhibition as Inhibition
+from .inhibition import feedback_inhibition as feedback_inhibition
+from .inhibition import tune_inhibition as tune_inhibition
 
 __all__ = [
     "ALNStep",

@@ -105,6 +105,8 @@ def project_to_grid(
     >>> seen
     [3.0, 4.0, 4.0, 5.0, 5.0]
     """
+    if isinstance(dt, bool):
+        raise ArgumentError("project_to_grid.dt", "must be one positive time", dt)
     check_positive("project_to_grid.dt", u.get_magnitude(dt))
     if lower is not None and upper is not None:
         _check_order("project_to_grid", lower, upper)

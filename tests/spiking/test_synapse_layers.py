@@ -296,7 +296,7 @@ def test_all_layers_are_frozen_and_counted(rng):
         (lambda: AdaptiveLIF(2, tau_adaptation=5.0), "AdaptiveLIF.tau_adaptation: needs a unit"),
         (lambda: AdaptiveLIF(2, strength=np.ones(3)), r"AdaptiveLIF.strength: must broadcast to the shape \(2,\); got \(3,\)"),
         (lambda: LIF(2, tau=np.ones(3) * u.ms), r"LIF.tau: must broadcast to the shape \(2,\); got \(3,\)"),
-        (lambda: LIF(2, threshold=np.ones(2)), "LIF.threshold: must be positive"),
+        (lambda: LIF(2, threshold=np.ones(2)), "LIF.threshold: must be one number"),
         (lambda: RecurrentLIF(LeakyIntegrator(2), DelayLayer(2, 2, min_delay=1 * u.ms, max_delay=3 * u.ms)), "RecurrentLIF.neurons: must be neurons that spike, LIF or AdaptiveLIF; got LeakyIntegrator"),
         (lambda: RecurrentLIF(LIF(2), SparseDelayLayer(2, 2, [[0, 1]], max_delay=3 * u.ms)), "RecurrentLIF.feedback: must take at least one step; got min_delay = 0 ms. Give SparseDelayLayer min_delay=dt"),
         (lambda: SpikingClassifier(DelayLayer(2, max_delay=3 * u.ms), 0), "SpikingClassifier.n_hidden: must be a whole number of at least 1"),

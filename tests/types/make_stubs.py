@@ -51,8 +51,9 @@ def text() -> str:
     for name in rest:
         by_module.setdefault(getattr(nodes, name).__module__.rpartition(".")[2], []).append(name)
     imports = [
-        f"from .{module} import " + ", ".join(f"{n} as {n}" for n in sorted(names))
+        f"from .{module} import {name} as {name}"
         for module, names in sorted(by_module.items())
+        for name in sorted(names)
     ]
     declared = f"__all__ = {nodes.__all__!r}\n\nNODES: dict[str, type[NeuralMass]]"
     body = "\n\n".join(map(stub, sorted(models, key=lambda m: m.__name__)))
