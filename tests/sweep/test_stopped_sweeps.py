@@ -108,6 +108,15 @@ def test_pools_that_fork_are_refused_and_others_are_not():
         pool.shutdown()
 
 
+@pytest.fixture
+def _heeds_ctrl_c():
+    """Heed Ctrl-C, which a process that was started in the background of a shell ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_heeds_ctrl_c")
 def test_ctrl_c_while_waiting_for_a_pool():
     """A real signal reaches the main thread while it waits, and what was finished by then survives."""
     go_on = threading.Event()
