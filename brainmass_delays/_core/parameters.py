@@ -28,6 +28,11 @@ class Parameter:
     param: Param | None = None
 
     @property
+    def is_trained(self) -> bool:
+        """Whether an optimizer moves it."""
+        return self.state is not None and (self.param is None or self.param.fit)
+
+    @property
     def is_scalar(self) -> bool:
         """Whether the value is one number."""
         leaves = jax.tree.leaves(self.value())
@@ -36,6 +41,18 @@ class Parameter:
     def value(self) -> Any:
         """Return the constrained value with its unit."""
         return self.state.value if self.param is None else self.param.value()
+
+    def held(self) -> Any:
+        """Return the value as it is stored."""
+        return self.param.val if self.state is None else self.state.value
+
+    def put(self, held: Any) -> None:
+        """Store a value as it was stored before."""
+        if self.state is None:
+            self.param.clear_cache()
+            self.param.val = held
+        else:
+            self.state.value = held
 
     def set(self, value: Any, where: str) -> None:
         """Store a constrained value, which may be a plain number in the parameter's unit."""
@@ -62,14 +79,12 @@ def find_parameters(model: Module, *, fixed: bool = False) -> dict[str, Paramete
     trained, or all of them with ``fixed=True``."""
     paths = _paths(model)
     params = {id(part): part for part, _ in paths.values() if isinstance(part, Param)}
-    full, fixed_paths = {}, []
+    owners = {id(param.val): param for param in params.values()}
+    full = {}
     for path, state in model.states(brainstate.ParamState).items():
-        owner = next((p for p in params.values() if p.val is state), None)
-        if owner is not None and not owner.fit:
-            fixed_paths.append(paths[id(owner)][1])
+        owner = owners.get(id(state))
         found = paths[id(owner or state)][1] if id(owner or state) in paths else tuple(map(str, path))
         full[found] = Parameter("", state, owner)
-    trained = set(full) - set(fixed_paths)
     for param in params.values():
         path = paths[id(param)][1]
         # Weights that are not trained are data, and may be packed.
@@ -79,7 +94,7 @@ def find_parameters(model: Module, *, fixed: bool = False) -> dict[str, Paramete
     found = {
         names[path]: replace(part, name=names[path])
         for path, part in full.items()
-        if fixed or path in trained
+        if fixed or part.is_trained
     }
     return dict(sorted(found.items()))
 
@@ -138,13 +153,13 @@ def set_params(model: Module, values: Mapping[str, Any]) -> None:
     if not isinstance(values, Mapping):
         raise ArgumentError("set_params.values", "must be a dict of values by name", type(values).__name__)
     pairs = [(find_by_name("set_params.values", name, known), value) for name, value in values.items()]
-    before = [(parameter, parameter.value()) for parameter, _ in pairs]
+    before = [(parameter, parameter.held()) for parameter, _ in pairs]
     try:
         for parameter, value in pairs:
             parameter.set(value, f"set_params.values[{parameter.name!r}]")
     except BaseException:
-        for parameter, value in before:
-            parameter.set(value, "set_params")
+        for parameter, held in before:
+            parameter.put(held)
         raise
 
 

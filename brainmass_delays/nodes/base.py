@@ -190,15 +190,12 @@ class NeuralMass(HoldsParams, brainstate.nn.Dynamics):
         self.set_values(STEPS[self.method].advance(rate, drive, values, dt))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in {entry.noise for entry in self.INPUTS} and name in vars(self):
-            arguments.noise_sources(self._title, {**self._noises(), name: value}, self.varshape)
+        noises = {entry.noise: vars(self).get(entry.noise) for entry in self.INPUTS if entry.noise}
+        if name in noises and name in vars(self):
+            arguments.noise_sources(self._title, {**noises, name: value}, self.varshape)
         if name == "method":
             value = check_choice(self._where("method"), METHOD_NAMES.get(str(value), value), STEPS)
         super().__setattr__(name, value)
-
-    def _noises(self) -> dict:
-        """Return the noises by argument."""
-        return {i.noise: vars(self).get(i.noise) for i in self.INPUTS if i.noise}
 
     def values(self) -> tuple:
         """Return the values of all states in declared order."""

@@ -1,5 +1,6 @@
 """A run as a pure function of parameters, initial states and a key."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +18,9 @@ from ..delays.past import Past
 from ..engine.clock import clock_of
 from ..network import Network
 from ..observe import Trajectory
-from .lock import LOCK
 from .recording import streams
+
+LOCK = threading.RLock()  # tracing changes global states, and a run changes those of its model
 
 
 def run_function(simulator: Any, duration: Any, options: dict) -> Callable[..., Trajectory]:

@@ -20,11 +20,10 @@ from ..engine.run import Run, Settings
 from ..network import Network
 from ..observe import Trajectory
 from .durations import check_precision, check_time, count_steps, one_time, transient_steps
-from .function import run_function, start_from
-from .lock import LOCK
+from .function import LOCK, run_function, start_from
 from .outcome import raise_if_failed, status_of, warn_if_still
 from .recording import Recording
-from .snapshot import batch_of, load_states, save_states
+from .snapshot import batch_of, put_states, read_states, save_states
 from .stimulation import Stimulation
 
 FUNCTION_OPTIONS = ("inputs", "monitors", "transient", "sample_every", "batch_size")
@@ -232,10 +231,11 @@ class Simulator:
         (0.368, Quantity(10., "ms"))
         """
         with LOCK, brainstate.environ.context(dt=self.dt):
-            batch = batch_of(path)
+            stored = read_states(path)
+            batch = batch_of(stored)
             brainstate.nn.init_all_states(self.model, *([] if batch is None else [batch]))
             clock_of(self.model).start(self.dt, batch)
-            load_states(self.model, path, self.dt)
+            put_states(self.model, stored, self.dt)
 
     def function(self, duration: Any, **options: Any) -> Callable[..., Trajectory]:
         """Return the run as a pure function of the model's trainable parameters.

@@ -1,6 +1,8 @@
 """The state of a model in the middle of a run as a file: numbers only, written whole, checked when read."""
 
 import io
+from collections.abc import Callable
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from .._core.checks import ArgumentError
 from .._core.files import read_once, write_whole
-from .._core.parameters import Parameter, find_parameters
+from .._core.parameters import find_parameters
 from .._core.states import write
 from ..connectome import arrays
 
@@ -20,57 +22,52 @@ MAX_BYTES = 2**34
 STEP, BATCH, FIXED = "__dt_ms__", "__batch__", "parameter:"
 
 
-def _named(model: brainstate.nn.Module) -> dict[str, brainstate.State]:
-    return {".".join(map(str, path)): state for path, state in model.states().items()}
+def _parts(model: brainstate.nn.Module) -> dict[str, tuple[Any, Callable]]:
+    """Return what a run consists of by name: every state and fixed parameter, and how it is put back."""
+    parts = {".".join(map(str, path)): (s.value, partial(write, s)) for path, s in model.states().items()}
+    fixed = {name: p for name, p in find_parameters(model, fixed=True).items() if p.state is None}
+    return parts | {f"{FIXED}{name}": (p.held(), p.put) for name, p in fixed.items()}
 
 
-def _fixed(model: brainstate.nn.Module) -> dict[str, Parameter]:
-    """Return the parameters that are no states."""
-    return {name: p for name, p in find_parameters(model, fixed=True).items() if p.state is None}
+def read_states(path: str | PathLike) -> dict[str, np.ndarray]:
+    """Read what `save_states` has written."""
+    return _read("Simulator.load.path", path)
 
 
-def batch_of(path: str | PathLike) -> int | None:
+def batch_of(stored: dict[str, np.ndarray]) -> int | None:
     """Return the size of the batch of a saved run."""
-    size = _one(_read("Simulator.load.path", path).get(BATCH, np.nan))
+    size = _one(stored.get(BATCH, np.nan))
     return int(size) if np.isfinite(size) and size >= 1 else None
 
 
 def save_states(model: brainstate.nn.Module, path: str | PathLike, dt: u.Quantity, batch: int | None) -> None:
     """Write all states of a model: values, buffers, keys of noise, clock and parameters."""
     arrays = {STEP: np.asarray(dt.to_decimal(u.ms)), BATCH: np.asarray(float(batch or 0))}
-    for name, parameter in _fixed(model).items():
-        arrays[f"{FIXED}{name}"] = np.asarray(u.get_magnitude(parameter.value()))
-    for name, state in _named(model).items():
-        for i, leaf in enumerate(jax.tree.leaves(state.value)):
+    for name, (value, _) in _parts(model).items():
+        for i, leaf in enumerate(jax.tree.leaves(value)):
             arrays[f"{name}/{i}"] = np.asarray(leaf)
     content = io.BytesIO()
     np.savez(content, **arrays)
     write_whole("Simulator.save.path", path, content.getvalue())
 
 
-def load_states(model: brainstate.nn.Module, path: str | PathLike, dt: u.Quantity) -> None:
+def put_states(model: brainstate.nn.Module, stored: dict[str, np.ndarray], dt: u.Quantity) -> None:
     """Put states back into a model of the same structure, whose states were initialized."""
     where = "Simulator.load"
-    stored = _read(f"{where}.path", path)
+    stored = dict(stored)
     step = _one(stored.pop(STEP, np.nan))
     if not np.isclose(step, dt.to_decimal(u.ms), rtol=1e-9):
         raise ArgumentError(f"{where}.path", f"must hold a run in steps of {dt}", f"steps of {step:g} ms")
     stored.pop(BATCH, None)
-    new = {}
-    fixed = {
-        name: _leaf(where, stored, f"{FIXED}{name}", u.get_magnitude(p.value()))
-        for name, p in _fixed(model).items()
-    }
-    for name, state in _named(model).items():
-        leaves, tree = jax.tree.flatten(state.value)
+    parts, new = _parts(model), {}
+    for name, (now, _) in parts.items():
+        leaves, tree = jax.tree.flatten(now)
         new[name] = tree.unflatten([_leaf(where, stored, f"{name}/{i}", x) for i, x in enumerate(leaves)])
     if stored:
         found = f"others too: {sorted(stored)[:3]}"
         raise ArgumentError(f"{where}.path", "must hold the states of this model", found)
-    for name, state in _named(model).items():
-        write(state, new[name])
-    for name, parameter in _fixed(model).items():
-        parameter.set(fixed[name], f"{where}.path")
+    for name, (_, put) in parts.items():
+        put(new[name])
 
 
 def _one(array: Any) -> float:

@@ -14,8 +14,10 @@ import brainstate
 import brainunit as u
 import numpy as np
 
+from .._core.arguments import checked
 from .._core.checks import ArgumentError
 from .._core.units import magnitude
+from .arguments import is_network
 from .base import DelayedSpikes
 from .classifier import SpikingClassifier
 from .delay_layer import DelayLayer
@@ -24,6 +26,7 @@ from .lif import LIF, AdaptiveLIF, LeakyIntegrator
 from .recurrent import RecurrentLIF
 
 
+@checked(network=is_network)
 def to_nir(network: brainstate.nn.Module | list):
     """Describe a network as a NIR graph, delays rounded to whole steps.
 

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
+from .._core.arguments import checked, optional, time
 from .._core.checks import ArgumentError
+from .arguments import SPIKES, is_graph, is_layers
 from .delay_layer import DelayLayer
 from .grid import time_step
 from .lif import LIF, LeakyIntegrator
@@ -19,6 +21,7 @@ from .recurrent import RecurrentLIF
 RESISTANCE_TOLERANCE = 1e-5
 
 
+@checked(graph=is_graph, max_delay=optional(time))
 def from_nir(graph: Any, *, max_delay: u.Quantity | None = None) -> list:
     """Build layers from a NIR graph.
 
@@ -77,6 +80,7 @@ def from_nir(graph: Any, *, max_delay: u.Quantity | None = None) -> list:
     return layers
 
 
+@checked(layers=is_layers, spikes=SPIKES)
 def run_layers(layers: list, spikes) -> jnp.ndarray:
     """Run layers one after the other over ``spikes`` ``(batch, time, channel)``; return the last output."""
     for layer in layers:

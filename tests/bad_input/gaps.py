@@ -64,7 +64,6 @@ UNCLEAR = {
     "OUNoise.tau": "shape",
     "Simulator.load.path": "string",
     "Simulator.run.inputs": "unit",
-    "spiking.run_layers.layers": "shape",
     "Simulator.save.path": "traced",
     "WhiteNoise.sigma": "shape",
     "ZerlautStep.g": "half one bool",
