@@ -84,14 +84,14 @@ def function(where: str, value: Any) -> None:
         raise ArgumentError(where, "must be callable", _short(value))
 
 
-def takes(function: Callable, n_arguments: int) -> bool:
-    """Tell whether ``function`` can be called with that many positional arguments, as far as it says."""
+def takes(function: Callable, n_arguments: int, *, unsaid: bool = True) -> bool:
+    """Tell whether ``function`` can be called with that many arguments by position; ``unsaid`` if unknown."""
     try:
         inspect.signature(function).bind(*[None] * n_arguments)
     except TypeError:
         return False
     except ValueError:  # a builtin without a signature
-        pass
+        return unsaid
     return True
 
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import takes
 from .._core.checks import ArgumentError
 from .._core.status import is_traced
 from .border import Border
@@ -109,9 +110,9 @@ def _resolved(border, leaf):
         leaf = leaf.value()
     if not callable(leaf):
         return border.time("delays", leaf)
-    if _takes(leaf, 0):
+    if takes(leaf, 0):
         return border.time("delays", leaf())
-    if not _takes(leaf, 3):
+    if not takes(leaf, 3, unsaid=False):
         rule = "must be an array, a Param, or a function of nothing or of (t, u, args)"
         cure = "Write lambda t, u, args: ... for a delay that depends on time or state"
         raise ArgumentError(f"{border.where}.delays", rule, f"a function {_signature(leaf)}", cure)
@@ -145,17 +146,6 @@ def _values(part, t, y):
     return part(t, y) if callable(part) else part
 
 
-def _takes(function, n_arguments) -> bool:
-    """Tell whether ``function`` can be called with that many positional arguments."""
-    try:
-        inspect.signature(function).bind(*[None] * n_arguments)
-    except TypeError:
-        return False
-    except ValueError:  # a builtin without a signature
-        return n_arguments == 0
-    return True
-
-
 def _signature(function):
     try:
         return str(inspect.signature(function))
@@ -165,7 +155,7 @@ def _signature(function):
 
 def check_right_side(where: str, f: Callable) -> None:
     """Refuse a right side that wants more than ``(t, u, delayed, args)``: a delayed slope, for one."""
-    if _takes(f, 4):
+    if takes(f, 4, unsaid=False):
         return
     rule = "must be a function of (t, u, delayed, args)"
     cure = (

@@ -13,14 +13,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from .._core.checks import ArgumentError
 from .._core.memory import free_memory
 from .._core.status import NOT_FINITE, OK, flag
+from .._core.tracing import TOO_EARLY
 
 # Share of the free memory that one call may take unless the user says otherwise.
 MEMORY_SHARE = 0.5
-NOT_TRACEABLE = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.TracerIntegerConversionError,
-)
 
 
 def local_devices(devices):
@@ -109,7 +105,7 @@ class Program:
         )
         try:
             self.call = jax.jit(lanes).lower(key, points).compile()
-        except NOT_TRACEABLE as error:
+        except TOO_EARLY as error:
             raise ArgumentError(
                 "sweep.predict",
                 "must be traceable by jax.vmap",
