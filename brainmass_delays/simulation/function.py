@@ -35,7 +35,8 @@ def run_function(simulator: Any, duration: Any, options: dict) -> Callable[..., 
             part.unconstrained(value, f"Simulator.function.params[{part.name!r}]")
             for part, value in zip(chosen, params.values(), strict=True)
         ]
-        now = present_key() if key is None else jax.random.key_data(key)
+        now = present_key()  # made in any case, before a trace looks at it
+        now = now if key is None else jax.random.key_data(key)
 
         def call(values, starts, key):
             with holding([part.state for part in chosen], values):

@@ -328,11 +328,13 @@ def test_a_function_refuses_what_it_does_not_know(call, message):
         Simulator(_oscillators(), dt=0.25 * u.ms).function(5 * u.ms, monitor=["x"])
 
 
-def test_a_trace_that_reads_the_first_key_leaves_none_of_its_own():
+@pytest.mark.parametrize("key", [None, 7])
+def test_a_trace_that_reads_the_first_key_leaves_none_of_its_own(key):
     """The key of brainstate.random is made at its first read, here within a trace."""
+    drawn = {} if key is None else {"key": jax.random.key(key)}
     vars(brainstate.random.DEFAULT)["_value"] = np.array([3, 5], np.uint32)
     node = HopfStep(2, noise_x=WhiteNoise(2, 0.1), init_x=0.1)
     run = Simulator(node, dt=DT).function(2 * u.ms, monitors=["x"])
-    twice = [jax.jit(lambda a: a * jnp.sum(run()["x"]))(a) for a in (1.0, 2.0)]
+    twice = [jax.jit(lambda a: a * jnp.sum(run(**drawn)["x"]))(a) for a in (1.0, 2.0)]
     assert float(twice[1]) == pytest.approx(2 * float(twice[0]))
     assert brainstate.random.rand(1).shape == (1,)
