@@ -51,7 +51,10 @@ def checked(owner: str | None = None, **rules: Rule) -> Callable[[F], F]:
 
         @functools.wraps(function)
         def call(*args, **kwargs):
-            given = signature.bind(*args, **kwargs).arguments
+            try:
+                given = signature.bind(*args, **kwargs).arguments
+            except TypeError:  # Python's own message names the function
+                return function(*args, **kwargs)
             name = type(args[0]).__name__ if is_init else owner or function.__name__
             for argument, rule in rules.items():
                 if argument in given:

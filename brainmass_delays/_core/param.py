@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .checks import ArgumentError
+from .functions import Portable
 from .status import is_traced
 from .units import magnitude
 
@@ -116,7 +117,7 @@ for _name in ("__neg__", "__array__", "__float__"):
 Param.__array_ufunc__ = None  # NumPy leaves the refusal to the methods above
 
 
-class HoldsParams(ShowsSignature):
+class HoldsParams(Portable, ShowsSignature):
     """Let ``module.name = number`` set the Param that is found there, so that none is replaced."""
 
     def __setattr__(self, name: str, value: Any) -> None:

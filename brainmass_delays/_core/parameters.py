@@ -15,6 +15,7 @@ import numpy as np
 from brainstate.nn import Module, Param
 
 from .checks import ArgumentError, check_choice
+from .functions import variables_of
 from .param import as_stored, bounds_of, set_param
 from .units import magnitude
 
@@ -325,13 +326,7 @@ def _collect(name, value, found, seen):
         _collect(name, value.__self__, found, seen)
         _collect(name, value.__func__, found, seen)
     elif inspect.isfunction(value):
-        variables = inspect.getclosurevars(value)
-        defaults = {
-            key: parameter.default
-            for key, parameter in inspect.signature(value).parameters.items()
-            if parameter.default is not parameter.empty
-        }
-        for key, item in {**variables.globals, **variables.nonlocals, **defaults}.items():
+        for key, item in variables_of(value).items():
             _collect(key, item, found, seen)
     elif not inspect.ismodule(value) and not inspect.isclass(value) and hasattr(value, "__dict__"):
         for key, item in vars(value).items():

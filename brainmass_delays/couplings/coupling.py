@@ -88,12 +88,6 @@ class Coupling(HoldsParams, brainstate.nn.Module):
         reads = (source, target) if len(needed) > 2 else (source,)
         return cls(*reads, weights, **options)
 
-    @brainstate.nn.call_order(2)
-    def init_state(self, *args, **kwargs):
-        """Register the delayed reads, once the states they read exist."""
-        for name in self.reads:
-            brainstate.nn.init_maybe_prefetch(getattr(self, name))
-
     def weights(self):
         """Return the weights that the source is summed with, shape (N, K)."""
         weights = weight_matrix(self._title, self.conn.value())

@@ -45,7 +45,7 @@ def sampled_history(
         past = _magnitude(where, _drawn(init, shape), unit)
     elif callable(init):
         times = jnp.arange(-(n_slots - 1), 1) * dt
-        past = jax.vmap(lambda t: _broadcast(where, _magnitude(where, init(t), unit), initial.shape))(times)
+        past = jax.vmap(lambda t: _broadcast(where, _at(where, init, t, unit), initial.shape))(times)
     else:
         past = _from_array(where, _magnitude(where, init, unit), shape)
     past = jnp.asarray(past, initial.dtype).at[-1].set(initial)
@@ -64,7 +64,7 @@ def sampled_slopes(where: str, init: Any, past: jax.Array, unit: u.Unit, dt: u.Q
         step = jnp.asarray(dt.to_decimal(u.ms), past.dtype)
 
         def value(t):
-            return _broadcast(where, _magnitude(where, init(t * u.ms), unit), shape).astype(past.dtype)
+            return _broadcast(where, _at(where, init, t * u.ms, unit), shape).astype(past.dtype)
 
         times = jnp.arange(-(n_slots - 1), 1).astype(past.dtype) * step
         slopes = jax.vmap(lambda t: jax.jvp(value, (t,), (step,))[1])(times)
@@ -84,6 +84,18 @@ def _drawn(init, shape):
     finally:
         source.value = after
     return u.math.concatenate(pieces[::-1], axis=0)[-n_slots:]
+
+
+def _at(where, init, t, unit):
+    """Return a function of time at a time; one that takes it for a plain number is refused."""
+    try:
+        value = init(t)
+    except (TypeError, u.UnitMismatchError) as error:
+        cure = "Divide the time by one, as in jnp.cos(t / (3 * brainunit.ms))"
+        raise ArgumentError(
+            where, "must take a time with a unit", f"{type(error).__name__}: {error}", cure
+        ) from error
+    return _magnitude(where, value, unit)
 
 
 def _magnitude(where, value, unit):

@@ -9,21 +9,24 @@ import brainstate
 import brainunit as u
 import jax.numpy as jnp
 
+from .._core.arguments import function_of
 from .._core.checks import ArgumentError
+from .._core.functions import Portable
 from .._core.memory import check_memory
+from .._core.parameters import params_behind
 from .._core.states import write
 from . import buffer as ring_buffer
 from .buffer import Kink, Rings
 from .context import server
 from .delay import step_size
-from .history import sampled_history, sampled_slopes
+from .history import INITIALIZERS, sampled_history, sampled_slopes
 from .interpolation import Interpolation
-from .signal import Signal
+from .signal import Signal, not_started
 
 MADE = 2  # copies of a buffer while it is made
 
 
-class Past(brainstate.nn.Module):
+class Past(Portable, brainstate.nn.Module):
     """Keep the past of one signal.
 
     Parameters
@@ -39,6 +42,9 @@ class Past(brainstate.nn.Module):
     def __init__(self, signal: Signal, rule: Interpolation, init: Any):
         super().__init__()
         self.signal, self.rule, self.init = signal, rule, init
+        if callable(init) and not isinstance(init, INITIALIZERS):
+            function_of("t")(self._history(), init)
+        self.params = params_behind(init) if callable(init) else {}
         self.bound = 0.0  # the longest delay that is read, in ms
         if rule.slope_taps and not hasattr(signal.node, "derivative"):
             raise ArgumentError(
@@ -102,11 +108,7 @@ class Past(brainstate.nn.Module):
     def at_stage(self, slope_known: bool) -> Rings:
         """Return the samples, with the newest slope in place if the step has found it."""
         if not hasattr(self, "rings"):
-            rule, cure = (
-                "must be initialized before it is read",
-                "Run the model first",
-            )
-            raise ArgumentError(self.signal.where, rule, "a model without states", cure)
+            raise not_started(self.signal.where)
         rings = self.rings.value
         if self.left_slope is None or not slope_known:
             return rings

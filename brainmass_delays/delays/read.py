@@ -11,6 +11,7 @@ import numpy as np
 
 from .._core.checks import ArgumentError, check_count
 from .._core.choices import InterpolationName
+from .._core.functions import Portable
 from .._core.status import concrete
 from .._core.units import magnitude
 from . import buffer as ring_buffer
@@ -175,11 +176,11 @@ def _edges_of(signal: Signal, delay: Delay, index: Any) -> Edges:
         ) from None
 
 
-class CurrentRead(brainstate.nn.Prefetch):
+class CurrentRead(Portable, brainstate.nn.Module):
     """Read the current value of one signal; `prefetch` makes it."""
 
     def __init__(self, signal: Signal):
-        super().__init__(signal.node, signal.item)
+        super().__init__()
         self.signal = signal
 
     def __call__(self, *args, **kwargs):
@@ -187,7 +188,7 @@ class CurrentRead(brainstate.nn.Prefetch):
         return self.signal()
 
 
-class DelayedRead(brainstate.nn.Module):
+class DelayedRead(Portable, brainstate.nn.Module):
     """Read one signal some delay ago; `prefetch_delay` makes it.
 
     Attributes

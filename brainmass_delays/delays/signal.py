@@ -9,11 +9,19 @@ import jax
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError, check_choice
+from .._core.functions import Portable
+from .._core.parameters import params_behind
 from .._core.states import holding
 from .._core.units import magnitude
 
 
-class Signal(brainstate.graph.Node):
+def not_started(where: str) -> ArgumentError:
+    """Return the refusal of a model that has no states yet."""
+    cure = "Run the model first, or call brainstate.nn.init_all_states(model) in a context with dt"
+    return ArgumentError(where, "must be initialized before it is read", "a model without states", cure)
+
+
+class Signal(Portable, brainstate.graph.Node):
     """Name what is read of a node, one row per region.
 
     Parameters
@@ -37,6 +45,7 @@ class Signal(brainstate.graph.Node):
         self.where, self.node, self.item = f"{where}.{argument}", node, item
         if not (isinstance(item, str) or callable(item)):
             raise ArgumentError(self.where, "must be a name or a function of the node", repr(item))
+        self.params = params_behind(item) if callable(item) else {}
 
     def check(self) -> None:
         """Refuse a name that a node of this library does not declare."""
@@ -55,6 +64,8 @@ class Signal(brainstate.graph.Node):
         state = getattr(node, item, None)
         if not isinstance(state, brainstate.State):
             names = [name for name, value in vars(node).items() if isinstance(value, brainstate.State)]
+            if not names:
+                raise not_started(self.where)
             raise ArgumentError(
                 self.where, f"must be a state of {type(node).__name__}, one of {names}", repr(item)
             )

@@ -12,13 +12,14 @@ import numpy as np
 from .._core.states import write
 from ..delays.buffer import Kink, Ring, Rings
 from ..delays.context import served_by
+from ..delays.past import Past
 from .layout import Layout
 from .literals import literal_values, with_literals
 from .memory import check_run
 from .program import Progress, RunProgram, divide_run
 from .programs import PROGRAMS
 from .span import Carry, Given, StepCall
-from .step import Recorder, StepServer, UnplannedRead
+from .step import Recorder, StepServer, UnplannedRead, states_before
 from .traced import Traced, trace
 
 
@@ -192,8 +193,11 @@ class Run:
         row = jax.tree.map(lambda x: x[0], self.rows)
 
         def step(i):
+            before = states_before(self.model.nodes(Past).values())
             with served_by(recorder):
-                return self._step(i, row, [])
+                measured = self._step(i, row, [])
+            recorder.refuse_unpushed(before)
+            return measured
 
         brainstate.transform.StatefulFunction(step).make_jaxpr(jnp.int32(0))
         return recorder

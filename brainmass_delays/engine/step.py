@@ -40,6 +40,8 @@ class Recorder:
         Modules that draw normal numbers.
     """
 
+    is_planning = True
+
     def __init__(self):
         self._reads, self._pushes, self._noises = {}, {}, {}
 
@@ -74,6 +76,22 @@ class Recorder:
             )
         self._noises[id(noise)] = noise
 
+    def refuse_unpushed(self, before: dict) -> None:
+        """Refuse a read of a past that did not get the new states of its node, whose states before the step
+        are given by past."""
+        for read, *_ in self._reads.values():
+            past, node = read.past, read.past.signal.node
+            if id(past) not in self._pushes and any(
+                new is not old for new, old in zip(_values(node), before.get(past, ()), strict=False)
+            ):
+                name = type(node).__name__
+                raise ArgumentError(
+                    past.signal.where,
+                    f"must be of a node that stores its past when it is called, the {name}",
+                    "a step that calls its update, by which nothing is stored",
+                    "Write self.node(...) where the model writes self.node.update(...)",
+                )
+
     @property
     def requests(self):
         return tuple(Request(r, c, tuple(sorted(offsets))) for r, c, offsets in self._reads.values())
@@ -85,6 +103,15 @@ class Recorder:
     @property
     def noises(self):
         return list(self._noises.values())
+
+
+def states_before(pasts: Any) -> dict:
+    """Return the values of the states behind some pasts."""
+    return {past: _values(past.signal.node) for past in pasts}
+
+
+def _values(node):
+    return [state.value for state in node.states().values()]
 
 
 class Group(NamedTuple):

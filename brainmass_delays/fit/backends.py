@@ -3,135 +3,19 @@
 import importlib.util
 from typing import Any
 
-import brainstate
-import braintools
 import brainunit as u
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import scipy.optimize
 from jax.flatten_util import ravel_pytree
 
 from .._core.checks import ArgumentError
 from .._core.parameters import search_box, store, stored
-from .checkpoint import pack, unpack
 from .journal import Journal
 from .problem import Problem
 
 _DERIVATIVE_FREE = {"nelder-mead", "powell", "cobyla", "cobyqa"}
-
-
-class GradientDescent:
-    """Follow the gradient with an optax optimizer, in the space where parameters have no constraints."""
-
-    kind, uses_gradient, tolerant, takes_starts, resumes = "gradient", True, False, True, True
-
-    def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
-        optimizer = braintools.optim.Adam(lr=1e-2) if optimizer is None else optimizer
-        if isinstance(optimizer, optax.GradientTransformation):
-            optimizer = braintools.optim.OptaxOptimizer(tx=optimizer)
-        if not isinstance(optimizer, braintools.optim.OptaxOptimizer):
-            raise ArgumentError(
-                "Fitter.optimizer",
-                "must be an optimizer of braintools.optim or optax with backend='grad'",
-                type(optimizer).__name__,
-                "Pass braintools.optim.Adam(lr=0.03)",
-            )
-        states = {name: parameter.state for name, parameter in problem.parameters.items()}
-        foreign = {id(state) for state in optimizer.param_states.unique_states} - {
-            id(s) for s in states.values()
-        }
-        if foreign:
-            raise ArgumentError(
-                "Fitter.optimizer", "must not be in use for another model", None, "Make a new one"
-            )
-        self.optimizer, self.problem = optimizer, problem
-        self._schedule = optimizer.lr_scheduler.state_dict()
-        self._registered: dict[str, int] = {}
-        self._register()
-        self._end: tuple[dict, dict] | None = None
-
-    def _register(self) -> None:
-        """Let the optimizer move what trains now: a Param may have been replaced or fixed."""
-        states = {name: parameter.state for name, parameter in self.problem.parameters.items()}
-        if self._registered != (now := {name: id(state) for name, state in states.items()}):
-            self.optimizer.param_states.clear()
-            self.optimizer.param_groups = []
-            self.optimizer.register_trainable_weights(states)
-            self._update = brainstate.transform.jit(self.optimizer.step)
-            self._registered, self._end = now, None
-
-    @property
-    def settings(self) -> str:
-        """What must be the same when a fit goes on in another process."""
-        schedule = type(self.optimizer.lr_scheduler).__name__
-        return f"{type(self.optimizer).__name__} with {schedule}, learning rates {self._schedule['base_lrs']}"
-
-    def run(self, journal: Journal, n_steps: int, *, resume: bool = False) -> None:
-        """Take ``n_steps`` steps from where the parameters stand, with a fresh optimizer, or from the
-        end of the last run."""
-        self._register()
-        schedule = self.optimizer.lr_scheduler
-        if resume:
-            self._go_back_to_the_end()
-        else:
-            self.optimizer.opt_state.value = self.optimizer.tx.init(stored(self.problem.parameters))
-            schedule.load_state_dict(self._schedule)
-        if (kept := journal.go_on(gradient=True)) is not None:
-            self._load(kept)
-        for _ in range(len(journal.history), n_steps):
-            evaluation = journal.step(gradient=True)
-            self._update(evaluation.gradient)
-            if isinstance(schedule, braintools.optim.ReduceLROnPlateau):
-                schedule.step(evaluation.loss)
-            else:
-                schedule.step()
-            journal.keep(self._arrays)
-        journal.keep(self._arrays, now=True)
-        last = stored(self.problem.parameters)
-        journal.finish()
-        self._end = last, stored(self.problem.parameters)
-
-    def _states(self) -> dict[str, Any]:
-        """Return the states of the optimizer and of its schedule."""
-        owners = {"optimizer": self.optimizer, "schedule": self.optimizer.lr_scheduler}
-        return {
-            f"{kind}.{name}": state
-            for kind, owner in owners.items()
-            for name, state in vars(owner).items()
-            if isinstance(state, brainstate.State)
-        }
-
-    def _arrays(self) -> dict[str, np.ndarray]:
-        """Return all that a next step depends on."""
-        arrays = pack("params", stored(self.problem.parameters))
-        for name, state in self._states().items():
-            arrays |= pack(name, state.value)
-        return arrays
-
-    def _load(self, arrays: dict[str, np.ndarray]) -> None:
-        store(self.problem.parameters, unpack("params", arrays, stored(self.problem.parameters)))
-        for name, state in self._states().items():
-            state.value = unpack(name, arrays, state.value)
-
-    def _go_back_to_the_end(self) -> None:
-        """Put the last parameters of the last run back, unless others than its best ones were set since."""
-        if self._end is None:
-            raise ArgumentError("Fitter.fit.resume", "needs an earlier fit that has ended", True)
-        last, best = self._end
-        now = stored(self.problem.parameters)
-        same = jax.tree.structure(now) == jax.tree.structure(best) and jax.tree.all(
-            jax.tree.map(jnp.array_equal, now, best)
-        )
-        if not same:
-            raise ArgumentError(
-                "Fitter.fit.resume",
-                "must find the parameters as the last fit left them",
-                "others",
-                "Drop resume",
-            )
-        store(self.problem.parameters, last)
 
 
 class Scipy:

@@ -98,6 +98,14 @@ class Keeper:
         """Tell whether to write after so many steps."""
         return self.checkpoint is not None and n_steps % self.checkpoint.every == 0
 
+    def steps_until_due(self, n_steps: int, wanted: int) -> int:
+        """Return how many of the steps that are wanted may follow ``n_steps`` before it is time to write."""
+        return (
+            wanted
+            if self.checkpoint is None
+            else min(wanted, self.checkpoint.every - n_steps % self.checkpoint.every)
+        )
+
     def keep(self, arrays: dict[str, np.ndarray]) -> None:
         """Write what this start has come to."""
         self.checkpoint.keep(self.index, arrays)

@@ -13,9 +13,10 @@ from .._core.checks import ArgumentError, check_choice, check_count, check_flag
 from .._core.choices import Backend
 from .._core.parameters import check_search_space, find_by_name
 from .arguments import as_callbacks, as_target
-from .backends import GradientDescent, Nevergrad, Scipy
+from .backends import Nevergrad, Scipy
 from .checkpoint import fingerprint_of, opened
 from .density import bind_priors
+from .descent import GradientDescent
 from .journal import Journal
 from .least_squares import LeastSquares
 from .loss import Loss, check_loss

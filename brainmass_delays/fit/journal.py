@@ -8,6 +8,7 @@ from typing import Any
 import brainstate
 import brainunit as u
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .._core.checks import ArgumentError
@@ -124,17 +125,24 @@ class Journal:
         if self.key is not None:
             brainstate.random.DEFAULT.value = self.key
 
-    def finish(self) -> None:
+    def steps_until_kept(self, wanted: int) -> int:
+        """Return how many steps may be taken at once: one where each is reported, none past a writing."""
+        return 1 if self.callbacks else self.keeper.steps_until_due(len(self.history), wanted)
+
+    def finish(self, look: Callable[[], Evaluation] | None = None) -> None:
         """Look at the parameters after the last update too, then restore the best ones."""
         try:
-            self._evaluate(True)
+            if look is None:
+                self._evaluate(True)
+            else:
+                self.consider(look())
         except RunError as error:  # every step before was good
             warnings.warn(f"{error} It came after the last update.", stacklevel=5)
         self.restore()
 
     def restore(self) -> None:
         """Put the best parameters seen back into the model."""
-        store(self.problem.parameters, self.best)
+        store(self.problem.parameters, jax.tree.map(jnp.asarray, self.best))
 
     def _evaluate(self, gradient: bool) -> Evaluation:
         """Evaluate the loss, stop where it must not be used, and remember the best."""

@@ -52,6 +52,7 @@ class Problem:
     def __init__(self, model: Module, loss: Callable, mode: str = "auto", held: tuple[str, ...] = ()):
         self.model, self.loss, self.mode, self.held = model, loss, mode, held
         self.kind = "value"  # of what a fit compiles: 'value', 'gradient' or 'residuals'
+        self.update: Callable | None = None  # what follows a gradient in the same program
         self.refresh()
 
     def refresh(self) -> None:
@@ -85,6 +86,11 @@ class Problem:
         zero = {name: _all(lambda x: x == 0, part) for name, part in gradient.items()}
         return value, *rest, gradient, finite, zero
 
+    def _with_step(self, target):
+        value, prediction, status, scalars, terms, gradient, finite, zero = self._with_gradient(target)
+        self.update(gradient)
+        return value, prediction, status, scalars, terms, finite, zero
+
     def _with_residuals(self, free, target):
         """Return the residuals of the data and of priors at unconstrained values, and what else is known."""
         with holding([self.parameters[name].state for name in free], list(free.values())):
@@ -105,6 +111,7 @@ class Problem:
             functions = {
                 "value": self._without_gradient,
                 "gradient": self._with_gradient,
+                "step": self._with_step,
                 "residuals": self._with_residuals,
                 "free": self._of_free,
             }
@@ -116,6 +123,10 @@ class Problem:
     def follows_time(self) -> bool:
         """Whether axis 0 of the residuals is time."""
         return self.loss.follows_time
+
+    def step(self, target: Any) -> Traced:
+        """Return one step, the loss with its gradient and the update, as a traced function of the target."""
+        return self._trace("step", target)
 
     def residuals(self, target: Any, *, forward: bool) -> Traced:
         """Return the residuals as a traced function of the unconstrained values and the target."""
@@ -140,7 +151,7 @@ class Problem:
         """Return the function that the fit is going to compile, so that nothing is traced for a look."""
         if self.kind == "residuals":
             return self.residuals(target, forward=self.mode != "reverse")
-        return self._trace(self.kind, target)
+        return self._trace(self.kind if self.update is None else "step", target)
 
     def is_random(self, target: Any) -> bool:
         """Tell whether the loss draws from ``brainstate.random``."""

@@ -9,6 +9,7 @@ from .._core.checks import ArgumentError
 from .._core.states import holding
 from ..delays.context import served_by
 from ..delays.history import INITIALIZERS
+from ..delays.signal import not_started
 from ..integrate import DelayEquation
 from ..integrate.steps import per_ms
 
@@ -39,6 +40,8 @@ class _Equation:
         self.net, self.nodes = net, net.populations
         self.reads = {name: pathway.source_read for name, pathway in net.projections.items()}
         _check(net)
+        if not all(hasattr(node, s) for node in self.nodes.values() for s in node.STATE_NAMES):
+            raise not_started("Network.equation")
 
     def inside(self, state):
         """Return states by population."""

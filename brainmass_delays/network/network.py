@@ -11,6 +11,7 @@ import numpy as np
 from .._core.arguments import checked, flag, mapping, optional
 from .._core.checks import ArgumentError, check_choice
 from .._core.choices import CouplingName, InterpolationName, Stages
+from .._core.functions import Portable
 from .._core.param import ShowsSignature, set_param
 from .._core.units import magnitude
 from ..delays.interpolation import interpolation as find_interpolation
@@ -30,7 +31,7 @@ STAGES = ("each", "middle", "frozen")
 KEPT = ("populations", "projections", "regions", "stages", "block", "noise")
 
 
-class Network(Stepping, ShowsSignature, brainstate.nn.Module):
+class Network(Stepping, Portable, ShowsSignature, brainstate.nn.Module):
     """Couple populations of nodes through delayed, weighted connections.
 
     Parameters

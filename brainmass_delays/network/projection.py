@@ -3,7 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import brainstate
@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
-from .._core.arguments import flag, optional
+from .._core.arguments import flag, function_of, optional
 from .._core.checks import ArgumentError, check_choice
 from .._core.choices import CouplingName
-from .._core.param import constant
+from .._core.functions import Portable
+from .._core.param import constant, set_param
 from .._core.status import is_traced
 from .._core.units import magnitude
 from ..connectome import Connectome
@@ -96,7 +97,9 @@ class Projection:
         for name in ("source", "target"):
             end = getattr(self, name)
             is_pair = isinstance(end, tuple) and len(end) == 2
-            if not (is_pair or isinstance(end, str) or (name == "source" and callable(end))):
+            if name == "source" and callable(end):
+                function_of("node")("Projection.source", end)
+            elif not (is_pair or isinstance(end, str)):
                 rule = "must be a name or a pair (population, name)"
                 raise ArgumentError(f"Projection.{name}", rule, repr(end))
         if self.compared is not None and not isinstance(self.compared, str) and not callable(self.compared):
@@ -104,7 +107,11 @@ class Projection:
             raise ArgumentError("Projection.compared", rule, repr(self.compared))
 
 
-class Pathway(brainstate.nn.Module):
+# arguments that a Pathway has made something else of
+SPENT = {each.name for each in fields(Projection)} - {"source", "target", "delay", "coupling"}
+
+
+class Pathway(Portable, brainstate.nn.Module):
     """A projection inside a network: its delays, its reads and its coupling.
 
     Attributes
@@ -150,9 +157,39 @@ class Pathway(brainstate.nn.Module):
         self.coupling = _make_coupling(
             where, spec.coupling, self.source_read, self.target_read, weights, spec.k
         )
+        self._check_compared(where, spec, target_node)
         self._check_strength(where, shape[0])
         if isinstance(self.coupling, Coupling) and not active.all() and isinstance(weights, Param):
             self.coupling.mask = active
+        self._is_made = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        is_fixed = "_is_made" in vars(self) and (name in vars(self) or name in SPENT)
+        if not is_fixed or vars(self).get(name) is value:
+            super().__setattr__(name, value)
+            return
+        where, now = (
+            f"Projection.{name}",
+            self.speed if name == "speed" else getattr(self.coupling, name, None),
+        )
+        if name not in ("speed", "k") or not isinstance(now, Param):
+            raise ArgumentError(
+                where, "cannot be changed after construction", repr(value), "Build a new Network"
+            )
+        set_param(where, now, value)
+
+    def _check_compared(self, where, spec, target_node):
+        """Refuse a difference between two quantities of which nobody said that they may be compared."""
+        known = _known(target_node)
+        signal = self.source[1]
+        is_named = spec.compared is not None or not known or callable(signal) or signal in known
+        if not is_named and any(part is self.target_read for part in vars(self.coupling).values()):
+            raise ArgumentError(
+                f"{where}.compared",
+                f"is needed, since {type(target_node).__name__} has no {signal!r} to compare with",
+                None,
+                f"Pass compared= one of {', '.join(known)}",
+            )
 
     def _check_strength(self, where, n_targets):
         """Refuse a strength that is neither one number nor one per target."""
@@ -187,10 +224,15 @@ def _compared(spec, source, target_node):
     name."""
     if spec.compared is not None:
         return spec.compared
-    known = (*getattr(target_node, "STATE_NAMES", ()), *getattr(target_node, "SIGNALS", ()))
+    known = _known(target_node)
     if callable(source[1]) or not known or source[1] in known:
         return source[1]
     return known[0]
+
+
+def _known(node):
+    """Return the states and signals that a node declares."""
+    return (*getattr(node, "STATE_NAMES", ()), *getattr(node, "SIGNALS", ()))
 
 
 def _matrices(where, spec, shape, target_regions, source_regions):

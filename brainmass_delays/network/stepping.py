@@ -153,6 +153,7 @@ class Stepping:
         """Add currents to the inputs of populations."""
         found = {}
         for name, node in nodes.items():
+            node.refuse_ignored(target for population, target in currents if population == name)
             found[name] = tuple(
                 value + currents[name, entry.name] if (name, entry.name) in currents else value
                 for entry, value in zip(node.INPUTS, inputs[name], strict=True)

@@ -1,9 +1,16 @@
 """What a subclass of a node model may redefine: functions that nothing calls are refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
+from typing import Any
+
+import brainunit as u
+import jax
+import jax.numpy as jnp
+from jax.extend.core import Var
 
 from .._core.checks import ArgumentError
+from .arguments import in_unit
 
 # Parts of a rate that users of brainmass override there, besides one ``d<state>`` per state.
 PARTS = {"F", "S", "H_e", "H_i", "QV", "QZ", "_f1", "_f2", "_g", "_h", "_transfer", "_x_e", "_x_i"}
@@ -29,6 +36,29 @@ def refuse_uncalled(model: type) -> None:
             "is never called: a node model has one function, derivative(self, state, t, drive)",
             cure="Define derivative, and call it from there",
         )
+
+
+def refuse_ignored(model: Any, names: Iterable[str]) -> None:
+    """Refuse inputs that something drives and that the ``derivative`` of a model does not use."""
+    ignored = set(names) & _ignored(model)
+    if ignored:
+        raise ArgumentError(
+            f"{type(model).__name__}.derivative",
+            f"must use the input {min(ignored)} where noise, a projection or inputs= drives it",
+            "a function in which nothing depends on it",
+            f"Use drive[{[entry.name for entry in model.INPUTS].index(min(ignored))}]",
+        )
+
+
+def _ignored(model):
+    """Return the names of the inputs that no rate depends on."""
+    drive = tuple(in_unit(jnp.zeros(model.varshape), entry.unit) for entry in model.INPUTS)
+    program = jax.make_jaxpr(lambda drive: model.derivative(model.values(), 0.0 * u.ms, drive))(drive).jaxpr
+    used = {v for v in program.outvars if isinstance(v, Var)}
+    for equation in reversed(program.eqns):
+        if not used.isdisjoint(equation.outvars):
+            used.update(v for v in equation.invars if isinstance(v, Var))
+    return {entry.name for entry, v in zip(model.INPUTS, program.invars, strict=True) if v not in used}
 
 
 def checked(derivative: Callable) -> Callable:

@@ -77,12 +77,19 @@ class Recording:
         recorded = (
             {"output": output} if self.takes_output else {n: r(self.model) for n, r in self.readers.items()}
         )
-        for name, value in recorded.items():
-            if value is None and not self.takes_output:
-                where = f"Simulator.run.monitors[{name!r}]"
-                raise ArgumentError(where, "must return what is recorded", "None", "Add a return")
-        recorded = {name: jax.tree.map(jnp.asarray, value) for name, value in recorded.items()}
+        recorded = {name: self._recordable(name, value) for name, value in recorded.items()}
         return recorded, [source(self.model) for source in self.sources]
+
+    def _recordable(self, name, value):
+        """Return arrays of what a monitor returned."""
+        where = f"Simulator.run.monitors[{name!r}]"
+        if value is None and not self.takes_output:
+            raise ArgumentError(where, "must return what is recorded", "None", "Add a return")
+        try:
+            return jax.tree.map(jnp.asarray, value)
+        except TypeError:
+            cure = "Return arrays, or a dict of them"
+            raise ArgumentError(where, "must return numbers", repr(value), cure) from None
 
     def memory(self, first: Any, dt: u.Quantity, clock: Clock) -> list:
         """Return the memory of the monitors, new or as the last run left it."""

@@ -5,11 +5,10 @@ from os import PathLike
 from typing import Any
 
 import brainstate
-import brainunit as u
 
-from .._core.arguments import checked, choice
+from .._core.arguments import checked
 from .._core.arguments import flag as is_flag
-from .._core.checks import ArgumentError, check_choice, check_count
+from .._core.checks import check_choice, check_count
 from .._core.choices import Differentiation
 from .._core.differentiation import forward_is_wanted
 from .._core.states import present_key, write
@@ -19,8 +18,9 @@ from ..engine.program import divide_run
 from ..engine.run import Run, Settings
 from ..network import Network
 from ..observe import Trajectory
-from .durations import check_precision, check_time, count_steps, one_time, transient_steps
+from .durations import check_precision, check_time, count_steps, transient_steps
 from .function import LOCK, run_function, start_from
+from .held import Held
 from .outcome import raise_if_failed, status_of, warn_if_still
 from .recording import Recording
 from .snapshot import batch_of, put_states, read_states, save_states
@@ -29,7 +29,7 @@ from .stimulation import Stimulation
 FUNCTION_OPTIONS = ("inputs", "monitors", "transient", "sample_every", "batch_size")
 
 
-class Simulator:
+class Simulator(Held):
     """Advance a model in steps of ``dt`` and record trajectories.
 
     Parameters
@@ -67,7 +67,6 @@ class Simulator:
     ((100, 2), (100,))
     """
 
-    @checked("Simulator", checkpoint=is_flag, gradient=choice("reverse", "forward"))
     def __init__(
         self,
         model: brainstate.nn.Module,
@@ -77,31 +76,13 @@ class Simulator:
         gradient: Differentiation = "reverse",
         checkpoint: bool = True,
     ):
-        if not isinstance(model, brainstate.nn.Module):
-            raise ArgumentError("Simulator.model", "must be a brainstate Module", type(model).__name__)
-        self.model, self.checkpoint, self.gradient = model, checkpoint, gradient
-        self._dt = None if dt is None else one_time("Simulator.dt", dt)
-        self.grad_horizon = None if grad_horizon is None else one_time("Simulator.grad_horizon", grad_horizon)
+        self._hold(model=model, dt=dt, grad_horizon=grad_horizon, gradient=gradient, checkpoint=checkpoint)
         self._layouts: dict = {}
-
-    def __getstate__(self):
-        """Leave the plans of runs out of copies: they belong to this model."""
-        return vars(self) | {"_layouts": {}}
 
     def __repr__(self) -> str:
         model = repr(self.model) if isinstance(self.model, Network) else type(self.model).__name__
         dt = "of the environment" if self._dt is None else self._dt
         return f"Simulator, dt {dt}, gradient {self.gradient}\n{model}"
-
-    @property
-    def dt(self) -> u.Quantity:
-        """The step size: as given, or of the environment."""
-        dt = brainstate.environ.get("dt", None) if self._dt is None else self._dt
-        if dt is None:
-            raise ArgumentError(
-                "Simulator.dt", "is needed", "None", "Pass Simulator(model, dt=0.1 * brainunit.ms)"
-            )
-        return one_time("Simulator.dt", dt)
 
     @property
     def blocks(self) -> tuple[int, ...]:
