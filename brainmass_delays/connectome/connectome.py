@@ -1,7 +1,6 @@
 """The connectome: who is connected to whom, how strongly, and over which tract length."""
 
-from collections.abc import Iterable, Sequence
-from numbers import Integral, Real
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,20 @@ import numpy as np
 from brainstate.nn import Param
 
 from .._core.checks import ArgumentError, check_choice, check_flag
-from .._core.choices import Normalization
 from .._core.files import replacing
 from .._core.units import magnitude
 from . import interventions
 from .complete import straight_lines
 from .fetch import fetch
 from .load import load
+from .selection import Selection
 from .synthesize import synthetic
-from .validate import check_lengths, check_share, check_speed, check_weights, to_centres, to_labels, to_matrix
+from .validate import check_lengths, check_speed, check_weights, to_centres, to_labels, to_matrix
 
 SPEED = u.mm / u.ms
 
 
-class Connectome:
+class Connectome(Selection):
     """Hold weights and tract lengths between regions, checked once and immutable.
 
     Matrices are ``[target, source]``: ``weights[i, j]`` and ``lengths[i, j]`` belong to the connection from
@@ -210,158 +209,6 @@ class Connectome:
         edges = self._weights != 0
         check_speed(speed, edges)
         return u.Quantity(self._used_lengths() / jnp.where(edges, speed, 1.0), unit=u.ms)
-
-    def threshold(self, *, density: float | None = None, weight: float | None = None) -> "Connectome":
-        """Remove weak connections between different regions; keep self-connections.
-
-        Parameters
-        ----------
-        density : float, optional
-            Keep this share of the pairs of different regions, the strongest first, and among equals the
-            shortest first. Pairs of a symmetric connectome are kept or removed together. A connectome that is
-            sparser already stays as it is.
-        weight : float, optional
-            Keep connections of at least this absolute weight. Give either this or ``density``.
-
-        Returns
-        -------
-        Connectome
-
-        Raises
-        ------
-        ArgumentError
-            If not exactly one of the two is given, or if it is out of range.
-
-        Examples
-        --------
-        >>> from brainmass_delays.connectome import Connectome
-        >>> Connectome.synthetic(20).threshold(density=0.1).density
-        0.1
-        """
-        if (density is None) == (weight is None):
-            raise ArgumentError(
-                "Connectome.threshold",
-                "needs either density or weight",
-                "neither" if density is None else "both",
-            )
-        if density is not None:
-            keep = self._strongest(check_share("Connectome.threshold.density", density))
-        else:
-            if not isinstance(weight, Real) or not 0 <= weight < np.inf:
-                raise ArgumentError(
-                    "Connectome.threshold.weight", "must be finite and not negative", repr(weight)
-                )
-            keep = np.abs(self._weights) >= weight
-        np.fill_diagonal(keep, True)
-        return self._replace(weights=np.where(keep, self._weights, 0))
-
-    def _strongest(self, density: float) -> np.ndarray:
-        """Mark the strongest share of the pairs of different regions, (n_regions, n_regions) bool."""
-        n_pairs = self.n_regions * (self.n_regions - 1)
-        candidates = self._edges()
-        symmetric = self.is_symmetric
-        if symmetric:
-            candidates, n_pairs = np.triu(candidates), n_pairs // 2
-        edges = np.flatnonzero(candidates)
-        order = np.lexsort((self._lengths.flat[edges], -np.abs(self._weights.flat[edges])))
-        keep = np.zeros_like(candidates)
-        keep.flat[edges[order[: round(density * n_pairs)]]] = True
-        return keep | keep.T if symmetric else keep
-
-    def normalize(self, how: Normalization = "row") -> "Connectome":
-        """Scale the weights.
-
-        Parameters
-        ----------
-        how : {'row', 'max', 'none'}, optional
-            ``'row'`` (default): the absolute weights that enter each region sum to 1, self-connections
-            included; a region without input stays without. ``'max'``: the largest absolute weight is 1.
-            ``'none'``: as it is.
-
-        Returns
-        -------
-        Connectome
-
-        Examples
-        --------
-        >>> from brainmass_delays.connectome import Connectome
-        >>> float(Connectome.synthetic(20).normalize('max').weights.max())
-        1.0
-        """
-        check_choice("Connectome.normalize.how", how, ("row", "max", "none"))
-        if how == "none":
-            return self
-        size = np.abs(self._weights)
-        scale = size.sum(axis=1, keepdims=True) if how == "row" else size.max(initial=0)
-        return self._replace(weights=self._weights / np.where(scale > 0, scale, 1))
-
-    def transpose(self) -> "Connectome":
-        """Exchange source and target, e.g. for matrices that were stored as ``[source, target]``.
-
-        Examples
-        --------
-        >>> from brainmass_delays.connectome import Connectome
-        >>> Connectome([[0., 2.], [0., 0.]], [[0., 9.], [9., 0.]]).transpose().weights[1, 0]
-        np.float64(2.0)
-        """
-        return self._replace(weights=self._weights.T, lengths=self._lengths.T)
-
-    def select(self, regions: Iterable[int | str]) -> "Connectome":
-        """Keep some regions, in the order given, and the connections between them.
-
-        Parameters
-        ----------
-        regions : iterable of int or str
-            Indices or labels.
-
-        Raises
-        ------
-        ArgumentError
-            If a region is unknown or named twice, or a label belongs to several.
-
-        Examples
-        --------
-        >>> from brainmass_delays.connectome import Connectome
-        >>> Connectome.synthetic(20).select(['L01', 'R01']).labels
-        ('L01', 'R01')
-        """
-        given = regions
-        try:
-            regions = None if isinstance(regions, str | bytes) else list(regions)
-        except TypeError:
-            regions = None
-        if regions is None:
-            rule = "must be a list of labels or whole numbers"
-            raise ArgumentError("Connectome.select.regions", rule, repr(given))
-        indices = [self._index(region) for region in regions]
-        if not indices or len(set(indices)) < len(indices):
-            raise ArgumentError(
-                "Connectome.select.regions", "must name at least one, each only once", indices
-            )
-        square = np.ix_(indices, indices)
-        return self._replace(
-            weights=self._weights[square],
-            lengths=self._lengths[square],
-            labels=tuple(self._labels[i] for i in indices),
-            centres=None if self._centres is None else self._centres[indices],
-        )
-
-    def _index(self, region: int | str) -> int:
-        """Return the index of a region given by index or label."""
-        if isinstance(region, str):
-            check_choice("Connectome.select.regions", region, self._labels)
-            if (count := self._labels.count(region)) > 1:
-                raise ArgumentError(
-                    "Connectome.select.regions",
-                    "must be labels of one region each",
-                    f"{region!r}, which {count} regions have",
-                    "Select these by their indices",
-                )
-            return self._labels.index(region)
-        if not isinstance(region, Integral) or isinstance(region, bool) or not 0 <= region < self.n_regions:
-            rule = f"must be labels or whole numbers from 0 to {self.n_regions - 1}"
-            raise ArgumentError("Connectome.select.regions", rule, repr(region))
-        return int(region)
 
     def _edges(self) -> np.ndarray:
         """Mark the connections between different regions, (n_regions, n_regions) bool."""

@@ -21,10 +21,10 @@ from .._core.status import is_traced
 from .._core.units import magnitude
 from ..connectome import Connectome
 from ..couplings import COUPLINGS, Coupling
-from ..delays.delay import as_delay
 from ..delays.edges import full_edges, packed_edges
 from ..delays.read import CurrentRead, DelayedRead
 from ..delays.signal import Signal
+from ..delays.tracts import as_delay
 
 
 @dataclass(frozen=True, eq=False)
