@@ -5,7 +5,7 @@ import numpy as np
 from rows import _fitter
 from table import FLAG, SERIES, W, generate
 
-from brainmass_delays import viz
+from brainmass_delays import sweep, viz
 
 GOOD = {
     "signal": SERIES,
@@ -37,6 +37,8 @@ GOOD = {
     "plot_raster.dt": 1.0,
     "plot_fit.true": None,
     "plot_fit.parameter": "x",
+    "plot_sweep.result": sweep(lambda a: a, {"a": np.arange(3.0)}),
+    "plot_sweep.value": None,
 }
 ACCEPTS = {
     "signal": "one",
@@ -62,6 +64,7 @@ ACCEPTS = {
     "nperseg": "none",
     "parameter": "none",
     "plot_loss_landscape.parameter": "string",
+    "plot_sweep.value": "none",
     "label": "none string",
     "plot_brain.label": "string",
     "color": "",
