@@ -81,11 +81,11 @@ class GradientDescent:
         else:
             self.optimizer.opt_state.value = self.optimizer.tx.init(stored(self.problem.parameters))
             schedule.load_state_dict(self._schedule)
-        if (kept := journal.go_on(gradient=True)) is not None:
-            self._load(kept)
         for state in self._states().values():
             state.value = jax.tree.map(_strong, state.value)
         steps = Steps(journal, self.problem)
+        if (kept := journal.go_on(gradient=True, look=steps.look)) is not None:
+            self._load(kept)
         while (done := len(journal.history)) < n_steps:
             at_once = 1 if self._follows_loss else journal.steps_until_kept(steps.at_once)
             steps.take(min(at_once, n_steps - done))
@@ -172,7 +172,7 @@ class Steps:
         places = {id(state): i for i, state in enumerate(self.traced.states)}
         self._moved = [places[each] for each in moved]
         self._source = places.get(id(brainstate.random.DEFAULT))
-        bytes_each = sum(x.nbytes for x in jax.tree.leaves(stored(problem.parameters)))
+        bytes_each = sum(np.asarray(x).nbytes for x in jax.tree.leaves(stored(problem.parameters)))
         self._room = int(np.clip(MOST // max(bytes_each, 1), 1, LONGEST))
 
     def take(self, n_steps: int) -> None:
