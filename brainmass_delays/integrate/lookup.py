@@ -70,11 +70,16 @@ class Reads:
         return jnp.concatenate([jnp.ravel(leaf) for leaf in full])
 
     def present(self, t, y) -> jax.Array:
-        """Return what all delays would read if the state had always been ``y``."""
-        delays = 0.0 * self.delays(t, y)  # what a delay depends on, its value depends on
+        """Return what all delays would read if the state had always been ``y``.
+
+        What a delay depends on, its value depends on, though here it is the same for all delays: a nothing with
+        a derivative stands for that, as the pattern of a Jacobian leaves out what is multiplied by 0.
+        """
+        delays = self.delays(t, y)
+        nothing = delays - jax.lax.stop_gradient(delays)
         if self.component is not None:
-            return y[self.component] + delays
-        return y + delays[:, None]
+            return y[self.component] + nothing
+        return y + nothing[:, None]
 
     def outside(self, t, y, slack=0.0):
         """Tell whether a delay is outside its bounds by more than ``slack``; NaN is outside."""
