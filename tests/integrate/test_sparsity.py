@@ -132,7 +132,12 @@ def test_a_delay_that_depends_on_the_state_fills_its_column(coupled):
     def delays(t, u, args):
         return 0.1 + u[0] ** 2 * (jnp.ones((2, 2)) if coupled else 1.0)
 
-    options = {"method": "radau5", "coupled": (lambda u: u) if coupled else None, "max_delay": 3.0, "kinks": 0}
+    options = {
+        "method": "radau5",
+        "coupled": (lambda u: u) if coupled else None,
+        "max_delay": 3.0,
+        "kinks": 0,
+    }
     with pytest.raises(RunError, match="sparsity given lacks an entry"):
         solve_dde(f, np.ones(2), 0.0, 0.1, delays, sparsity=np.eye(2), **options)
     counts = [

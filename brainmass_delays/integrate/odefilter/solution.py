@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 import brainunit as u
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ..._core.checks import ArgumentError, check_count
-from ..._core.status import NOT_FINITE, flag, is_traced, raise_if_failed
-from .coordinates import Coordinates
+from ..._core.status import NOT_FINITE, flag, is_traced, raise_if_failed, refused
+from .coordinates import Coordinates, are_increasing, check_increasing
 from .gaussian import Gaussian, column_norms, rescale
 from .posterior import Posterior, Track, insert
 from .prior import Dynamics
@@ -94,7 +93,7 @@ class FilterSolution:
         Notes
         -----
         Cost: one QR decomposition per step and time. Gradients are exact, also in ``times``. Under a
-        transformation a time before the first one gives NaN and sets ``status``.
+        transformation times outside, or that do not increase, give NaN and set ``status``.
 
         Examples
         --------
@@ -110,17 +109,13 @@ class FilterSolution:
                                 "Use strategy='fixed-interval', a grid, or longer save_at")  # fmt: skip
         inner = self.coordinates.time(f"{where}.times", times)
         start, end = self.track.times[0], self.track.times[-1]
-        if inner.ndim != 1 or not len(inner):
-            raise ArgumentError(f"{where}.times", "must have shape (K,) with K > 0", inner.shape)
-        if not is_traced((inner, start)):
-            plain = np.asarray(inner)
-            if np.any(np.diff(plain) <= 0) or plain[0] < start or plain[-1] > end:
-                raise ArgumentError(f"{where}.times", f"must increase within [{start}, {end}]", plain)
-        filtered, posterior = insert(self.track, self.dynamics, jnp.where(inner < start, jnp.nan, inner))
+        check_increasing(f"{where}.times", inner, start, end)
+        good = are_increasing(inner, start, end)
+        filtered, posterior = insert(self.track, self.dynamics, jnp.where(good, inner, jnp.nan))
         smooth = self.posterior is not None
         passed = jnp.sum(self.track.times[1:] <= inner[:, None], axis=1)
         return _report(
-            self,
+            dataclasses.replace(self, status=self.status | refused(good)),
             t=self.coordinates.with_time_unit(inner),
             gaussian=posterior.marginals() if smooth else filtered,
             posterior=posterior if smooth else None,
