@@ -119,7 +119,8 @@ def solve_dde(
 
     The error estimate does not see the whole error, so each step keeps a part of the tolerance: a sixth for
     methods of order 5, as the past is known to a lower order; a tenth with delays that depend on time or
-    state; a twentieth where less than two generations of kinks are landed on, as in a network.
+    state; a twentieth where kinks of the first generation alone are landed on, and a fiftieth where none are,
+    as in a large network.
 
     The gradient reaches ``history``, ``u0``, ``args``, what ``f`` closes over, and ``delays``. It is the
     exact derivative of the steps taken; steps that land on a kink or a switch move with it, so that a jump of

@@ -188,7 +188,7 @@ class Solution:
 
 
 CURES = {
-    DELAY_ABOVE_BOUND: "A delay must stay within 0 and its bounds; raise max_delay, or mend the delay.",
+    DELAY_ABOVE_BOUND: "It must not be NaN or negative, nor leave its bounds: mend it, or raise max_delay.",
     NOT_FINITE: "The right side or an event is not finite near that time.",
     MAX_STEPS_REACHED: "Raise max_steps, loosen rtol and atol, or take method='radau5' for a stiff equation.",
     STEP_UNDERFLOW: "Look for a singularity near that time, or name the times at which f jumps.",

@@ -8,7 +8,16 @@ import jax
 import jax.numpy as jnp
 
 from ..._core.checks import ArgumentError, check_count
-from ..._core.status import NOT_FINITE, flag, is_traced, raise_if_failed, refused
+from ..._core.status import (
+    DELAY_ABOVE_BOUND,
+    MAX_STEPS_REACHED,
+    NOT_FINITE,
+    STEP_UNDERFLOW,
+    flag,
+    is_traced,
+    raise_if_failed,
+    refused,
+)
 from .coordinates import Coordinates, are_increasing, check_increasing
 from .gaussian import Gaussian, column_norms, rescale
 from .posterior import Posterior, Track, insert
@@ -250,11 +259,18 @@ def calibrated_scale(surprise: jax.Array, accepted: jax.Array, correct_underconf
     return root / (count if correct_underconfidence else jnp.sqrt(count))
 
 
+CURES = {
+    DELAY_ABOVE_BOUND: "A delay reaches back further than the states that are kept: raise window.",
+    NOT_FINITE: "Look at f near that time, or begin with a smaller dt0.",
+    MAX_STEPS_REACHED: "Raise max_steps, or loosen rtol and atol.",
+    STEP_UNDERFLOW: "Look for a singularity near that time, or loosen rtol and atol.",
+}
+
+
 def _story(solution: FilterSolution) -> str:
     """Say how far a run came and what may help."""
     reached = float(jnp.max(u.get_magnitude(solution.t)))
     accepted, rejected = int(jnp.max(solution.accepted)), int(jnp.max(solution.rejected))
-    return (
-        f"Reached t = {reached:.6g} with {accepted} steps accepted and {rejected} rejected. "
-        "Raise max_steps (for delays: window) or loosen rtol and atol; if values explode, look at f near it"
+    return f"Reached t = {reached:.6g} with {accepted} steps accepted and {rejected} rejected. " + " ".join(
+        cure for bit, cure in CURES.items() if int(jnp.max(solution.status)) & bit
     )
