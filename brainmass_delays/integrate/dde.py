@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import brainunit as u
 
-from .._core.arguments import checked, function, function_of, if_function, optional, tree_of_numbers
+from .._core.arguments import checked, function, function_of, if_function, numbers, optional, tree_of_numbers
 from .._core.checks import ArgumentError
 from .._core.choices import ControllerName, LoopName, SolverName
 from .breakpoints import distinct_constants
@@ -277,6 +277,9 @@ def _checked_delays(border, delays, low, high):
         None if bound is None else border.time(name, bound)
         for name, bound in (("min_delay", low), ("max_delay", high))
     )
+    for name, bound in zip(("min_delay", "max_delay"), bounds, strict=True):
+        if bound is not None:
+            numbers(scalar=True)(f"{border.where}.{name}", bound)
     structure, leaves = resolve(border, delays)
     check_delays(border, leaves, *bounds)
     return structure, leaves, bounds

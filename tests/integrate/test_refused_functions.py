@@ -8,6 +8,9 @@ import pytest
 
 from brainmass_delays import ArgumentError
 from brainmass_delays.integrate import (
+    log_likelihood_series,
+    log_likelihood_terminal,
+    ornstein_uhlenbeck_prior,
     solve_dde,
     solve_filter,
     solve_filter_dde,
@@ -107,6 +110,7 @@ def test_complex_numbers_are_not_cut_to_their_real_part():
         "solve_filter.u0_std: must be real": lambda: solve_filter(plain, 1.0, 0.0, 1.0, u0_std=1j),
         "solve_filter_dde.u0: must be real": lambda: solve_filter_dde(delayed, 1.0 + 0j, 0.0, 1.0, 0.3),
         "solve_filter_dde.delays: must be.*real": lambda: solve_filter_dde(delayed, 1.0, 0.0, 1.0, 1j),
+        "ornstein_uhlenbeck_prior.rate: must be.*real": lambda: ornstein_uhlenbeck_prior([1.0, 0.0], rate=1j),
         "solve_filter.t1: must be.*real": lambda: solve_filter(plain, 1.0, 0.0, 1j),
     }
     for message, call in cases.items():
@@ -169,6 +173,15 @@ def test_a_batch_of_solves_is_evaluated_by_vmap():
         ArgumentError, match=r"Solution.evaluate: needs one solve; got a batch of shape \(2,\).*vmap"
     ):
         batch.evaluate(0.5)
+    filtered = jax.vmap(lambda y: solve_filter_on_grid(plain, y, GRID, num=1))(jnp.array([1.0, 2.0]))
+    for call in (
+        lambda: filtered.at(jnp.array([0.3])),
+        lambda: filtered.sample(jax.random.key(0), 3),
+        lambda: log_likelihood_series(filtered, np.zeros(3), obs_std=0.1),
+        lambda: log_likelihood_terminal(filtered, 0.0, obs_std=0.1),
+    ):
+        with pytest.raises(ArgumentError, match=r"needs one solution; got a batch of shape \(2,\).*jax.vmap"):
+            call()
     np.testing.assert_allclose(
         jax.vmap(lambda s: s.evaluate(0.5))(batch), np.exp(-0.5) * np.array([1, 2]), rtol=1e-5
     )

@@ -143,7 +143,7 @@ def check_span(where: str, t0, t1, slack: float = 0.0) -> None:
     """Refuse times without their units that are no span where they are known."""
     for name, time in (("t0", t0), ("t1", t1)):
         numbers(scalar=True, finite=True)(f"{where}.{name}", time)
-    if not is_traced((t0, t1)) and not np.asarray(t1) - np.asarray(t0) > slack:
+    if not is_traced((t0, t1, slack)) and not np.asarray(t1) - np.asarray(t0) > slack:
         cure = "Lower eps, or take a smaller unit of time" if slack and t1 > t0 else ""
         by = f" by more than eps={slack}" if cure else ""
         raise ArgumentError(f"{where}.t1", f"must be after t0={t0}{by}", t1, cure)
@@ -174,13 +174,13 @@ class Equation:
 
     def __init__(self, where: str, f: Callable, u0, t0, *others, order: int, args):
         self.order = check_count(f"{where}.order", order)
-        states = ["u", "du", *(f"d{k}u" for k in range(2, self.order))][: self.order]
-        function_of(", ".join(["t", *states, "args"]))(f"{where}.f", f)
         initial = (u0,) if self.order == 1 else u0
         if not isinstance(initial, tuple | list) or len(initial) != self.order:
             rule = f"must be a tuple of {self.order} states for order={self.order}"
             got = f"{len(initial)} states" if isinstance(initial, tuple | list) else type(initial).__name__
             raise ArgumentError(f"{where}.u0", rule, got)
+        states = ["u", "du", *(f"d{k}u" for k in range(2, self.order))][: self.order]
+        function_of(", ".join(["t", *states, "args"]))(f"{where}.f", f)
         self.state = Coordinates(where, initial[0], unit_of(t0, *others))
         self.where, self._f, self._args = where, f, args
         self.t0 = self.state.time(f"{where}.t0", t0)

@@ -198,7 +198,7 @@ def _prepare(
     check_choice(f"{where}.linearization", linearization, LINEARIZATIONS)
     check_choice(f"{where}.covariance", covariance, COVARIANCES)
     num = check_count(f"{where}.num", num)
-    equation = DelayedField(where, f, history, t0, delays, t1, save_at, args=args, u0=u0)
+    equation = DelayedField(where, f, history, t0, delays, t1, args=args, u0=u0)
     end, reported = _check_times(where, equation, t1, save_at)
     filter = _filter(
         where, equation, end, reported, num=num, window=window, output_scale=output_scale, damp=damp,

@@ -150,6 +150,8 @@ def ornstein_uhlenbeck_prior(coefficients, *, rate, **options) -> Prior:
     >>> print(abs(float(solution.u[0])) < 1e-3)
     True
     """
+    for leaf in jax.tree.leaves(rate, is_leaf=_is_quantity):
+        numbers(finite=True)("ornstein_uhlenbeck_prior.rate", leaf)
     return dataclasses.replace(wiener_prior(coefficients, **options), rate=rate, process="ornstein-uhlenbeck")
 
 
@@ -222,9 +224,6 @@ def _derivative_like(zero):
 
 def _coefficient_stds(initial_std, known: int, diffuse: int, diffuse_std) -> jax.Array:
     """Return one standard deviation per coefficient, the diffuse ones last."""
-    for value in (*jax.tree.leaves(initial_std), diffuse_std):
-        if not is_traced(value) and not np.all(np.asarray(value) >= 0):
-            raise ArgumentError("wiener_prior.initial_std", "must not be negative, nor diffuse_std", value)
     std = jnp.asarray(initial_std, float)
     if std.shape not in ((), (known,)):
         raise ArgumentError("wiener_prior.initial_std", f"must be one number or one per coefficient, {known}",

@@ -42,9 +42,9 @@ class FilterSolution:
         Standard deviation of each derivative: like the state for ``covariance='blockdiag'`` and 'dense',
         **one number for all entries** for 'isotropic'. It measures what the model of the solver has not
         resolved, in units of its diffusion: without calibration it says nothing about the size of the error
-        (400 times too large and 35 times too small both occur), with ``calibration='mle'`` or ``'dynamic'``
-        it has the order of magnitude of the error. It is never a bound, and it does not contain the
-        uncertainty of parameters or data.
+        (400 times too large and 35 times too small both occur), with ``calibration='dynamic'``, or ``'mle'``
+        unless the equation is stiff, it has the order of magnitude of the error. It is never a bound, and it
+        does not contain the uncertainty of parameters or data.
     output_scale : array
         The diffusion behind ``std``: the prior's, times the calibrated factor for ``calibration='mle'``.
     accepted : array of int
@@ -113,6 +113,7 @@ class FilterSolution:
         [0.8843 0.4598]
         """
         where = "FilterSolution.at"
+        check_single(where, self)
         if self.track is None:
             raise ArgumentError(where, "needs the steps of the solution", "a solution without them",
                                 "Use strategy='fixed-interval', a grid, or longer save_at")  # fmt: skip
@@ -163,6 +164,7 @@ class FilterSolution:
         >>> solution.sample(jax.random.key(0), 5).shape
         (5, 11, 1)
         """
+        check_single("FilterSolution.sample", self)
         if self.posterior is None:
             raise ArgumentError("FilterSolution.sample", "needs the solution of a smoother", "a filter",
                                 "Use save_at and strategy='fixed-point', or a grid")  # fmt: skip
@@ -171,6 +173,12 @@ class FilterSolution:
         return self.coordinates.to_tree(
             jax.vmap(lambda key: layout.rows(self.posterior.sample(key))[:, 0])(keys), 0
         )
+
+
+def check_single(where: str, solution: FilterSolution) -> None:
+    """Refuse a batch of solutions, whose axes would be taken for those of time."""
+    if batch := jnp.shape(solution.status):
+        raise ArgumentError(where, "needs one solution", f"a batch of shape {batch}", "Map it with jax.vmap")
 
 
 class Run(NamedTuple):

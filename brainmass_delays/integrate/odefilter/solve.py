@@ -35,7 +35,7 @@ STRATEGIES = ("filter", "fixed-point", "fixed-interval")
     damp=ONE,
     u0_std=optional(tree_of_numbers),
     atol=numbers(scalar=True, finite=True),
-    eps=numbers(unit=u.UNITLESS, scalar=True, finite=True, low=0, traced=False),
+    eps=numbers(unit=u.UNITLESS, scalar=True, finite=True, low=0),
 )
 def solve_filter(
     f: Callable,
@@ -106,8 +106,8 @@ def solve_filter(
     calibration : {'none', 'mle', 'dynamic'}, default 'none'
         What ``std`` is measured by. ``'none'``: the diffusion of the prior (right for likelihoods with a
         tempered ``output_scale``; otherwise no error bar). ``'mle'``: all of it rescaled once by the
-        residuals seen (choose this to report ``std``). ``'dynamic'``: one diffusion per step; changes the
-        steps too.
+        residuals seen (choose this to report ``std``, unless the equation is stiff: its fast start would set
+        the scale). ``'dynamic'``: one diffusion per step; changes the steps too.
     correct_underconfidence : bool, default True
         For 'mle': divide the scale by the square root of the number of steps, as solutions are smoother than
         the prior.
@@ -223,7 +223,7 @@ def _prepare(
     """Check all arguments; return the solver, its first state and the times to stop at."""
     check_choice(f"{where}.error_norm", error_norm, ERROR_NORMS)
     filter = Filter(
-        where, f, u0, t0, t1, save_at, num=num, order=order, args=args, output_scale=output_scale,
+        where, f, u0, t0, t1, num=num, order=order, args=args, output_scale=output_scale,
         calibration=calibration, damp=damp, linearization=linearization, covariance=covariance, u0_std=u0_std,
     )  # fmt: skip
     equation = filter.equation
