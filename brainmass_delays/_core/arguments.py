@@ -111,6 +111,11 @@ def function_of(names: str) -> Rule:
     return rule
 
 
+def if_function(names: str) -> Rule:
+    """Return the rule of what may be a function of the arguments that ``names`` lists, or no function."""
+    return lambda where, value: function_of(names)(where, value) if callable(value) else None
+
+
 def instance(kinds: type | tuple[type, ...], what: str, cure: str = "") -> Rule:
     """Return the rule of objects of some classes, which messages call ``what``."""
 

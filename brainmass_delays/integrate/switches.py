@@ -7,6 +7,7 @@ import brainunit as u
 import jax
 import jax.numpy as jnp
 
+from .._core.arguments import function_of, tree_of_numbers
 from .._core.checks import ArgumentError
 
 
@@ -32,6 +33,9 @@ class Switches(NamedTuple):
         functions = [switches] if callable(switches) else list(switches)
         if not functions or not all(callable(function) for function in functions):
             raise ArgumentError(f"{border.where}.switches", "must be a function or a list of them", switches)
+        names = "t, u, args" if assemble is None else "t, u, delayed, args"
+        for function in functions:
+            function_of(names)(f"{border.where}.switches", function)
 
         def flat(t, y, values):
             between = () if assemble is None else (assemble(values),)
@@ -52,6 +56,7 @@ def stop_of(border, event, args) -> Callable | None:
 
 def number(border, name: str, value: Any) -> jax.Array:
     """Return the magnitude of one real number that can change its sign."""
+    tree_of_numbers(f"{border.where}.{name}", value)
     value = jnp.asarray(u.get_mantissa(value))
     rule, cure = "must return one real number that changes its sign", ""
     if value.dtype == bool:

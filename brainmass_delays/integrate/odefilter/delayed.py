@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._core.arguments import takes, tree_of_numbers
 from ..._core.checks import ArgumentError
 from ..._core.status import is_traced
 from .coordinates import Coordinates, unit_of
@@ -18,7 +19,8 @@ class DelayedField:
     def __init__(self, where: str, f: Callable, history, t0, delays, *others, args, u0):
         self._history = history if callable(history) else None
         start = history(t0) if callable(history) else history
-        self.state = state = Coordinates(where, start, unit_of(t0, delays, *others))
+        tree_of_numbers(f"{where}.history", start)
+        self.state = state = Coordinates(where, start, unit_of(t0, *others))
         self.where, self._f, self._args, self._constant = where, f, args, start
         self.t0 = state.time(f"{where}.t0", t0)
         delays = state.time(f"{where}.delays", delays)
@@ -73,8 +75,15 @@ class DelayedField:
         return jnp.stack([value, *(function(t, value, delayed) for function in functions)])
 
 
-def live(delays):
+def live(where: str, delays):
     """Return the value of live delays: a ``Param`` or a zero-argument callable."""
     if callable(getattr(delays, "value", None)):
         return delays.value()
-    return delays() if callable(delays) else delays
+    if not callable(delays):
+        return delays
+    if not takes(delays, 0):
+        cure = "Delays that depend on time or state are for solve_dde"
+        raise ArgumentError(
+            where, "must be constant: an array, a Param, or a function of nothing", delays, cure
+        )
+    return delays()

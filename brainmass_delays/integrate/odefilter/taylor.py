@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.jet import jet
 
-from ..._core.arguments import checked, function
+from ..._core.arguments import checked, function, numbers
 from ..._core.checks import check_choice, check_count
 from .coordinates import Equation
 
@@ -65,6 +65,7 @@ def taylor_coefficients(
     check_choice("taylor_coefficients.method", method, ("auto", "jet", "jvp"))
     check_count("taylor_coefficients.num", num)
     equation = Equation("taylor_coefficients", f, u0, t0, order=order, args=args)
+    numbers(scalar=True, finite=True)("taylor_coefficients.t0", equation.t0)
     rows = coefficient_rows(equation, num, method)
     return tuple(equation.state.to_tree(row, k) for k, row in enumerate(rows))
 
