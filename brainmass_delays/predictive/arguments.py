@@ -118,7 +118,9 @@ def fits_optimizer(where: str, optim: Any, state: Any, values: Any, cure: str) -
     """Refuse a state of another optimizer, or of other parameters."""
     expected = jax.eval_shape(optim.init, values)
     if jax.tree.structure(state) != jax.tree.structure(expected):
-        raise ArgumentError(where, "must be the state of this optimizer for these values", "another one", cure)
+        raise ArgumentError(
+            where, "must be the state of this optimizer for these values", "another one", cure
+        )
 
 
 RULES = {

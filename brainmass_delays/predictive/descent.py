@@ -150,7 +150,9 @@ def descend_inference(
         as_params(params), as_variables(activities), optim, n_steps, y, x, loss_id, record, energy_options
     )
     diverged = flag(~jnp.all(jnp.isfinite(path.energies)), NOT_FINITE)
-    raise_if_failed("descend_inference", diverged, "Lower the rate of the optimizer, or mend layers and data.")
+    raise_if_failed(
+        "descend_inference", diverged, "Lower the rate of the optimizer, or mend layers and data."
+    )
     return path
 
 

@@ -145,7 +145,10 @@ def activities_of_errors(params, errors, x=None, *, param_type="sp", gamma=None)
     expected = len(params[0]) + (x is None)
     if len(errors) != expected:
         raise ArgumentError(
-            "activities_of_errors.errors", f"must hold {expected} entries", len(errors), "Start from init_errors"
+            "activities_of_errors.errors",
+            f"must hold {expected} entries",
+            len(errors),
+            "Start from init_errors",
         )
     return _activities(params, as_variables(errors), x, param_type, gamma)
 

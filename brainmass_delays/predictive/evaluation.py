@@ -17,7 +17,6 @@ from .initialization import init_activities_with_amort
 from .layers import as_params
 from .variants import feedforward_of, layer_energies, start_of
 
-
 KNOWN = rule_of_numbers(finite=True)
 
 

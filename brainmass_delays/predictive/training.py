@@ -13,7 +13,6 @@ from .layers import as_params, with_updates
 from .partition import join, split
 from .variants import layer_energies, start_of
 
-
 PRECISIONS = ("output_energy_scaling", "alpha_forward")
 
 

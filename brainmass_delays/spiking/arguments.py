@@ -61,7 +61,9 @@ def is_comparable(where: str, value: Any) -> None:
     is_task(where, value)
     for name in ("n_channels", "n_classes", "max_delay", "datasets"):
         if not hasattr(value, name):
-            raise ArgumentError(where, f"must have {name}", type(value).__name__, "Take a task of spiking.tasks")
+            raise ArgumentError(
+                where, f"must have {name}", type(value).__name__, "Take a task of spiking.tasks"
+            )
 
 
 def is_graph(where: str, value: Any) -> None:

@@ -25,7 +25,6 @@ from .arguments import (
     is_optimizer,
 )
 
-
 # Of a kernel, where it is known; 0 means whole steps.
 WIDTH = numbers(scalar=True, finite=True, low=0.0)
 

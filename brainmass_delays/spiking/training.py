@@ -28,7 +28,6 @@ from .classifier import SpikingClassifier
 from .freezing import delay_layers, freeze_delays
 from .optimizers import anneal_width, parameter_groups, project_delays
 
-
 is_classifier = instance(SpikingClassifier, "a SpikingClassifier")
 
 

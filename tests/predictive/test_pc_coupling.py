@@ -109,9 +109,7 @@ def test_a_delay_may_shrink_to_the_min_delay_that_is_given():
     """Below a quarter of its start it was NaN whatever min_delay said."""
     source = Stream(1, tau=8.0)
     delay = Param(np.array([[8.0]]) * u.ms, fit=True)
-    read = prefetch_delay(
-        source, "x", (delay, np.array([[0]])), max_delay=9 * u.ms, min_delay=0.5 * u.ms
-    )
+    read = prefetch_delay(source, "x", (delay, np.array([[0]])), max_delay=9 * u.ms, min_delay=0.5 * u.ms)
     with brainstate.environ.context(dt=1.0 * u.ms):
         brainstate.nn.init_all_states(source)
 

@@ -53,7 +53,9 @@ def test_a_descent_that_diverges_raises_as_inference_does(y, rate):
 def test_arguments_by_name_only_are_spelled_out():
     """jpc takes x before y, this library y before x: neither order is guessed."""
     linear = pc.make_mlp(jax.random.key(0), [3, 5, 2], "identity")
-    with pytest.raises(TypeError, match=r"linear_equilibrium_energy\(params, \*, y, x, .*too many positional"):
+    with pytest.raises(
+        TypeError, match=r"linear_equilibrium_energy\(params, \*, y, x, .*too many positional"
+    ):
         pc.linear_equilibrium_energy(linear, X, Y)
     with pytest.raises(TypeError, match=r"pc_energy\(params, .*unexpected keyword argument 'weightdecay'"):
         pc.pc_energy(PARAMS, START, Y, X, weightdecay=1.0)

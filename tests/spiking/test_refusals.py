@@ -22,7 +22,15 @@ from brainmass_delays.spiking import (
     train,
 )
 from brainmass_delays.spiking.localization import LocalizationTask, ideal_observer, score
-from brainmass_delays.spiking.tasks import DelayedMatchTask, LatencyDigitsTask, Row, Trials, compare, run_row, table
+from brainmass_delays.spiking.tasks import (
+    DelayedMatchTask,
+    LatencyDigitsTask,
+    Row,
+    Trials,
+    compare,
+    run_row,
+    table,
+)
 from brainmass_delays.spiking.tasks.comparison import make_network
 
 MS = u.ms

@@ -10,8 +10,8 @@ from brainstate.nn import Param
 
 from ..._core.arguments import checked, count, each, flag, instance, mapping, optional, text
 from ..._core.checks import check_choice
-from ..arguments import is_seed, is_settling, is_trials
 from ..arguments import is_comparable as is_task
+from ..arguments import is_seed, is_settling, is_trials
 from ..classifier import SpikingClassifier
 from ..delay_layer import DelayLayer
 from ..freezing import saturation

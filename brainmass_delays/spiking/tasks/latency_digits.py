@@ -11,7 +11,6 @@ from ..arguments import is_seed
 from ..grid import whole_steps
 from .trials import Trials
 
-
 IMAGES = numbers(unit=u.UNITLESS, ndim=2, finite=True, low=0.0, high=1.0)
 
 
