@@ -88,7 +88,7 @@ def combine(samples: tuple[jax.Array, ...], stencil: Stencil, lag: jax.Array, *,
     # The transpose of this outer product is a matrix product: twice as fast on CPU as the sum a
     # broadcast turns into.
     lag = (jnp.ones((value.size // lag.size, 1), lag.dtype) @ lag[None]).reshape(value.shape)
-    return with_slope(value.astype(lag.dtype), slope, lag)
+    return with_slope(value.astype(lag.dtype), slope.astype(lag.dtype), lag)
 
 
 @partial(jax.jit, static_argnames=("interpolation", "lower", "upper"))

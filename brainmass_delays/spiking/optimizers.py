@@ -16,7 +16,7 @@ import numpy as np
 import optax
 
 from .._core.arguments import checked, function, numbers, optional
-from .._core.checks import ArgumentError, check_positive
+from .._core.checks import ArgumentError
 from .._core.units import magnitude
 from .arguments import (
     TIMES,
@@ -111,7 +111,7 @@ def project_to_grid(
     """
     if isinstance(dt, bool):
         raise ArgumentError("project_to_grid.dt", "must be one positive time", dt)
-    check_positive("project_to_grid.dt", u.get_magnitude(dt))
+    numbers(unit=u.ms, scalar=True, finite=True, above=0, traced=False)("project_to_grid.dt", dt)
     if lower is not None and upper is not None:
         _check_order("project_to_grid", lower, upper)
     for name, bound in (("lower", lower), ("upper", upper)):

@@ -225,3 +225,12 @@ def test_gradient_of_a_triangle_at_its_corners_is_one_sided(rng, n_out, width, s
         h[index] = 1e-6 * side
         numeric[index] = (loss(at + h) - loss(at)) / (1e-6 * side)
     assert np.linalg.norm(gradient - numeric) / np.linalg.norm(numeric) < 1e-5
+
+
+@pytest.mark.parametrize("rule", ["round", "linear"])
+def test_spikes_of_double_precision_reach_delays_of_single_precision(rng, rule):
+    """Their slope was of the wrong type, and differentiation failed inside JAX."""
+    layer = make(rule, np.array([1.2, 2.7]))
+    layer.delay.val.value = layer.delay.val.value.astype(jnp.float32)
+    gradient = brainstate.transform.grad(lambda: layer(spikes(rng, channels=2)).sum(), layer.delay.val)
+    assert gradient().dtype == jnp.float32
