@@ -237,6 +237,35 @@ class FitResult:
         """
         return storage.load(cls, path)
 
+    def report(self, path: str | PathLike) -> None:
+        """Write the fit as one page of HTML: table, curves, profiles, data beside prediction, versions.
+
+        Parameters
+        ----------
+        path : str or path
+            The page, which needs no other file; an existing one is replaced, whole or not at all. Profiles
+            are shown if they were put into ``found[name]``, data where the result is of this process.
+
+        Raises
+        ------
+        ArgumentError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib
+        >>> from brainmass_delays import FitResult
+        >>> result = FitResult(best_loss=0.5, best_params={'k': 0.2}, history=[2.0, 0.5], n_steps=2,
+        ...                    prediction=None, model=None)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result.report(f'{folder}/fit.html')
+        ...     'Fit of k' in pathlib.Path(folder, 'fit.html').read_text()
+        True
+        """
+        from ..viz.report import write_report  # brings matplotlib, which nothing else here needs
+
+        write_report(self, path)
+
     def _is_measured(self) -> bool:
         loss = self.context.problem.loss
         return loss.is_likelihood or loss.squares is not None
