@@ -18,7 +18,7 @@ from .arguments import as_target
 from .density import SPACES, LogDensity
 from .journal import Journal
 from .problem import Problem
-from .profile import NoiseFloor, Profile, profile, threshold_of
+from .profile import NoiseFloor, Profile, profile, threshold_of, with_present
 from .sampling import Samples, sample
 
 
@@ -96,7 +96,8 @@ class LossExplorer:
         Returns
         -------
         Profile
-            Values and losses, and ``interval``, of 95 % for a likelihood. The model stays as it was.
+            Values and losses, and ``interval``, of 95 % for a likelihood. The value where the model stands is
+            among them if its loss is the lowest. The model stays as it was.
 
         Raises
         ------
@@ -127,6 +128,8 @@ class LossExplorer:
         loss = self._problem.loss
         size = sum(np.size(leaf) for leaf in jax.tree.leaves(target))
         lowest = float(np.nanmin([*losses, now]))
+        if now == lowest:
+            values, losses, params = with_present(self._problem, part, values, losses, params, now)
         limit = threshold_of(loss, size, len(params[0]) + 1, lowest, self._floor)
         box = part.box() if part.box() is not None else self.search_space.get(part.name)
         return Profile(part.name, values, losses, params, limit, box)

@@ -137,6 +137,21 @@ def profile(
     return losses, params
 
 
+def with_present(
+    problem: Problem, part: Parameter, values: Any, losses: np.ndarray, params: list[dict], now: float
+) -> tuple[Any, np.ndarray, list[dict]]:
+    """Take the value where the parameter stands, of loss ``now``, among those of a profile: the valley ends
+    where it does, between the values that a user has thought of."""
+    unit = u.get_unit(values)
+    numbers, present = np.asarray(u.get_magnitude(values)), float(u.Quantity(part.value()).to_decimal(unit))
+    at = int(np.searchsorted(numbers, present))
+    if not 0 < at < len(numbers) or numbers[at] == present:
+        return values, losses, params
+    others = constrained({n: p for n, p in problem.parameters.items() if n != part.name})
+    values = u.maybe_decimal(np.insert(numbers, at, present) * unit)
+    return values, np.insert(losses, at, now), [*params[:at], others, *params[at:]]
+
+
 def _others(problem, part):
     return [name for name in problem.parameters if name != part.name]
 

@@ -197,6 +197,16 @@ def test_a_profile_of_a_nearly_quadratic_loss_agrees_with_laplace():
     assert np.all(profile.losses <= cut + 1e-9) and profile.losses[0] < cut[0] - 1e-3
 
 
+def test_a_coarse_profile_has_the_interval_of_a_fine_one():
+    """The lowest point lies between the values, and is among them."""
+    fitter, result = fitted(target=NOISY)
+    low, high = (float(x) for x in result.uncertainty(level=0.95).intervals["slope"])
+    coarse = fitter.profile("slope", [low - 1.0, low + 0.8 * (high - low), high + 1.0], NOISY)
+    np.testing.assert_allclose(coarse.interval, [low, high], rtol=0, atol=0.02 * (high - low))
+    assert float(result.best_params["slope"]) in coarse.values and len(coarse.params) == 4
+    assert coarse.params[1].keys() == coarse.params[0].keys()
+
+
 def test_a_profile_with_estimated_noise_has_the_interval_of_students_t():
     fitter, result = fitted(target=NOISY)
     low, high = result.uncertainty(level=0.95).intervals["slope"]
