@@ -1,10 +1,12 @@
 """Every example runs as a user would run it, and leaves the figures it draws."""
 
+import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import brainunit as u
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
@@ -33,6 +35,18 @@ def test_example(path, tmp_path):
         figures = list(tmp_path.rglob("*.png")) + list(tmp_path.rglob("*.svg"))
         assert figures
         assert all(figure.stat().st_size > 5000 for figure in figures)
+
+
+@pytest.mark.slow
+def test_a_stimulus_is_recovered():
+    path = next(p for p in EXAMPLES if p.stem.startswith("12"))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    _, found, site = example.main()
+    assert site == example.SITE
+    assert abs(float((found["onset"] - example.ONSET) / u.ms)) < 0.2
+    assert abs(float((found["width"] - example.WIDTH) / u.ms)) < 0.2
 
 
 def test_the_four_first_examples_exist():

@@ -101,10 +101,10 @@ class _Equation:
         """Return the rates of all states."""
         values = {id(read): self.delayed_signal(read, delayed[name]) for name, read in self.reads.items()}
         with self.holding(state), served_by(_Delayed(values)):
-            currents = self.net.currents(0.0)
-            found = {}
+            currents, given, found = self.net.currents(0.0), self.net.stimulated(t), {}
             for p, node in self.nodes.items():
-                quiet = node.step_inputs((), noise=(0.0,) * len(node.INPUTS))
+                inputs = self.net.input_names.declared(p, given)
+                quiet = node.step_inputs(inputs, noise=(0.0,) * len(node.INPUTS))
                 drive = self.net.with_currents({p: node}, {p: quiet}, currents)[p]
                 rates = node.derivative(node.values(), t, drive)
                 found[p] = {

@@ -20,6 +20,7 @@ from ..delays.read import DelayedRead
 from ..integrate import DelayEquation
 from ..nodes.arguments import noise_sources
 from ..outline import outline
+from ..stimuli import Stimulus
 from . import arguments
 from .equation import network_equation
 from .inputs import InputNames
@@ -28,7 +29,7 @@ from .stepping import Stepping, is_own
 
 STAGES = ("each", "middle", "frozen")
 # Arguments that a network keeps under their names.
-KEPT = ("populations", "projections", "regions", "stages", "block", "noise")
+KEPT = ("populations", "projections", "regions", "stages", "block", "noise", "stimulus")
 
 
 class Network(Stepping, Portable, ShowsSignature, brainstate.nn.Module):
@@ -53,6 +54,9 @@ class Network(Stepping, Portable, ShowsSignature, brainstate.nn.Module):
         How delayed values are read between steps.
     noise : Module or dict of input to Module, optional
         Called once per step; its value is added to the driven input, or to the inputs named.
+    stimulus : Stimulus or dict of input to Stimulus, optional
+        Its value at the start of every step is added to the input of the only projection, or to those named;
+        parameters of it are parameters of the network.
     stages : {'each', 'middle', 'frozen'}, optional
         Evaluate couplings at every stage of the method, at that stage's own time (``'each'``, the default
         for nodes of this library); once, in the middle of the step (``'middle'``); or once, at its start
@@ -119,6 +123,7 @@ class Network(Stepping, Portable, ShowsSignature, brainstate.nn.Module):
         delay_init: Any = None,
         self_connection: bool | None = None,
         noise: Any = None,
+        stimulus: Any = None,
         stages: Stages | None = None,
         block: int | None = None,
     ):
@@ -141,6 +146,7 @@ class Network(Stepping, Portable, ShowsSignature, brainstate.nn.Module):
         }
         self.pasts = [*pasts.values(), *self._adopted(pasts)]
         self.noise = self._noises(noise)
+        self.stimulus = self._stimuli(stimulus)
         self._check_methods()
         self._is_built = True
 
@@ -187,6 +193,18 @@ class Network(Stepping, Portable, ShowsSignature, brainstate.nn.Module):
                 forget(past.signal.node, lambda hook, past=past: hook.past is past)
                 found[id(past)] = past
         return list(found.values())
+
+    def _stimuli(self, stimulus):
+        """Return the stimuli by population and input."""
+        if stimulus is None:
+            return {}
+        given = stimulus if isinstance(stimulus, Mapping) else {self._sole("stimulus").target: stimulus}
+        found = {self.input_names.find("Network.stimulus", target): each for target, each in given.items()}
+        for each in found.values():
+            if not isinstance(each, Stimulus):
+                cure = "Use those of brainmass_delays.stimuli, or Simulator.run(inputs=...)"
+                raise ArgumentError("Network.stimulus", "must be a Stimulus", repr(each), cure)
+        return {".".join(target): each for target, each in found.items()}
 
     def _noises(self, noise):
         """Return the noises by population and input."""

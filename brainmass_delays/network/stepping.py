@@ -10,6 +10,7 @@ from ..delays.context import at_stage
 from ..delays.delay import step_size
 from ..integrate.steps import STEPS
 from ..nodes.base import step_time
+from ..nodes.overrides import refuse_ignored
 
 
 class Stepping:
@@ -44,6 +45,8 @@ class Stepping:
         for name, module in self.noise.items():
             key = tuple(name.split(".", 1)) if "." in name else name
             given[key] = given.get(key, 0.0) + module()
+        for key, value in self.stimulated(step_time()).items():
+            given[key] = given.get(key, 0.0) + value
         for node in self.populations.values():
             for hook in (node.before_updates or {}).values():
                 hook()
@@ -53,6 +56,10 @@ class Stepping:
         for past in self.pasts:
             past.push()
         return outputs[next(iter(outputs))] if len(outputs) == 1 else outputs
+
+    def stimulated(self, t) -> dict:
+        """Return the values of the stimuli at a time, by population and input."""
+        return {tuple(name.split(".", 1)): stimulus(t) for name, stimulus in self.stimulus.items()}
 
     def _advance(self, given):
         """Advance all populations by one step."""
@@ -153,7 +160,7 @@ class Stepping:
         """Add currents to the inputs of populations."""
         found = {}
         for name, node in nodes.items():
-            node.refuse_ignored(target for population, target in currents if population == name)
+            refuse_ignored(node, [target for population, target in currents if population == name])
             found[name] = tuple(
                 value + currents[name, entry.name] if (name, entry.name) in currents else value
                 for entry, value in zip(node.INPUTS, inputs[name], strict=True)

@@ -1,6 +1,6 @@
 """The base of all node models: one declaration and one derivative become a trainable population."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import brainstate
@@ -12,7 +12,6 @@ from .._core.choices import InterpolationName
 from .._core.param import HoldsParams
 from .._core.units import magnitude
 from ..delays import read as delayed_reads
-from ..delays.context import server
 from ..delays.delay import step_size
 from ..integrate.steps import STEPS, per_ms
 from . import arguments, overrides
@@ -245,17 +244,13 @@ class NeuralMass(HoldsParams, brainstate.nn.Dynamics):
             raise ArgumentError(self._where("update"), rule, len(inputs))
         noise = self.sample_noise() if noise is None else noise
         given = (*inputs, *[None] * (len(self.INPUTS) - len(inputs)))
-        self.refuse_ignored(
+        driven = [
             entry.name
             for entry, value in zip(self.INPUTS, given, strict=True)
             if value is not None or self.noises[entry.name] is not None
-        )
+        ]
+        overrides.refuse_ignored(self, driven)
         return tuple(map(self._input, self.INPUTS, given, noise))
-
-    def refuse_ignored(self, names: Iterable[str]) -> None:
-        """Refuse inputs that are driven and that ``derivative`` does not use, where a run is planned."""
-        if getattr(server(), "is_planning", False):
-            overrides.refuse_ignored(self, names)
 
     def prefetch(self, state: str) -> delayed_reads.CurrentRead:
         """Return a read of the current value of ``state``, shape (..., *in_size)."""

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.extend.core import Var
 
 from .._core.checks import ArgumentError
+from ..delays.context import server
 from .arguments import in_unit
 
 # Parts of a rate that users of brainmass override there, besides one ``d<state>`` per state.
@@ -39,7 +40,9 @@ def refuse_uncalled(model: type) -> None:
 
 
 def refuse_ignored(model: Any, names: Iterable[str]) -> None:
-    """Refuse inputs that something drives and that the ``derivative`` of a model does not use."""
+    """Refuse, where a run is planned, inputs that something drives and that ``derivative`` does not use."""
+    if not getattr(server(), "is_planning", False):
+        return
     ignored = set(names) & _ignored(model)
     if ignored:
         raise ArgumentError(

@@ -52,6 +52,7 @@ for _name, _kinds in {
     "delay_init": "none zero negative half bool one traced",
     "self_connection": "none bool",
     "noise": "none",
+    "stimulus": "none",
     "stages": "none",
     "block": "none",
     "projections": "none",

@@ -3,7 +3,7 @@
 import brainunit as u
 import numpy as np
 from rows import _fitter
-from table import FLAG, SERIES, W, generate
+from table import FLAG, SERIES, W, generate, row
 
 from brainmass_delays import sweep, viz
 
@@ -72,6 +72,8 @@ ACCEPTS = {
     "spacing": "half bool",
     "size": "half bool",
 }
+row("SweepResult.plot.value", GOOD["plot_sweep.result"].plot, "none")
+row("FitResult.report.path", GOOD["result"].report, "string")
 NEEDS_EXTRA = {"plot_topography"}
 FUNCTIONS = {name: getattr(viz, name) for name in viz.__all__ if name not in NEEDS_EXTRA}
 generate("viz.", FUNCTIONS, GOOD, ACCEPTS, use=lambda drawn: None)

@@ -62,7 +62,8 @@ def names(part) -> list[str]:
 
 def methods(part) -> Iterator[tuple[str, object]]:
     """Yield the public methods that a class of this package defines."""
-    parts = [p for p in part.__mro__ if p is part or p.__module__.startswith("brainmass_delays.fit.")]
+    homes = ("brainmass_delays.fit.", "brainmass_delays.connectome.")
+    parts = [p for p in part.__mro__ if p is part or p.__module__.startswith(homes)]
     for name, member in [item for p in parts for item in vars(p).items()]:
         member = getattr(member, "__func__", member)
         if name.startswith("_") or name in CALLED_BY_THE_LIBRARY:
