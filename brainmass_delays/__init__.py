@@ -13,6 +13,7 @@ from .connectome import Connectome
 from .couplings import *  # noqa: F403
 from .couplings import __all__ as _couplings
 from .delays.delay import Delay
+from .delays.plastic import PlasticDelay
 from .delays.read import delay_index, prefetch, prefetch_delay
 from .fit import FitResult, Fitter, priors
 from .heterogeneity import Grouped, Heterogeneous
@@ -44,6 +45,7 @@ __all__ = [
     "Network",
     "OUNoise",
     "Param",
+    "PlasticDelay",
     "Projection",
     "RunError",
     "Simulator",

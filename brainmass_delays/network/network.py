@@ -148,6 +148,9 @@ class Network(Stepping, Portable, ShowsSignature, brainstate.nn.Module):
         self.noise = self._noises(noise)
         self.stimulus = self._stimuli(stimulus)
         self._check_methods()
+        if self.stages == "middle" and self.plastic:
+            rule = "must not be 'middle' for delays that learn"
+            raise ArgumentError("Network.stages", rule, "'middle'", "Use stages='each'")
         self._is_built = True
 
     def __repr__(self) -> str:

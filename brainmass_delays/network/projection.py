@@ -1,6 +1,5 @@
 """Projections: from a signal of one population to an input of another, along weights and delays."""
 
-import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -16,15 +15,18 @@ from .._core.arguments import flag, function_of, optional
 from .._core.checks import ArgumentError, check_choice
 from .._core.choices import CouplingName
 from .._core.functions import Portable
-from .._core.param import constant, set_param
+from .._core.param import set_param
 from .._core.status import is_traced
 from .._core.units import magnitude
 from ..connectome import Connectome
-from ..couplings import COUPLINGS, Coupling
+from ..couplings import Coupling
 from ..delays.edges import full_edges, packed_edges
+from ..delays.plastic import PlasticDelay
 from ..delays.read import CurrentRead, DelayedRead
 from ..delays.signal import Signal
 from ..delays.tracts import as_delay
+from ..integrate.steps import STEPS
+from .coupling import make_coupling, needs_sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,16 +147,20 @@ class Pathway(Portable, brainstate.nn.Module):
             where, active, delay=spec.delay, distance=distance, speed=spec.speed, max_delay=spec.max_delay,
             min_delay=spec.min_delay,
         )  # fmt: skip
-        may_pack = not isinstance(weights, Param) and not is_traced(weights) and _sums(spec.coupling)
+        may_pack = not isinstance(weights, Param) and not is_traced(weights) and needs_sums(spec.coupling)
         self.edges = packed_edges(active) if may_pack else full_edges(active)
         signal = Signal(where, source_node, source[1], "coupled_var" if where == "Network" else "source")
         signal.check()
         self.source_read = DelayedRead(pasts(signal, spec.delay_init), self.delay, self.edges)
         self.target_read = CurrentRead(Signal(where, target_node, _compared(spec, source, target_node)))
+        if isinstance(self.delay, PlasticDelay):
+            method = getattr(target_node, "method", "heun")
+            self.delay.connect(signal, self.target_read.signal, shape, method)
+            check_choice(f"{where}.delay.method", self.delay.method, STEPS)
         if not isinstance(weights, Param):
             packed = self.edges.pack(weights)
             weights = (jnp if is_traced(packed) else np).where(self.edges.active, packed, 0)
-        self.coupling = _make_coupling(
+        self.coupling = make_coupling(
             where, spec.coupling, self.source_read, self.target_read, weights, spec.k
         )
         self._check_compared(where, spec, target_node)
@@ -313,38 +319,3 @@ def _warn_of_dropped(where, value, diagonal):
             "self_connection=True to keep them, or False to leave them out without this warning.",
             stacklevel=5,
         )
-
-
-def _sums(coupling):
-    """Tell whether a coupling can do with padded lists of connections instead of whole matrices."""
-    return isinstance(coupling, str) or (
-        inspect.isclass(coupling) and issubclass(coupling, tuple(COUPLINGS.values()))
-    )
-
-
-def _make_coupling(where, coupling, source, target, weights, k):
-    """Build the coupling Module from a name, a class or a function."""
-    if isinstance(coupling, str):
-        coupling = COUPLINGS[check_choice(f"{where}.coupling", coupling, COUPLINGS)]
-    if not callable(coupling):
-        raise ArgumentError(
-            f"{where}.coupling",
-            "must be a name, a Module class or a callable",
-            repr(coupling),
-            f"Names are {', '.join(COUPLINGS)}",
-        )
-    build = getattr(coupling, "between", coupling)
-    takes_k = (
-        "k" in inspect.signature(coupling.__init__ if inspect.isclass(coupling) else coupling).parameters
-    )
-    if not takes_k and not (np.isscalar(k) and k == 1.0):
-        raise ArgumentError(
-            f"{where}.k",
-            "is not an argument of the coupling given",
-            k,
-            "Let the coupling take k, or set it there",
-        )
-    module = build(source, target, constant(weights), **({"k": k} if takes_k else {}))
-    if not isinstance(module, brainstate.nn.Module):
-        raise ArgumentError(f"{where}.coupling", "must return a brainstate Module", type(module).__name__)
-    return module

@@ -8,6 +8,7 @@ from .._core.states import holding
 from .._core.units import magnitude
 from ..delays.context import at_stage
 from ..delays.delay import step_size
+from ..delays.plastic import PlasticDelay
 from ..integrate.steps import STEPS
 from ..nodes.base import step_time
 from ..nodes.overrides import refuse_ignored
@@ -61,6 +62,12 @@ class Stepping:
         """Return the values of the stimuli at a time, by population and input."""
         return {tuple(name.split(".", 1)): stimulus(t) for name, stimulus in self.stimulus.items()}
 
+    @property
+    def plastic(self) -> dict:
+        """Delays that are states of the network, by a name that no population has."""
+        found = {f"{name}.delay": pathway.delay for name, pathway in self.projections.items()}
+        return {name: delay for name, delay in found.items() if isinstance(delay, PlasticDelay)}
+
     def _advance(self, given):
         """Advance all populations by one step."""
         own = {name: node for name, node in self.populations.items() if is_own(node)}
@@ -74,14 +81,15 @@ class Stepping:
             name: node.step_inputs(inputs)
             for (name, node), inputs in zip(own.items(), base.values(), strict=True)
         }
+        learning = self.plastic
         new = {}
-        for nodes in self._by_method(own).values():
+        for nodes in self._by_method(own | learning).values():
             new |= self._advance_group(nodes, before, held)
         if self.stages == "middle":
             self._store_drift(held, step_time(), base)
         for name, values in new.items():
-            own[name].set_values(values)
-            outputs[name] = own[name].output()
+            (own | learning)[name].set_values(values)
+        outputs |= {name: node.output() for name, node in own.items()}
         return {name: outputs[name] for name in self.populations}
 
     @staticmethod
@@ -129,6 +137,8 @@ class Stepping:
                     drive = self._in_unit(pathway.target, pathway.drive())
                     known = currents.get(pathway.target)
                     currents[pathway.target] = drive if known is None else known + drive
+            for name, delay in self.plastic.items():
+                currents[name, "seen"] = delay.seen()
         return currents
 
     def _held_currents(self):
@@ -160,6 +170,9 @@ class Stepping:
         """Add currents to the inputs of populations."""
         found = {}
         for name, node in nodes.items():
+            if isinstance(node, PlasticDelay):
+                found[name] = currents[name, "seen"]
+                continue
             refuse_ignored(node, [target for population, target in currents if population == name])
             found[name] = tuple(
                 value + currents[name, entry.name] if (name, entry.name) in currents else value

@@ -169,6 +169,20 @@ row("prefetch.node", lambda v: bd.prefetch(v, "x"))
 row("prefetch.state", lambda v: bd.prefetch(_node(), v), "function string")
 row("NeuralMass.prefetch.state", lambda v: _node().prefetch(v), "function string")
 rows("Delay", bd.Delay, {"delay": 2 * u.ms}, {"delay": "function", "max_delay": "none", "min_delay": "none"})
+rows(
+    "PlasticDelay",
+    bd.PlasticDelay,
+    {"initial": 2 * u.ms, "rule": lambda tau, x, y: 0.0, "max_delay": 5 * u.ms},
+    {"initial": "", "rule": "function", "max_delay": "", "min_delay": "none"},
+)
+
+
+def _plastic(**options):
+    return bd.PlasticDelay(1 * u.ms, lambda tau, x, y: 0.0, max_delay=5 * u.ms, **options)
+
+
+row("PlasticDelay.where", lambda v: _plastic(where=v), "string")
+row("PlasticDelay.method", lambda v: _network(delay=_plastic(method=v), distance=None, speed=None), "none")
 row("Delay.where", lambda v: bd.Delay(2 * u.ms, where=v), "string")
 row("describe.model", bd.describe)
 

@@ -11,7 +11,7 @@ FOREIGN = {"Param"}  # of brainstate, only shown here
 # Methods of modules that the library calls with what it has made itself; users write them, or never see them.
 CALLED_BY_THE_LIBRARY = {
     "activation", "activity", "advance", "at", "between", "bounds", "check_length", "check_trainable", "combine",
-    "compare", "currents", "derivative", "emit", "excitatory", "features", "features_of", "inhibitory", "init",
+    "compare", "connect", "currents", "derivative", "emit", "excitatory", "features", "features_of", "inhibitory", "init",
     "init_state", "advance_means", "energy", "firing_rate", "firing_rates", "interval", "lookup", "rates", "reset",
     "response", "schedule", "transform", "tree_unflatten", "value", "weights", "refuse_rounding", "sample", "set_values", "start", "step", "step_inputs", "update",
     "with_currents",
