@@ -10,8 +10,8 @@ import brainmass_delays
 
 PAGE = Path(__file__).with_name("api.md")
 SECTIONS = {
-    "Networks and runs": "Connectome Network Projection Delay PlasticDelay Simulator Param get_params set_params "
-    "prefetch prefetch_delay delay_index ArgumentError RunError",
+    "Networks and runs": "Connectome Network Projection Delay PlasticDelay Simulator Param "
+    "get_params set_params prefetch prefetch_delay delay_index ArgumentError RunError",
     "Fits and sweeps": "Fitter FitResult fit_many CohortResult sweep SweepResult",
     "Noise and regional parameters": "WhiteNoise OUNoise ColoredNoise MultiplicativeNoise "
     "Heterogeneous Grouped",
