@@ -17,8 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.checks import ArgumentError, check_count
-from .._core.files import locked, read_once, write_whole
+from .._core.files import as_path, locked, read_once, write_whole
 from .._core.parameters import Parameter, stored
+from ..connectome import arrays as files
 
 WHERE = "Fitter.fit.checkpoint"
 FORMAT = 1
@@ -36,7 +37,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: Any, every: int, fingerprint: dict[str, Any]):
-        self.path, self.every, self.fingerprint = path, check_count("Fitter.fit.every", every), fingerprint
+        self.path, self.every, self.fingerprint = path, every, fingerprint
         self.starts: list[dict[str, np.ndarray]] = []
         self.key: np.ndarray | None = None
 
@@ -46,8 +47,7 @@ class Checkpoint:
             return False
         content = read_once(WHERE, self.path, MAX_BYTES)
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            arrays = files.stored(content)
             meta = json.loads(str(arrays.pop(META)))
         except DAMAGED as error:
             raise ArgumentError(
@@ -114,13 +114,12 @@ class Keeper:
 @contextmanager
 def opened(path: Any, every: int, fingerprint: Callable[[], dict]) -> Iterator[Checkpoint | None]:
     """Open a checkpoint for one process, or none without a path."""
+    every = check_count("Fitter.fit.every", every)
     if path is None:
         yield None
         return
-    name = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+    name = as_path(WHERE, path)
     checkpoint = Checkpoint(name, every, fingerprint())
-    if not isinstance(name, str):
-        raise ArgumentError(WHERE, "must be a path", repr(path))
     if not os.path.isdir(os.path.dirname(os.path.abspath(name))):
         raise ArgumentError(WHERE, "must lie in a folder that exists", name, "Make the folder first")
     try:

@@ -13,6 +13,7 @@ import numpy as np
 from .._core.checks import ArgumentError
 from .._core.files import read_once, write_whole
 from .._core.units import UNIT, plain_arrays
+from ..connectome.arrays import stored
 from .checkpoint import DAMAGED, MAX_BYTES
 from .curvature import Uncertainty
 from .profile import NoiseFloor, Profile
@@ -35,8 +36,7 @@ def load(kind: type, path: str | PathLike) -> Any:
     where = "FitResult.load.path"
     content = read_once(where, path, MAX_BYTES)
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = stored(content)
         meta = json.loads(str(arrays.pop(META)))
         return _unpack(kind, arrays, meta)
     except (*DAMAGED, TypeError) as error:

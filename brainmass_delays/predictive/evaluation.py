@@ -5,9 +5,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from brainmass_delays._core.checks import ArgumentError
-
-from .arguments import checked
+from .._core.arguments import each, numbers
+from .._core.checks import ArgumentError
+from .arguments import ARRAY, checked
 from .descent import Descent
 from .inference import Inference, solve_inference
 from .initialization import init_activities_with_amort
@@ -164,6 +164,9 @@ def evaluate_generative(
             "must be left out, as images are compared by 'MSE'",
             energy_options["loss_id"],
         )
+    numbers(ndim=2)("evaluate_generative.labels", labels)
+    if start is not None:
+        each(ARRAY)("evaluate_generative.start", start)
     painted = start_of(params, labels, **energy_options)
     loss = layer_energies(params, painted, y, labels, "MSE", **energy_options)[0]
     if start is None:

@@ -98,7 +98,7 @@ for _name, _kinds in {"dt": "", "grad_horizon": "none", "gradient": "", "checkpo
 row("Simulator.model", lambda v: _run(v))
 for _name, _kinds in {
     "duration": "",
-    "inputs": "none function zero negative half bool traced",
+    "inputs": "none zero negative half bool traced",
     "monitors": "none function empty",
     "transient": "none zero",
     "sample_every": "none",

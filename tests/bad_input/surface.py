@@ -27,6 +27,7 @@ def is_record(part) -> bool:
 # Results that are no NamedTuples.
 RECORDS = {
     "ArgumentError",
+    "CohortResult",
     "FilterSolution",
     "FitResult",
     "Recording",

@@ -76,6 +76,8 @@ class Coordinates:
             leaves = [
                 jnp.asarray(magnitude(where, leaf, unit)) for leaf, unit in zip(leaves, units, strict=True)
             ]
+        if any(map(jnp.iscomplexobj, leaves)) and not jnp.issubdtype(self.dtype, jnp.complexfloating):
+            raise ArgumentError(where, "must be real", "complex numbers")
         shapes, size = [jnp.shape(leaf) for leaf in leaves], sum(jnp.size(leaf) for leaf in leaves)
         one_number = size == self.size == 1
         if structure != self._structure or (shapes != self._shapes and not one_number):
@@ -94,7 +96,8 @@ class Coordinates:
     def filled(self, value):
         """Return a tree like the state filled with ``value`` if that is one number, else ``value``."""
         leaves = jax.tree.leaves(value, is_leaf=_is_quantity)
-        if len(leaves) != 1 or jnp.size(u.get_magnitude(leaves[0])) != 1:
+        is_one = len(leaves) == 1 and jnp.size(u.get_magnitude(leaves[0])) == 1
+        if not is_one or leaves[0] is not value:
             return value
         number = leaves[0].reshape(()) if jnp.ndim(leaves[0]) else leaves[0]
         return jax.tree.unflatten(
@@ -103,7 +106,10 @@ class Coordinates:
 
     def time(self, where: str, value) -> jax.Array:
         """Return a time as a plain number of the filter's precision."""
-        return jnp.asarray(self.plain_time(where, value), self.dtype)
+        plain = self.plain_time(where, value)
+        if jnp.iscomplexobj(plain):
+            raise ArgumentError(where, "must be real", "complex numbers")
+        return jnp.asarray(plain, self.dtype)
 
     def plain_time(self, where: str, value):
         """Return a time without its unit; a concrete one stays concrete in a trace, so it can be checked."""

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..._core.arguments import checked, flag, function, numbers, optional
+from ..._core.arguments import checked, flag, function, numbers, optional, tree_of_numbers
 from ..._core.checks import ArgumentError, check_choice, check_count
 from ..._core.memory import check_memory
 from ..._core.status import is_traced
@@ -29,11 +29,21 @@ from .step import LINEARIZATIONS
 from .window import Memory
 
 DELAY_CALIBRATIONS = ("none", "mle")
-ONE = numbers(unit=u.UNITLESS, scalar=True, finite=True)
+ONE, INSTANT = numbers(unit=u.UNITLESS, scalar=True, finite=True), numbers(scalar=True, finite=True)
 WINDOWS = 3  # copies of the root of the covariance in one step: before, after, and the stack between
 
 
-@checked(f=function, correct_underconfidence=flag, rtol=optional(ONE), damp=ONE)
+@checked(
+    f=function,
+    t0=INSTANT,
+    t1=INSTANT,
+    u0=optional(tree_of_numbers),
+    dt0=INSTANT,
+    correct_underconfidence=flag,
+    rtol=optional(ONE),
+    atol=INSTANT,
+    damp=ONE,
+)
 def solve_filter_dde(
     f: Callable[[Any, Any, Any, Any], Any],
     history: Any,
@@ -73,7 +83,7 @@ def solve_filter_dde(
     history : callable or pytree
         ``history(t)``, the state at times ``t <= t0``, or a constant state; exactly known.
     t0, t1 : float or quantity
-        First and last time, ``t1`` after ``t0``.
+        First and last time, ``t1`` after ``t0``; plain numbers are in the unit of the other times.
     delays : float, array of shape (J,) or quantity
         Constant delays, not negative; may be live: a ``Param`` or a zero-argument callable. ``delayed`` is
         the state at ``t - delays``, with an axis J in front unless there is one delay without an axis.

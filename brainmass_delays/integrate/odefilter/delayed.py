@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._core.arguments import numbers, tree_of_numbers
 from ..._core.checks import ArgumentError
 from ..._core.status import is_traced
 from .coordinates import Coordinates, unit_of
@@ -18,9 +19,13 @@ class DelayedField:
     def __init__(self, where: str, f: Callable, history, t0, delays, *others, args, u0):
         self._history = history if callable(history) else None
         start = history(t0) if callable(history) else history
+        tree_of_numbers(f"{where}.history", start)
         self.state = state = Coordinates(where, start, unit_of(t0, delays, *others))
+        if jnp.issubdtype(state.dtype, jnp.complexfloating):
+            raise ArgumentError(f"{where}.history", "must be real", state.dtype)
         self.where, self._f, self._args, self._constant = where, f, args, start
         self.t0 = state.time(f"{where}.t0", t0)
+        numbers(axes=(0, 1))(f"{where}.delays", delays)
         delays = state.time(f"{where}.delays", delays)
         if not is_traced(delays) and not np.all((np.asarray(delays) >= 0) & np.isfinite(delays)):
             raise ArgumentError(f"{where}.delays", "must be finite and not negative", delays)

@@ -52,7 +52,7 @@ class Prior:
 @checked(
     coefficients=each(tree_of_numbers, object),
     output_scale=tree_of_numbers,
-    initial_std=tree_of_numbers,
+    initial_std=numbers(unit=u.UNITLESS, axes=(0, 1)),
     diffuse_derivatives=count(0),
     diffuse_std=numbers(unit=u.UNITLESS, scalar=True, finite=True, above=0, traced=False),
 )
@@ -107,7 +107,8 @@ def wiener_prior(
     if len(coefficients) + diffuse < 2:
         raise ArgumentError(f"{where}.coefficients", "must be at least 2 with the diffuse ones",
                             len(coefficients), "Give the solution and its first derivative")  # fmt: skip
-    for leaf in jax.tree.leaves(output_scale):
+    for leaf in jax.tree.leaves(output_scale, is_leaf=_is_quantity):
+        numbers(unit=u.UNITLESS)(f"{where}.output_scale", leaf)  # in units of the state and of time
         check_unless_traced(f"{where}.output_scale", leaf)
     std = _coefficient_stds(initial_std, len(coefficients), diffuse, diffuse_std)
     zero = jax.tree.map(jnp.zeros_like, coefficients[0])
@@ -305,10 +306,11 @@ def _rate_blocks(where: str, prior: Prior, layout: Layout, state, time_unit) -> 
 
 def _per_entry(where: str, value, layout: Layout, state) -> jax.Array:
     """Return a number, or one number per entry of the state, as an array of shape () or (d,)."""
-    leaves = [jnp.asarray(leaf, state.dtype) for leaf in jax.tree.leaves(value)]
-    if len(leaves) == 1 and leaves[0].size == 1:
-        return leaves[0].reshape(())
+    if jax.tree_util.treedef_is_leaf(jax.tree.structure(value)) and jnp.size(value) == 1:
+        return jnp.asarray(value, state.dtype).reshape(())
     flat = state.to_vector(where, jax.tree.map(jnp.asarray, value), 0)
+    if flat.size == 1:
+        return flat.reshape(())
     if layout.shared:
         raise ArgumentError(where, "must be one number for covariance='isotropic'", f"{flat.size} numbers",
                             "Choose covariance='blockdiag' or 'dense'")  # fmt: skip

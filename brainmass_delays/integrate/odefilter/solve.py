@@ -23,7 +23,7 @@ from .prior import check_unless_traced
 from .solution import FilterSolution, Run, finish, raised
 from .step import Filter
 
-ONE = numbers(unit=u.UNITLESS, scalar=True, finite=True)
+ONE, INSTANT = numbers(unit=u.UNITLESS, scalar=True, finite=True), numbers(scalar=True, finite=True)
 STRATEGIES = ("filter", "fixed-point", "fixed-interval")
 
 
@@ -32,7 +32,10 @@ STRATEGIES = ("filter", "fixed-point", "fixed-interval")
     correct_underconfidence=flag,
     clip=optional(flag),
     error_per_unit_step=flag,
+    t0=INSTANT,
+    t1=INSTANT,
     rtol=ONE,
+    atol=INSTANT,
     damp=ONE,
     u0_std=optional(tree_of_numbers),
     eps=ONE,
@@ -81,7 +84,7 @@ def solve_filter(
         one unit, as they share one variance. A `Prior` instead fixes the process and all initial
         coefficients (to train them, or to make them uncertain).
     t0, t1 : float or quantity
-        First and last time, ``t1`` after ``t0``.
+        First and last time, ``t1`` after ``t0``; plain numbers are in the unit of the other times.
     args : pytree, optional
         Passed to ``f``.
     num : int, default 3
@@ -341,4 +344,5 @@ def _first_step(where: str, filter: Filter, dt0, rtol, atol) -> jax.Array:
     if isinstance(dt0, str):
         rule = INITIAL_STEPS[check_choice(where, dt0, INITIAL_STEPS)]
         return rule(filter.equation, rtol, atol, filter.layout.n_coefficients - 1)
+    INSTANT(where, dt0)
     return filter.equation.state.time(where, check_unless_traced(where, dt0))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.jet import jet
 
-from ..._core.arguments import checked, function
+from ..._core.arguments import checked, function, numbers
 from ..._core.checks import check_choice, check_count
 from .coordinates import Equation
 
@@ -14,7 +14,7 @@ from .coordinates import Equation
 _NO_RULE = (NotImplementedError, KeyError, jax.errors.UnexpectedTracerError)
 
 
-@checked(f=function)
+@checked(f=function, t0=numbers(scalar=True, finite=True))
 def taylor_coefficients(
     f: Callable, u0, t0, *, num: int, order: int = 1, args=None, method: str = "auto"
 ) -> tuple:
@@ -64,6 +64,8 @@ def taylor_coefficients(
     """
     check_choice("taylor_coefficients.method", method, ("auto", "jet", "jvp"))
     check_count("taylor_coefficients.num", num)
+    for leaf in jax.tree.leaves(u0):
+        numbers(finite=True, is_complex=True)("taylor_coefficients.u0", leaf)
     equation = Equation("taylor_coefficients", f, u0, t0, order=order, args=args)
     rows = coefficient_rows(equation, num, method)
     return tuple(equation.state.to_tree(row, k) for k, row in enumerate(rows))
