@@ -99,7 +99,7 @@ row("Simulator.model", lambda v: _run(v))
 for _name, _kinds in {
     "duration": "",
     "inputs": "none zero negative half bool traced",
-    "monitors": "none function empty",
+    "monitors": "none empty",
     "transient": "none zero",
     "sample_every": "none",
     "batch_size": "none",
@@ -196,7 +196,7 @@ rows(
         "in_size": "",
         "frequencies": "",
         "density": "",
-        "sigma": "zero negative half bool traced unit",
+        "sigma": "zero negative half one bool traced unit",
         "n_waves": "",
     },
 )

@@ -6,6 +6,8 @@ from rows import _fitter
 from table import FLAG, SERIES, W, generate
 
 from brainmass_delays import viz
+from brainmass_delays.fit.curvature import Identifiability
+from brainmass_delays.fit.profile import Profile
 
 GOOD = {
     "signal": SERIES,
@@ -36,6 +38,8 @@ GOOD = {
     "plot_bold.tr": 2.0 * u.second,
     "plot_raster.dt": 1.0,
     "plot_fit.true": None,
+    "profile": Profile("k", np.arange(3.0), np.array([3.0, 0.0, 3.0]), [{}] * 3, 1.92, None),
+    "directions": Identifiability(("a", "b"), np.array([4.0, 1.0]), np.eye(2), 4.0),
     "plot_fit.parameter": "x",
 }
 ACCEPTS = {
