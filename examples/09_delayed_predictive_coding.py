@@ -218,7 +218,7 @@ def learn_motion(delays, seed, n_steps=4000):
 
 def learned_delays(net):
     """Return the delays (ms) and the weights of a motion network, both (target, sensor)."""
-    delay = net.layers[0].forward_delay.value().to_decimal(u.ms)
+    delay = net.layers[0].forward_delay().to_decimal(u.ms)
     return np.asarray(delay), np.asarray(net.layers[0].layer.weight)
 
 

@@ -53,8 +53,8 @@ def checked(owner: str | None = None, **rules: Rule) -> Callable[[F], F]:
         def call(*args, **kwargs):
             try:
                 given = signature.bind(*args, **kwargs).arguments
-            except TypeError:  # Python's own message names the function
-                return function(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{_spelled(function, signature)}: {error}") from None
             name = type(args[0]).__name__ if is_init else owner or function.__name__
             for argument, rule in rules.items():
                 if argument in given:
@@ -64,6 +64,23 @@ def checked(owner: str | None = None, **rules: Rule) -> Callable[[F], F]:
         return cast(F, call)
 
     return decorate
+
+
+def _spelled(function: Callable, signature: inspect.Signature) -> str:
+    """Return how a function is called: its name and those of its arguments."""
+    bare = [p.replace(annotation=p.empty, default=p.empty) for p in signature.parameters.values()]
+    name = function.__qualname__.removesuffix(".__init__")
+    return f"{name}({', '.join(_stars(bare))})"
+
+
+def _stars(parameters: list[inspect.Parameter]) -> Iterable[str]:
+    """Yield arguments as in a signature, with the star before those by name only."""
+    starred = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    for parameter in parameters:
+        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
+            starred = True
+            yield "*"
+        yield str(parameter)
 
 
 def optional(rule: Rule) -> Rule:
@@ -119,6 +136,11 @@ def returned(where: str, value: Any) -> Any:
         cure = "Add a return" if value is None else ""
         raise ArgumentError(where, "must return a number or an array", _short(value), cure) from None
     return value
+
+
+def if_function(names: str) -> Rule:
+    """Return the rule of what may be a function of the arguments that ``names`` lists, or no function."""
+    return lambda where, value: function_of(names)(where, value) if callable(value) else None
 
 
 def instance(kinds: type | tuple[type, ...], what: str, cure: str = "") -> Rule:

@@ -12,6 +12,7 @@ STEP_UNDERFLOW = 8
 NOT_RUN = 16
 HISTORY_UNRESOLVED = 1024
 ENTRY_MISSING = 2048
+ARGUMENT_REFUSED = 4096
 
 MEANINGS = {
     DELAY_ABOVE_BOUND: "a delay passed its static bound",
@@ -21,6 +22,7 @@ MEANINGS = {
     NOT_RUN: "it was not run",
     HISTORY_UNRESOLVED: "the history before the start varies too fast to be tabulated to the tolerance",
     ENTRY_MISSING: "the sparsity given lacks an entry of the Jacobian at the start",
+    ARGUMENT_REFUSED: "a time or a tolerance is one that a call outside of jit refuses",
 }
 
 
@@ -31,6 +33,11 @@ class RunError(RuntimeError):
 def flag(condition: jax.Array, bit: int) -> jax.Array:
     """Return ``bit`` as int32 where ``condition`` holds, else 0."""
     return jnp.where(condition, jnp.int32(bit), jnp.int32(OK))
+
+
+def refused(*good: jax.Array) -> jax.Array:
+    """Return the flag of arguments that an eager call refuses, unless all conditions hold everywhere."""
+    return flag(~jnp.all(jnp.stack([jnp.all(condition) for condition in good])), ARGUMENT_REFUSED)
 
 
 def describe(status: int) -> str:

@@ -138,7 +138,8 @@ class Delay(HoldsParams, brainstate.nn.Module):
         there is no connection.
 
         The upper bound comes from ``max_delay``, a bounded transform, or the value if it cannot change. The
-        lower bound comes from ``min_delay``, a bounded transform, or a quarter of the present value."""
+        lower bound comes from ``min_delay``, a bounded transform, or, without either, a quarter of the
+        present value."""
         low, high, present = self._own_bounds(edges)
         if high is None and self.max_delay is None:
             raise ArgumentError(
@@ -151,7 +152,8 @@ class Delay(HoldsParams, brainstate.nn.Module):
             self._check_given_bounds(present[edges.active])
         if self.max_delay is not None:
             high = np.minimum(np.inf if high is None else high, self.max_delay)
-        low = (0.0 if present is None else SHRINK * present) if low is None else low
+        if low is None:
+            low = 0.0 if present is None or self.min_delay is not None else SHRINK * present
         if self.min_delay is not None:
             low = np.maximum(low, self.min_delay)
         low, high = (

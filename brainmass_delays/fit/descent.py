@@ -17,7 +17,7 @@ from ..engine.programs import PROGRAMS
 from ..engine.traced import trace
 from .checkpoint import pack, unpack
 from .journal import Journal
-from .problem import Evaluation, Problem
+from .problem import Evaluation, Problem, fitting
 
 LONGEST = 64  # steps
 SHORT = 0.2  # s, which a user waits for the next report or for Ctrl-C
@@ -53,7 +53,7 @@ class GradientDescent:
         self._registered: dict[str, int] = {}
         self._register()
         self._follows_loss = not self._is_known_ahead()
-        problem.update = self._update
+        problem.update, problem.prepare = self._update, self._register
         self._end: tuple[dict, dict] | None = None
 
     def _register(self) -> None:
@@ -81,11 +81,11 @@ class GradientDescent:
         else:
             self.optimizer.opt_state.value = self.optimizer.tx.init(stored(self.problem.parameters))
             schedule.load_state_dict(self._schedule)
-        if (kept := journal.go_on(gradient=True)) is not None:
-            self._load(kept)
         for state in self._states().values():
             state.value = jax.tree.map(_strong, state.value)
         steps = Steps(journal, self.problem)
+        if (kept := journal.go_on(gradient=True, look=steps.look)) is not None:
+            self._load(kept)
         while (done := len(journal.history)) < n_steps:
             at_once = 1 if self._follows_loss else journal.steps_until_kept(steps.at_once)
             steps.take(min(at_once, n_steps - done))
@@ -172,7 +172,7 @@ class Steps:
         places = {id(state): i for i, state in enumerate(self.traced.states)}
         self._moved = [places[each] for each in moved]
         self._source = places.get(id(brainstate.random.DEFAULT))
-        bytes_each = sum(x.nbytes for x in jax.tree.leaves(stored(problem.parameters)))
+        bytes_each = sum(np.asarray(x).nbytes for x in jax.tree.leaves(stored(problem.parameters)))
         self._room = int(np.clip(MOST // max(bytes_each, 1), 1, LONGEST))
 
     def take(self, n_steps: int) -> None:
@@ -220,12 +220,15 @@ class Steps:
         """Return the states after some steps, the best prediction of these, and what is told of each."""
         traced, journal = self.traced, self.journal
         source = None if journal.key is None else self._source
+        best = float(journal.best_loss if best is None else best)
+        arguments = begun, traced.consts, journal.target, journal.key, n_steps, best
         program = PROGRAMS.get(
             ("steps", traced.key, self._room, tuple(self._moved), source),
-            lambda: jax.jit(lambda *given: _loop(traced, self._moved, source, self._room, *given)),
+            lambda: fitting(
+                jax.jit(lambda *given: _loop(traced, self._moved, source, self._room, *given)), arguments
+            ),
         )
-        best = journal.best_loss if best is None else best
-        return program(begun, traced.consts, journal.target, journal.key, n_steps, float(best))
+        return program(*arguments)
 
 
 def _loop(traced, moved, source, room, begun, consts, target, key, n_steps, best):

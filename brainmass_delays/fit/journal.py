@@ -80,7 +80,9 @@ class Journal:
             engine = {f"engine/{name}": value for name, value in engine().items()}
             self.keeper.keep(history_arrays(self) | engine)
 
-    def go_on(self, *, gradient: bool) -> dict[str, np.ndarray] | None:
+    def go_on(
+        self, *, gradient: bool, look: Callable[[], Evaluation] | None = None
+    ) -> dict[str, np.ndarray] | None:
         """Read back what was written, look whether it is of this model, and return the engine's part."""
         arrays = self.keeper.found()
         if arrays is None:
@@ -91,7 +93,7 @@ class Journal:
         if np.isfinite(self.best_loss):
             store(self.problem.parameters, self.best)
             self._draw_the_same()
-            now = self.problem.evaluate(self.target, gradient=gradient)
+            now = self.problem.evaluate(self.target, gradient=gradient) if look is None else look()
             if not np.isclose(now.loss, self.best_loss, rtol=RTOL, atol=0):
                 raise ArgumentError(
                     "Fitter.fit.checkpoint",

@@ -53,6 +53,7 @@ class Problem:
         self.model, self.loss, self.mode, self.held = model, loss, mode, held
         self.kind = "value"  # of what a fit compiles: 'value', 'gradient' or 'residuals'
         self.update: Callable | None = None  # what follows a gradient in the same program
+        self.prepare: Callable = lambda: None  # what an engine does when other parameters may train
         self.refresh()
 
     def refresh(self) -> None:
@@ -67,6 +68,7 @@ class Problem:
                 None,
                 "Declare model.k = Param(value, fit=True); a Param captured by a function is invisible",
             )
+        self.prepare()
 
     def _value(self, target):
         value, prediction, status, terms = self.loss(target)
@@ -140,7 +142,7 @@ class Problem:
         """Evaluate the loss at the parameters that the model holds now."""
         traced = self._trace("gradient" if gradient else "value", target)
         arguments = [state.value for state in traced.states], traced.consts, target
-        program = PROGRAMS.get(("loss", traced.key), lambda: _fitting(jax.jit(traced.call), arguments))
+        program = PROGRAMS.get(("loss", traced.key), lambda: fitting(jax.jit(traced.call), arguments))
         new, (value, prediction, status, *rest) = program(*arguments)
         for state, number, is_written in zip(traced.states, new, traced.is_written, strict=True):
             if is_written:
@@ -203,7 +205,7 @@ class Problem:
         warnings.warn(str(error), stacklevel=2)
 
 
-def _fitting(program: Callable, arguments: tuple) -> Callable:
+def fitting(program: Callable, arguments: tuple) -> Callable:
     """Return a program, compiled, if what it needs is free; an accelerator's own refusal is clear enough."""
     found = program.lower(*arguments).compile().memory_analysis()
     if found is not None and jax.default_backend() == "cpu":

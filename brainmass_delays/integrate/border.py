@@ -97,11 +97,15 @@ class Border:
         parts = [
             magnitude(f"{self.where}.{name}", v, u.get_unit(x)) for v, x in zip(values, leaves, strict=True)
         ]
-        return jnp.concatenate([self._fill(name, v, x.shape) for v, x in zip(parts, leaves, strict=True)])
+        kinds = [jnp.iscomplexobj(u.get_magnitude(x)) for x in leaves]
+        shapes = [x.shape for x in leaves]
+        return jnp.concatenate([self._fill(name, *row) for row in zip(parts, shapes, kinds, strict=True)])
 
-    def _fill(self, name, value, shape):
+    def _fill(self, name, value, shape, is_complex):
         """Return ``value`` broadcast to the shape of a leaf of the state, raveled."""
         value = jnp.asarray(value)
+        if jnp.iscomplexobj(value) and not is_complex:
+            raise ArgumentError(f"{self.where}.{name}", "must be real, as the state is", value.dtype)
         try:
             return jnp.ravel(jnp.broadcast_to(value, shape))
         except ValueError:
@@ -136,11 +140,18 @@ class Border:
         if value.shape != leaf.shape:
             rule = f"must return slopes of the shape of u0, {leaf.shape}"
             raise ArgumentError(f"{self.where}.f", rule, value.shape)
+        if jnp.iscomplexobj(value) and not jnp.iscomplexobj(u.get_magnitude(leaf)):
+            cure = "Start from complex numbers if the state is complex"
+            raise ArgumentError(
+                f"{self.where}.f", "must return real slopes, as u0 is real", value.dtype, cure
+            )
         return value
 
 
 def check_span(where: str, t0: jax.Array, t1: jax.Array) -> None:
-    """Refuse an empty or reversed time span where its numbers are known."""
+    """Refuse an empty, endless or reversed time span where its numbers are known."""
+    for name, time in (("t0", t0), ("t1", t1)):
+        numbers(scalar=True, finite=True)(f"{where}.{name}", time)
     if not is_traced((t0, t1)) and not bool(t1 > t0):
         cure = "To integrate backward, substitute -t in f"
         raise ArgumentError(f"{where}.t1", f"must be later than t0 = {t0}", t1, cure)

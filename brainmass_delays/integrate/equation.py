@@ -16,7 +16,8 @@ MOST_WATCHED = 64  # delays whose kinks are looked for in every attempt, unless 
 # where the past is known to a lower order than the method has, unseen by any estimate: measured on A1
 STRICT_PAST = 6.0
 STRICT_READS = 10.0  # where reads depend on a delay that has an error of its own
-STRICT_KINKS = 20.0  # where kinks are passed inside steps: measured on networks, whose errors then add up
+# where no kinks, or the first generation alone, are landed on: measured on networks, whose errors then add up
+STRICT_KINKS = {0: 50.0, 1: 20.0}
 SLOTS = 64  # for kinks that are found on the way, beside those known at the start
 
 
@@ -80,7 +81,7 @@ class Equation:
             n_generations = count_generations(where, kinks, constants.size, order, problem.max_steps)
             targets = propagate(all_roots, constants, n_generations)
             strictness = STRICT_PAST if order > problem.degree else 1.0
-            strictness = strictness if n_generations > 1 or kinks == 0 else STRICT_KINKS
+            strictness = strictness if kinks == 0 else STRICT_KINKS.get(n_generations, strictness)
             followed = n_generations > 0
         first = (all_roots[:, None] + (constants if reads.constant else now)).ravel()
         passed = jnp.sum((first > start) & (first < end), dtype=jnp.int32)

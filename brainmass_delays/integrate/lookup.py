@@ -70,11 +70,16 @@ class Reads:
         return jnp.concatenate([jnp.ravel(leaf) for leaf in full])
 
     def present(self, t, y) -> jax.Array:
-        """Return what all delays would read if the state had always been ``y``."""
-        delays = 0.0 * self.delays(t, y)  # what a delay depends on, its value depends on
+        """Return what all delays would read if the state had always been ``y``.
+
+        What a delay depends on, its value depends on. A nothing with a derivative stands for that, as the
+        pattern of a Jacobian leaves out what is multiplied by 0.
+        """
+        delays = self.delays(t, y)
+        nothing = delays - jax.lax.stop_gradient(delays)
         if self.component is not None:
-            return y[self.component] + delays
-        return y + delays[:, None]
+            return y[self.component] + nothing
+        return y + nothing[:, None]
 
     def outside(self, t, y, slack=0.0):
         """Tell whether a delay is outside its bounds by more than ``slack``; NaN is outside."""
@@ -154,15 +159,20 @@ def _signature(function):
 
 
 def check_right_side(where: str, f: Callable) -> None:
-    """Refuse a right side that wants more than ``(t, u, delayed, args)``: a delayed slope, for one."""
+    """Refuse what is no function of ``(t, u, delayed, args)``, delayed slopes among its arguments or not."""
     if takes(f, 4, unsaid=False):
         return
-    rule = "must be a function of (t, u, delayed, args)"
-    cure = (
-        "Neutral equations, whose right side reads slopes of the past, cannot be solved here: their kinks "
-        "are not smoothed from one delay to the next"
+    cure = ""
+    if any(takes(f, n) for n in (5, 6, 7)):
+        cure = (
+            "Neutral equations, whose right side reads slopes of the past, cannot be solved here: "
+            "their kinks are not smoothed from one delay to the next"
+        )
+    elif takes(f, 3):
+        cure = "The delayed state comes between u and args"
+    raise ArgumentError(
+        f"{where}.f", "must be a function of (t, u, delayed, args)", f"a function {_signature(f)}", cure
     )
-    raise ArgumentError(f"{where}.f", rule, f"a function {_signature(f)}", cure)
 
 
 def _selection(border, coupled, structure):

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._core.arguments import numbers, tree_of_numbers
+from .._core.arguments import function_of, numbers, tree_of_numbers
 from .._core.checks import ArgumentError, check_choice, check_count, check_flag
 from .._core.memory import check_memory
-from .._core.status import ENTRY_MISSING, flag, is_traced
+from .._core.status import ENTRY_MISSING, flag, is_traced, refused
 from .border import Border, check_span
 from .control import Controller, resolve_controller
 from .explicit import ExplicitMethod
@@ -23,7 +23,7 @@ from .landing import Gaps, landing_times
 from .loops import resolve
 from .march import March, run
 from .radau import Radau
-from .solution import Pieces, Solution, Statistics, evaluate_at
+from .solution import Pieces, Solution, Statistics, evaluate_at, is_inside
 from .sparsity import check_sparsity, coloring
 from .tableaus import METHODS
 from .tape import Reader, write
@@ -69,9 +69,6 @@ class Problem:
         """Check the arguments of the caller named ``where`` and bring them across the border."""
         border, y0 = Border.of(where, u0, t0)
         start, end = border.time("t0", t0), border.time("t1", t1)
-        for name, value in (("t0", start), ("t1", end)):
-            if value.ndim:
-                raise ArgumentError(f"{where}.{name}", "must be one time", f"shape {value.shape}")
         check_span(where, start, end)
         check_flag(f"{where}.dense", dense)
         max_steps = check_count(f"{where}.max_steps", max_steps)
@@ -100,6 +97,22 @@ class Problem:
         return Radau.degree if self.method == STIFF_METHOD else METHODS[self.method].degree
 
     @property
+    def status(self) -> jax.Array:
+        """Flag of numbers that would be refused if they could be seen."""
+        start, end = self.start, self.end
+        good = [jnp.isfinite(start) & (start < end) & (end < jnp.inf)]
+        good += [(self.rtol >= 0) & (self.rtol < 1), (self.atol > 0) & (self.atol < jnp.inf)]
+        if self.first is not None:
+            good.append((self.first > 0) & (self.first < jnp.inf))
+        if self.times is not None:
+            good.append(is_inside(self.times, start, end))
+        if self.jumps is not None:
+            good.append(jnp.isfinite(self.jumps))
+        if self.impulses is not None:
+            good.append((self.impulses[0] > start) & (self.impulses[0] < end))
+        return refused(*good)
+
+    @property
     def roots(self) -> jax.Array:
         """Times at which the solution is not smooth whatever it is, but for the start."""
         parts = [] if self.jumps is None else [self.jumps]
@@ -117,8 +130,9 @@ class Problem:
         )  # fmt: skip
         targets = self.roots if equation is None else equation.targets
         march = self._march(rhs, method, past, gaps, targets, equation)
+        status = self.status | flag(~complete, ENTRY_MISSING)
         state = march.start(
-            self.start, self.y0, flag(~complete, ENTRY_MISSING) | (equation.status if equation else 0),
+            self.start, self.y0, status | (equation.status if equation else 0),
             *(equation.kinks if equation else (self.start[None], jnp.zeros(1, jnp.int32))),
         )  # fmt: skip
         tapes = self._tapes(past)
@@ -296,6 +310,7 @@ def _impulses(border, impulses, t0, t1):
         cure = "Put an impulse at the start into u0"
         raise ArgumentError(where, f"must lie between t0 = {t0} and t1 = {t1}", times, cure)
     if callable(impulses[1]):
+        function_of("t, u, args")(where, impulses[1])
         return (times, None), impulses[1]
     for leaf in jax.tree.leaves(impulses[1]):
         if np.shape(leaf)[:1] != times.shape:

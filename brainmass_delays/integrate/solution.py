@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
 from .._core.status import (
+    ARGUMENT_REFUSED,
     DELAY_ABOVE_BOUND,
     ENTRY_MISSING,
     HISTORY_UNRESOLVED,
@@ -107,8 +108,8 @@ class Solution:
         Counts of attempts, evaluations and landings.
     status : int32 array
         0, or the sum of the flags ``NOT_FINITE``, ``MAX_STEPS_REACHED``, ``STEP_UNDERFLOW``,
-        ``DELAY_ABOVE_BOUND`` of a solve whose result must not be used. Eager solves raise instead; inside
-        ``jit`` and ``vmap`` look at it, or call `check` on the result outside.
+        ``DELAY_ABOVE_BOUND``, ``ARGUMENT_REFUSED`` of a solve whose result must not be used. Eager solves
+        raise instead; inside ``jit`` and ``vmap`` look at it, or call `check` on the result outside.
     t0 : scalar array
         The start.
     pieces : Pieces or None
@@ -150,7 +151,7 @@ class Solution:
         Raises
         ------
         ArgumentError
-            If the solve did not record its extension.
+            If the solve did not record its extension, or for a batch of solves.
 
         Notes
         -----
@@ -159,6 +160,9 @@ class Solution:
         """
         if self.pieces is None:
             raise ArgumentError("Solution.evaluate", "needs a solve with dense=True", "dense=False")
+        if (batch := self.pieces.start.shape[:-1]) != ():
+            cure = "Map it: jax.vmap(lambda s: s.evaluate(t))(solution)"
+            raise ArgumentError("Solution.evaluate", "needs one solve", f"a batch of shape {batch}", cure)
         t = self.border.time("evaluate", t)
         value = evaluate_at(self.pieces, t, self.n_pieces, self.t0, self._reached())
         return self.border.unravel(value)
@@ -184,10 +188,11 @@ class Solution:
 
 
 CURES = {
-    DELAY_ABOVE_BOUND: "A delay must stay within 0 and its bounds; raise max_delay, or mend the delay.",
+    DELAY_ABOVE_BOUND: "It must not be NaN or negative, nor leave its bounds: mend it, or raise max_delay.",
     NOT_FINITE: "The right side or an event is not finite near that time.",
     MAX_STEPS_REACHED: "Raise max_steps, loosen rtol and atol, or take method='radau5' for a stiff equation.",
     STEP_UNDERFLOW: "Look for a singularity near that time, or name the times at which f jumps.",
+    ARGUMENT_REFUSED: "Call outside of jit: the message names the argument.",
     ENTRY_MISSING: "Leave sparsity='detect', or add the entry.",
     HISTORY_UNRESOLVED: "Name the jumps of history in breakpoints, or loosen rtol and atol.",
 }
@@ -197,10 +202,15 @@ def _cures(status):
     return " ".join(cure for bit, cure in CURES.items() if status & bit)
 
 
+def is_inside(t, start, end):
+    """Tell which times lie in a span, up to rounding."""
+    slack = 8 * jnp.finfo(t.dtype).eps * jnp.maximum(jnp.abs(start), jnp.abs(end))
+    return (t >= start - slack) & (t <= end + slack)
+
+
 def evaluate_at(pieces: Pieces, t, count, t0, reached):
     """Evaluate the extension at times ``t`` of any shape; NaN outside ``[t0, reached]``."""
-    slack = 8 * jnp.finfo(t.dtype).eps * jnp.maximum(jnp.abs(t0), jnp.abs(reached))
-    inside = (t >= t0 - slack) & (t <= reached + slack)
+    inside = is_inside(t, t0, reached)
     t = jnp.where(inside, t, t0)
     piece = pieces.locate(t, count)
     value = evaluate_piece(*(x[piece] for x in pieces), t)

@@ -7,7 +7,7 @@ import brainunit as u
 import jax
 import jax.numpy as jnp
 
-from .._core.arguments import returned
+from .._core.arguments import function_of, returned
 from .._core.checks import ArgumentError
 
 
@@ -33,6 +33,9 @@ class Switches(NamedTuple):
         functions = [switches] if callable(switches) else list(switches)
         if not functions or not all(callable(function) for function in functions):
             raise ArgumentError(f"{border.where}.switches", "must be a function or a list of them", switches)
+        names = "t, u, args" if assemble is None else "t, u, delayed, args"
+        for function in functions:
+            function_of(names)(f"{border.where}.switches", function)
 
         def flat(t, y, values):
             between = () if assemble is None else (assemble(values),)

@@ -88,7 +88,8 @@ def gaussian(sigma: Any = None, *, weights: Any = None, of: Callable | None = No
     Raises
     ------
     ArgumentError
-        If a sigma is not positive or a weight negative; when called, if structures, shapes or dimensions differ.
+        If a sigma is not positive or a weight negative; when called, if structures, shapes or dimensions
+        differ.
 
     Notes
     -----

@@ -15,7 +15,8 @@ from .._core.checks import ArgumentError, check_choice
 ARRAY = numbers(axes=(1, 8))
 TAU = numbers(scalar=True, finite=True, above=0)
 TOLERANCE = numbers(unit=u.UNITLESS, scalar=True, finite=True, low=0.0)
-PENALTY = numbers(unit=u.UNITLESS, scalar=True, finite=True, traced=False)
+PENALTY = numbers(unit=u.UNITLESS, scalar=True, finite=True, traced=False, low=0.0)
+PRECISION = numbers(unit=u.UNITLESS, scalar=True, finite=True, low=0.0)
 STRENGTH = numbers(unit=u.UNITLESS, scalar=True, finite=True)
 
 
@@ -75,7 +76,7 @@ def are_arrays(where: str, value: Any) -> None:
             raise ArgumentError(where, "must hold arrays and functions only", repr(leaf))
 
 
-OPTIONS = {
+OPTIONS = (
     "max_t1",
     "method",
     "rtol",
@@ -96,7 +97,7 @@ OPTIONS = {
     "activity_decay",
     "alpha_forward",
     "alpha_backward",
-}
+)
 
 
 def is_optimizer(where: str, value: Any) -> None:
@@ -111,6 +112,15 @@ def is_state(where: str, value: Any) -> None:
     """Refuse what cannot be the state of an optimizer."""
     if not isinstance(value, tuple):
         raise ArgumentError(where, "must be what optim.init returned", type(value).__name__)
+
+
+def fits_optimizer(where: str, optim: Any, state: Any, values: Any, cure: str) -> None:
+    """Refuse a state of another optimizer, or of other parameters."""
+    expected = jax.eval_shape(optim.init, values)
+    if jax.tree.structure(state) != jax.tree.structure(expected):
+        raise ArgumentError(
+            where, "must be the state of this optimizer for these values", "another one", cure
+        )
 
 
 RULES = {
@@ -134,12 +144,12 @@ RULES = {
     "loss_id": choice("MSE", "CE"),
     "param_type": choice("sp", "ntp", "mupc"),
     "gamma": optional(numbers(unit=u.UNITLESS, scalar=True, finite=True, above=0, traced=False)),
-    "output_energy_scaling": STRENGTH,
+    "output_energy_scaling": PRECISION,
     "weight_decay": PENALTY,
     "spectral_penalty": PENALTY,
     "activity_decay": PENALTY,
-    "alpha_forward": STRENGTH,
-    "alpha_backward": STRENGTH,
+    "alpha_forward": PRECISION,
+    "alpha_backward": PRECISION,
     "record_layers": flag,
     "record": flag,
     "optim": is_optimizer,
@@ -150,7 +160,7 @@ RULES = {
     "n_layers": count(),
     "batch_size": count(),
     "layer_sizes": each(count(), object),
-    "sigma": STRENGTH,
+    "sigma": TOLERANCE,
     "weight": numbers(unit=u.UNITLESS, finite=True),
     "inference_options": optional(are_options),
     "activation_first": flag,

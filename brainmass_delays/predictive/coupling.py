@@ -98,7 +98,8 @@ class PredictiveCoupling(SeparableCoupling):
         -----
         The slope ``z_j'`` is that of the buffer's interpolant. The result equals automatic differentiation
         through the buffer at fixed contents; it is not the gradient of a run, in which errors also act
-        through the activity.
+        through the activity. Delays must stay within the bounds of their read, or all becomes NaN: project
+        them there, and give ``prefetch_delay`` a ``min_delay``, which is a quarter of the start otherwise.
         """
         if not isinstance(self.x, DelayedRead):
             raise ArgumentError(

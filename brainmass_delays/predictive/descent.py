@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import optax
 
 from brainmass_delays._core.checks import ArgumentError, check_count
+from brainmass_delays._core.status import NOT_FINITE, flag, raise_if_failed
 
-from .arguments import checked
+from .arguments import checked, fits_optimizer
 from .gradients import compute_activity_grad
 from .layers import as_params
 from .norms import tree_norm
@@ -87,7 +88,14 @@ def update_activities(
     ()
     """
     energy, grads = compute_activity_grad(params, activities, y, x, loss_id, **energy_options)
-    activities, opt_state = apply_updates(optim, grads, opt_state, as_variables(activities))
+    activities, opt_state = apply_updates(
+        "update_activities.opt_state",
+        optim,
+        grads,
+        opt_state,
+        as_variables(activities),
+        "Make it by optim.init(activities)",
+    )
     return ActivityUpdate(energy, activities, grads, opt_state)
 
 
@@ -119,6 +127,8 @@ def descend_inference(
     ------
     ArgumentError
         As `pc_energy`, and for a number of steps below one.
+    RunError
+        When the energy becomes NaN or infinite, outside of ``jax.jit``.
 
     Notes
     -----
@@ -136,9 +146,14 @@ def descend_inference(
     """
     check_labels("descend_inference", y, loss_id)
     n_steps = check_count("descend_inference.n_steps", n_steps)
-    return _descend(
+    path = _descend(
         as_params(params), as_variables(activities), optim, n_steps, y, x, loss_id, record, energy_options
     )
+    diverged = flag(~jnp.all(jnp.isfinite(path.energies)), NOT_FINITE)
+    raise_if_failed(
+        "descend_inference", diverged, "Lower the rate of the optimizer, or mend layers and data."
+    )
+    return path
 
 
 @compile_over_arrays
@@ -161,10 +176,19 @@ def _descend(params, activities, optim, n_steps, y, x, loss_id, record, energy_o
     return Descent(z, *path)
 
 
-@compile_over_arrays
-def apply_updates(optim, grads, opt_state, values):
-    """Apply one optax step."""
+def apply_updates(where, optim, grads, opt_state, values, cure):
+    """Apply one optax step, if ``opt_state`` fits; ``where`` and ``cure`` are for the message."""
     _check_optimizer(optim)
+    try:
+        return _apply_updates(optim, grads, opt_state, values)
+    except (AttributeError, TypeError, ValueError):
+        fits_optimizer(where, optim, opt_state, values, cure)
+        raise
+
+
+@compile_over_arrays
+def _apply_updates(optim, grads, opt_state, values):
+    """Apply one optax step."""
     updates, opt_state = optim.update(grads, opt_state, values)
     return optax.apply_updates(values, updates), opt_state
 

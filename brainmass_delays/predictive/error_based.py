@@ -110,6 +110,8 @@ def init_errors(params, x, *, param_type="sp", gamma=None) -> list[jax.Array]:
     >>> [e.shape for e in init_errors(make_mlp(jax.random.key(0), [3, 5, 2]), jax.numpy.ones((4, 3)))]
     [(4, 5), (4, 2)]
     """
+    if x is None:
+        raise ArgumentError("init_errors.x", "must hold the input", "None")
     return [
         jnp.zeros_like(z) for z in init_activities_with_ffwd(params, x, param_type=param_type, gamma=gamma)
     ]
@@ -139,7 +141,16 @@ def activities_of_errors(params, errors, x=None, *, param_type="sp", gamma=None)
     >>> bool((activities[0] == init_activities_with_ffwd(params, x)[0]).all())
     True
     """
-    return _activities(as_params(params), as_variables(errors), x, param_type, gamma)
+    params = as_params(params)
+    expected = len(params[0]) + (x is None)
+    if len(errors) != expected:
+        raise ArgumentError(
+            "activities_of_errors.errors",
+            f"must hold {expected} entries",
+            len(errors),
+            "Start from init_errors",
+        )
+    return _activities(params, as_variables(errors), x, param_type, gamma)
 
 
 def error_energy_of_batch(
@@ -156,7 +167,7 @@ def error_energy_of_batch(
 ):
     """Return the energy of `epc_energy` without compiling it."""
     check_loss("epc_energy", loss_id)
-    inputs_and_targets(errors, y, x, len(params[0]))
+    inputs_and_targets(errors, y, x, len(params[0]), "epc_energy.errors")
     prediction = activities_of_batch(params, errors, x, param_type, gamma)[-1]
     if prediction.shape != y.shape:
         raise ArgumentError(

@@ -4,15 +4,21 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from .._core.arguments import each, numbers
-from .._core.checks import ArgumentError
+from brainmass_delays._core.arguments import each
+from brainmass_delays._core.arguments import numbers as rule_of_numbers
+from brainmass_delays._core.checks import ArgumentError
+from brainmass_delays._core.status import is_traced
+
 from .arguments import ARRAY, checked
 from .descent import Descent
 from .inference import Inference, solve_inference
 from .initialization import init_activities_with_amort
 from .layers import as_params
 from .variants import feedforward_of, layer_energies, start_of
+
+KNOWN = rule_of_numbers(finite=True)
 
 
 class Evaluation(NamedTuple):
@@ -67,15 +73,32 @@ def accuracy(predicted, labels) -> jax.Array:
     >>> float(accuracy(jnp.array([[0.1, 0.9], [0.8, 0.2]]), jnp.array([1, 1])))
     0.5
     """
+    KNOWN("accuracy.predicted", predicted)
+    KNOWN("accuracy.labels", labels)
     predicted, labels = jnp.asarray(predicted), jnp.asarray(labels)
-    if predicted.ndim != 2 or labels.shape not in (predicted.shape, predicted.shape[:1]):
+    if predicted.ndim != 2:
+        raise ArgumentError("accuracy.predicted", "must have the shape (batch, class)", predicted.shape)
+    if labels.shape not in (predicted.shape, predicted.shape[:1]):
         raise ArgumentError(
             "accuracy.labels",
             f"must have the shape of predicted, {predicted.shape}, or hold one number per row",
             labels.shape,
         )
+    _check_classes(labels, predicted.shape[1])
     labels = labels if labels.ndim == 1 else labels.argmax(-1)
     return jnp.mean(predicted.argmax(-1) == labels)
+
+
+def _check_classes(labels, n_classes):
+    """Refuse class numbers that are none, where they are known."""
+    if labels.ndim == 2 or is_traced(labels):
+        return
+    numbers = np.asarray(labels)
+    wrong = (numbers != np.rint(numbers)) | (numbers < 0) | (numbers >= n_classes)
+    if np.any(wrong):
+        raise ArgumentError(
+            "accuracy.labels", f"must hold classes from 0 to {n_classes - 1}", numbers[wrong][0]
+        )
 
 
 @checked
@@ -164,7 +187,7 @@ def evaluate_generative(
             "must be left out, as images are compared by 'MSE'",
             energy_options["loss_id"],
         )
-    numbers(ndim=2)("evaluate_generative.labels", labels)
+    rule_of_numbers(ndim=2)("evaluate_generative.labels", labels)
     if start is not None:
         each(ARRAY)("evaluate_generative.start", start)
     painted = start_of(params, labels, **energy_options)

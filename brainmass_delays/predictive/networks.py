@@ -146,9 +146,10 @@ class PCNetwork(HoldsParams, brainstate.nn.Module):
     @staticmethod
     def _check(y, x, activities, gamma, interpolation, max_delay):
         """Refuse what is no data, and options of reads that there are not."""
-        ARRAY("PCNetwork.y", y)
+        data = numbers(axes=(1, 8), unit=u.UNITLESS, finite=True)
+        data("PCNetwork.y", y)
         if x is not None:
-            ARRAY("PCNetwork.x", x)
+            data("PCNetwork.x", x)
         if activities is not None:
             each(ARRAY)("PCNetwork.activities", activities)
         RULES["gamma"]("PCNetwork.gamma", gamma)
@@ -251,6 +252,9 @@ class PCNetwork(HoldsParams, brainstate.nn.Module):
         The buffers are constants, so this is not the gradient of a run. Backward delays do not enter the
         present energy; train them by the gradient of a run.
         """
+        if not hasattr(self.observation, "z"):
+            cure = "Call brainstate.nn.init_all_states(net) first"
+            raise ArgumentError("PCNetwork.local_grads", "needs the states of the network", "none", cure)
         return brainstate.transform.grad(self.energy, self.local_states())()
 
     def _pairs(self):

@@ -13,6 +13,8 @@ from .layers import as_params, with_updates
 from .partition import join, split
 from .variants import layer_energies, start_of
 
+PRECISIONS = ("output_energy_scaling", "alpha_forward")
+
 
 class ParamUpdate(NamedTuple):
     """Hold one step of learning.
@@ -188,14 +190,13 @@ def make_pc_step(
     """
     if activities is None:
         activities = start_of(params, x, **energy_options)
-    start = layer_energies(params, activities, y, x, loss_id, **energy_options)
+    unweighted = {name: value for name, value in energy_options.items() if name not in PRECISIONS}
+    loss = layer_energies(params, activities, y, x, loss_id, **unweighted)[0]
     inference = solve_inference(
         params, activities, y, x, loss_id, **(inference_options or {}), **energy_options
     )
     energies = layer_energies(params, inference.activities, y, x, loss_id, **energy_options)
     update = update_params(params, inference.activities, optim, opt_state, y, x, loss_id, **energy_options)
-    precision = [energy_options.get(name, 1.0) for name in ("output_energy_scaling", "alpha_forward")]
-    loss = start[0] / (precision[0] * precision[1])
     return PCStep(update.params, update.opt_state, loss, energies, inference, update.grads)
 
 
@@ -262,7 +263,9 @@ def make_hpc_step(
         params, inference.activities, optims[0], opt_states[0], y, x, loss_id, **energy_options
     )
     grads = compute_hpc_param_grads(amortizer, inference.activities[-2::-1], guesses, y, x)
-    (amortizer, _), amort_state = _learn(optims[1], (grads, None), opt_states[1], amortizer)
+    (amortizer, _), amort_state = _learn(
+        optims[1], (grads, None), opt_states[1], amortizer, "make_hpc_step.opt_states[1]"
+    )
     return HPCStep(update.params, amortizer, (update.opt_state, amort_state), energies, inference)
 
 
@@ -271,10 +274,11 @@ def _scalings(energy_options):
     return {name: energy_options[name] for name in ("param_type", "gamma") if name in energy_options}
 
 
-def _learn(optim, grads, opt_state, params):
+def _learn(optim, grads, opt_state, params, where="update_params.opt_state"):
     """Return ``params`` one optax step further, and the new optimizer state."""
     arrays, rest = split(as_params(params))
-    arrays, opt_state = apply_updates(optim, grads, opt_state, arrays)
+    cure = "Make it by optim.init(trainable(params))"
+    arrays, opt_state = apply_updates(where, optim, grads, opt_state, arrays, cure)
     model, skips = join(arrays, rest)
     old_model, old_skips = params if isinstance(params, tuple) else (params, None)
     return (_written(old_model, model), old_skips and _written(old_skips, skips)), opt_state

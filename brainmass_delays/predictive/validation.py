@@ -33,16 +33,16 @@ def check_labels(where: str, y, loss_id: str) -> None:
         )
 
 
-def inputs_and_targets(activities, y, x, n_layers: int):
+def inputs_and_targets(activities, y, x, n_layers: int, where: str = "pc_energy.activities"):
     """Return what the layers read, ``[z_0, ..., z_{L-1}]``, and predict, ``[z_1, ..., z_{L-1}, y]``."""
     if y is None:
-        raise ArgumentError("pc_energy.y", "must hold the observation", "None")
+        raise ArgumentError(f"{where.split('.')[0]}.y", "must hold the observation", "None")
     n_entries, free = len(activities), x is None
     if n_entries != n_layers + free:
         span = "z_0 to z_L without x" if free else "z_1 to z_L with x"
         cure = {(True, n_layers): "Pass x, or add z_0 in front", (False, n_layers + 1): "Drop z_0, or x"}
         raise ArgumentError(
-            "pc_energy.activities",
+            where,
             f"must hold {n_layers + free} entries, {span}, for {n_layers} layers",
             f"{n_entries} entries",
             cure.get((free, n_entries), "The last entry is the inert place of the prediction"),

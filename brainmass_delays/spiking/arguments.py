@@ -6,13 +6,14 @@ import brainstate
 import brainunit as u
 import numpy as np
 
-from .._core.arguments import numbers
+from .._core.arguments import count, numbers, optional
 from .._core.checks import ArgumentError
 from .._core.units import magnitude
 
 RATE = numbers(unit=u.UNITLESS, scalar=True, finite=True, above=0, traced=False)
 THRESHOLD = numbers(unit=u.UNITLESS, scalar=True, finite=True, above=0, traced=False)
-SPIKES = numbers(unit=u.UNITLESS, axes=(1, 5))
+SPIKES = numbers(unit=u.UNITLESS, axes=(1, 5), finite=True)
+BATCH_SIZE = optional(count())
 
 
 def TIMES(where: str, value: Any) -> None:
@@ -32,6 +33,17 @@ def is_module(where: str, value: Any) -> None:
         raise ArgumentError(where, "must be a brainstate Module", repr(value))
 
 
+def are_labels(where: str, value: Any, n_classes: int, n_trials: int | None = None) -> None:
+    """Refuse all but whole numbers from 0 to ``n_classes - 1``, one for each trial."""
+    numbers(unit=u.UNITLESS, finite=True, traced=False)(where, value)
+    labels = np.asarray(value)
+    if n_trials is not None and labels.shape != (n_trials,):
+        raise ArgumentError(where, f"must hold one class per trial, shape ({n_trials},)", labels.shape)
+    wrong = (labels != np.rint(labels)) | (labels < 0) | (labels >= n_classes)
+    if np.any(wrong):
+        raise ArgumentError(where, f"must hold classes from 0 to {n_classes - 1}", labels[wrong].flat[0])
+
+
 def is_trials(where: str, value: Any) -> None:
     """Refuse what holds no trials."""
     if not hasattr(value, "label") or not hasattr(value, "spikes"):
@@ -42,6 +54,16 @@ def is_task(where: str, value: Any) -> None:
     """Refuse what has no step size."""
     if not hasattr(value, "dt") or isinstance(value, np.ndarray):
         raise ArgumentError(where, "must be a task, which has a dt", repr(value))
+
+
+def is_comparable(where: str, value: Any) -> None:
+    """Refuse what networks cannot be built for and trained on."""
+    is_task(where, value)
+    for name in ("n_channels", "n_classes", "max_delay", "datasets"):
+        if not hasattr(value, name):
+            raise ArgumentError(
+                where, f"must have {name}", type(value).__name__, "Take a task of spiking.tasks"
+            )
 
 
 def is_graph(where: str, value: Any) -> None:
@@ -93,7 +115,10 @@ def groups_of_optimizers(where: str, value: Any) -> None:
 
 
 def is_seed(where: str, value: Any) -> None:
-    """Refuse all but a whole number that is not negative, or a generator."""
-    is_number = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 0
-    if not is_number and not isinstance(value, np.random.Generator):
+    """Refuse all but whole numbers that are not negative, one or several, or a generator."""
+    parts = value if isinstance(value, list | tuple) and value else [value]
+    are_numbers = all(
+        isinstance(part, int | np.integer) and not isinstance(part, bool) and part >= 0 for part in parts
+    )
+    if not are_numbers and not isinstance(value, np.random.Generator):
         raise ArgumentError(where, "must be a whole number from 0 on, or a numpy Generator", repr(value))

@@ -10,13 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
-from .._core.arguments import numbers
-from .._core.checks import ArgumentError, check_choice, check_finite, check_positive
+from .._core.arguments import numbers, time
+from .._core.checks import ArgumentError, check_choice, check_finite
 from .._core.param import HoldsParams
 from .._core.status import DELAY_ABOVE_BOUND, OK, flag, is_traced, raise_if_failed
 from .._core.units import magnitude
 from ..delays.buffer import fill, push, sample, unroll
 from ..delays.rounding import STENCIL_AGES, STENCILS
+from .arguments import BATCH_SIZE, SPIKES, is_settling
 from .filters import INTERPOLATIONS, METHODS, WIDE_KERNELS, combine, lag_weights
 from .grid import time_step, whole_steps
 
@@ -106,6 +107,7 @@ class DelayedSpikes(HoldsParams, brainstate.nn.Module):
 
     def init_state(self, batch_size: int | None = None, **_) -> None:
         """Empty the buffer of step mode; call it before every trial."""
+        BATCH_SIZE(f"{self._name}.batch_size", batch_size)
         lower, upper = self.bounds_in_steps()
         self._checked_lag(lower, upper)
         leading = () if batch_size is None else (batch_size,)
@@ -183,7 +185,7 @@ class DelayedSpikes(HoldsParams, brainstate.nn.Module):
         past, n_slots = self.past.value, self.bounds_in_steps()[1] + 1
         if past.n_slots != n_slots:
             raise ArgumentError(
-                f"{self._name}.step",
+                f"{self._name}.spikes",
                 "needs a buffer made for the current dt",
                 f"{past.n_slots} slots instead of {n_slots}" if past.n_slots else "none",
                 "Call init_state(batch_size) first",
@@ -209,6 +211,8 @@ class DelayedSpikes(HoldsParams, brainstate.nn.Module):
                 )
             return spikes
         shape = (batch, upper, *self.shape_in)
+        if history is not None:
+            SPIKES(f"{self._name}.history", history)
         history = jnp.zeros(shape, spikes.dtype) if history is None else jnp.asarray(history, spikes.dtype)
         if history.shape != shape:
             raise ArgumentError(
@@ -220,6 +224,7 @@ class DelayedSpikes(HoldsParams, brainstate.nn.Module):
 
     def _check_spikes(self, spikes, n_leading):
         """Return the spikes flat, (..., n_in), if they have ``n_leading`` axes in front."""
+        SPIKES(f"{self._name}.spikes", spikes)
         spikes = jnp.asarray(spikes)
         if spikes.ndim < n_leading or spikes.shape[n_leading:] != self.shape_in:
             axes = {0: "(channel)", 1: "(batch, channel) as in init_state", 2: "(batch, time, channel)"}[
@@ -282,22 +287,21 @@ class DelayedSpikes(HoldsParams, brainstate.nn.Module):
         if self.interpolation not in WIDE_KERNELS:
             if width is not None:
                 raise ArgumentError(
-                    f"{self._name}.width", f"needs one of {WIDE_KERNELS}", repr(self.interpolation)
+                    f"{self._name}.width",
+                    f"belongs to interpolation {' or '.join(map(repr, WIDE_KERNELS))}",
+                    f"a width with {self.interpolation!r}",
+                    "Leave it out, or choose one of these",
                 )
             return None
         width = self.max_delay / 4 if width is None else width
-        check_positive(f"{self._name}.width", magnitude(f"{self._name}.width", width, u.ms, plain=False))
+        time(f"{self._name}.width", width)
         return brainstate.LongTermState(u.math.asarray(width, dtype=brainstate.environ.dftype()))
 
     def _check_bounds(self, min_delay, max_delay):
         """Return both bounds if they are times and in order."""
-        low, high = (
-            float(
-                check_finite(f"{self._name}.{name}", magnitude(f"{self._name}.{name}", x, u.ms, plain=False))
-            )
-            for name, x in (("min_delay", min_delay), ("max_delay", max_delay))
-        )
-        check_positive(f"{self._name}.max_delay", high)
+        time(f"{self._name}.max_delay", max_delay)
+        is_settling(f"{self._name}.min_delay", min_delay)
+        low, high = (float(x.to_decimal(u.ms)) for x in (min_delay, max_delay))
         if not 0 <= low <= high:
             raise ArgumentError(
                 f"{self._name}.min_delay", f"must lie between 0 and max_delay, {max_delay}", min_delay

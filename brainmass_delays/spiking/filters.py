@@ -43,7 +43,8 @@ def lag_weights(interpolation: str, lag: jax.Array, width: jax.Array, lower: int
     -----
     Kernels are normalized over the lags that exist, so a kernel cut at a bound loses no input. The gradient
     in ``lag`` is the kernel's own, except for ``round`` and for width 0: there it is that of
-    `brainmass_delays.delays.rounding`.
+    `brainmass_delays.delays.rounding`. Where a triangle has a corner, it is the slope towards longer delays,
+    as for ``linear``; at the upper bound that towards shorter ones.
 
     Examples
     --------
@@ -55,14 +56,20 @@ def lag_weights(interpolation: str, lag: jax.Array, width: jax.Array, lower: int
     if interpolation in STENCILS:
         return _spread(STENCILS[interpolation](lag, lower, upper), lag, lower, upper)
     soft = jnp.where(width > 0, width, 1.0)
-    distance = jnp.arange(lower, upper + 1) - lag[..., None]
+    distance = lag[..., None] - jnp.arange(lower, upper + 1)
     if interpolation == "gaussian":
         weights = jax.nn.softmax(-0.5 * (distance / soft) ** 2, axis=-1)
     else:
-        weights = jnp.maximum(1 - jnp.abs(distance) / jnp.maximum(soft, 1.0), 0.0)
+        weights = _triangle(jnp.where(lag[..., None] < upper, distance, -distance), jnp.maximum(soft, 1.0))
         weights = weights / weights.sum(-1, keepdims=True)
     hard = _spread(STENCILS["round"](lag, lower, upper), lag, lower, upper)
     return jnp.where(width > 0, weights, hard)
+
+
+def _triangle(ahead, width):
+    """Return the sides of a triangle; at its corners the slope is that towards larger ``ahead``."""
+    height = 1 - jnp.where(ahead >= 0, ahead, -ahead) / width
+    return jnp.where((height > 0) | ((height == 0) & (ahead < 0)), height, 0.0)
 
 
 def _spread(stencil: Stencil, lag, lower, upper):
@@ -81,7 +88,7 @@ def combine(samples: tuple[jax.Array, ...], stencil: Stencil, lag: jax.Array, *,
     # The transpose of this outer product is a matrix product: twice as fast on CPU as the sum a
     # broadcast turns into.
     lag = (jnp.ones((value.size // lag.size, 1), lag.dtype) @ lag[None]).reshape(value.shape)
-    return with_slope(value.astype(lag.dtype), slope, lag)
+    return with_slope(value.astype(lag.dtype), slope.astype(lag.dtype), lag)
 
 
 @partial(jax.jit, static_argnames=("interpolation", "lower", "upper"))

@@ -145,7 +145,7 @@ def saturation(module: brainstate.nn.Module) -> Saturation:
     Saturation(at_min=0.25, at_max=0.25, n_delays=4)
     """
     at_min = at_max = total = 0
-    for layer in delay_layers(module).values():
+    for layer in delay_layers(module, "saturation").values():
         lower, upper = layer.bounds_in_steps()
         lag = np.asarray(layer.lag())
         at_min += np.sum(lag <= lower + 0.5)
@@ -154,7 +154,7 @@ def saturation(module: brainstate.nn.Module) -> Saturation:
     return Saturation(float(at_min / total), float(at_max / total), total)
 
 
-def delay_layers(module: brainstate.nn.Module) -> dict[str, DelayedSpikes]:
+def delay_layers(module: brainstate.nn.Module, where: str = "freeze_delays") -> dict[str, DelayedSpikes]:
     """Find the delay layers in ``module`` by their path; check that their delays are inside the bounds."""
     found = {}
     if isinstance(module, DelayedSpikes):
@@ -162,7 +162,7 @@ def delay_layers(module: brainstate.nn.Module) -> dict[str, DelayedSpikes]:
     else:
         found = {".".join(map(str, path)): node for path, node in module.nodes(DelayedSpikes).items()}
     if not found:
-        raise ArgumentError("freeze_delays.module", "must contain a layer of delays", type(module).__name__)
+        raise ArgumentError(f"{where}.module", "must contain a layer of delays", type(module).__name__)
     for layer in found.values():
         layer.check()
     return found

@@ -1,5 +1,7 @@
 """The time grid of brainstate's environment."""
 
+import math
+
 import brainstate
 import brainunit as u
 
@@ -22,13 +24,14 @@ def time_step(where: str) -> u.Quantity:
 
 def whole_steps(where: str, duration: u.Quantity, dt: u.Quantity, minimum: int) -> int:
     """Return ``duration / dt`` if it is whole, to a relative error of 1e-6, and at least ``minimum``."""
-    ratio = float(magnitude(where, duration / dt, u.UNITLESS))
-    steps = round(ratio)
+    duration, step = (float(magnitude(where, x, u.ms, plain=False)) for x in (duration, dt))
+    ratio = duration / step
+    steps = math.floor(ratio + 0.5) if math.isfinite(ratio) else 0
     if abs(ratio - steps) > 1e-6 * max(steps, 1) or steps < minimum:
         raise ArgumentError(
             where,
             f"must be a whole number of time steps, at least {minimum}",
-            f"{duration} with dt = {dt}",
-            f"Take {max(steps, minimum) * dt}",
+            f"{duration:g} ms with dt = {step:g} ms",
+            f"Take {max(steps, minimum) * step:g} ms",
         )
     return steps

@@ -22,7 +22,7 @@ from .._core.checks import (
 from .._core.param import HoldsParams
 from .._core.status import is_traced
 from .._core.units import magnitude
-from .arguments import THRESHOLD
+from .arguments import BATCH_SIZE, SPIKES, THRESHOLD
 from .base import as_param
 from .grid import time_step
 
@@ -38,13 +38,14 @@ class _Leaky(HoldsParams, brainstate.nn.Module):
 
     def init_state(self, batch_size: int | None = None, **_) -> None:
         """Return to rest before a trial of step mode."""
+        BATCH_SIZE(f"{type(self).__name__}.batch_size", batch_size)
         self.state.value = self._rest(() if batch_size is None else (batch_size,))
 
     reset_state = init_state
 
     def update(self, currents: jax.Array) -> jax.Array:
         """Run from rest over ``currents`` ``(batch, time, n)`` and return the outputs, same shape."""
-        currents = self._check(currents, (None, None), "(batch, time, neuron)")
+        currents = self.check_sequence(currents)
         decays = self._decays()
 
         def advance(state, current):
@@ -59,6 +60,10 @@ class _Leaky(HoldsParams, brainstate.nn.Module):
         current = self._check(current, leading, f"{(*leading, self.n)} of init_state")
         self.state.value, output = self._advance(self._decays(), self.state.value, current)
         return output
+
+    def check_sequence(self, currents: jax.Array) -> jax.Array:
+        """Return ``currents`` as an array if they are ``(batch, time, n)``, known ones finite."""
+        return self._check(currents, (None, None), "(batch, time, neuron)")
 
     def _rest(self, leading):
         raise NotImplementedError
@@ -84,6 +89,8 @@ class _Leaky(HoldsParams, brainstate.nn.Module):
 
     def _check(self, current, leading, axes):
         """Return ``current`` as an array if its axes in front are ``leading``, None for any size."""
+        where = f"{type(self).__name__}.currents"
+        SPIKES(where, current)
         current = jnp.asarray(current)
         expected = (*leading, self.n)
         fits = current.ndim == len(expected) and all(
@@ -91,9 +98,10 @@ class _Leaky(HoldsParams, brainstate.nn.Module):
         )
         if not fits:
             raise ArgumentError(
-                f"{type(self).__name__}.currents",
+                where,
                 f"must have the shape {axes} with {self.n} neurons",
                 current.shape,
+                "Call init_state(batch_size) before step" if None not in leading else "",
             )
         return current
 
@@ -187,8 +195,8 @@ class LIF(_Leaky):
         self.reset = check_choice(f"{name}.reset", reset, RESETS)
         zero = jax.ShapeDtypeStruct((self.n,), brainstate.environ.dftype())
         if getattr(jax.eval_shape(spike, zero), "shape", None) != (self.n,):
-            rule = "must return one number per neuron"
-            raise ArgumentError(f"{name}.spike", rule, repr(spike))
+            rule = f"must return one number per neuron, shape ({self.n},)"
+            raise ArgumentError(f"{name}.spike", rule, f"a function that does not, {spike!r}")
         self.spike = spike
 
     def _rest(self, leading):

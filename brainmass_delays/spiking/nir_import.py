@@ -1,5 +1,6 @@
 """Build spiking networks from the Neuromorphic Intermediate Representation (NIR); see `nir_export`."""
 
+import math
 from typing import Any
 
 import brainstate
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
-from .._core.arguments import checked, optional, time
+from .._core.arguments import checked, numbers, optional, time
 from .._core.checks import ArgumentError
 from .arguments import SPIKES, is_graph, is_layers
 from .delay_layer import DelayLayer
@@ -59,6 +60,7 @@ def from_nir(graph: Any, *, max_delay: u.Quantity | None = None) -> list:
         following.setdefault(source, []).append(target)
     name = _only_input(nir, graph)
     layers, seen = [], {name}
+    width = _size("from_nir." + name, graph.nodes[name].input_type["input"])
     while True:
         forward = [key for key in following.get(name, []) if key not in seen or key == name]
         loops = [key for key in forward if _leads_to(key, name, following)]
@@ -75,8 +77,11 @@ def from_nir(graph: Any, *, max_delay: u.Quantity | None = None) -> list:
         if isinstance(node, nir.Output):
             break
         layers.append(_layer_of(nir, name, node, max_delay))
+        width = _next_width(f"from_nir.{name}", node, width)
     for left in set(graph.nodes) - seen:
         raise ArgumentError(f"from_nir.{left}", "must lie on the way from the input to the output", "none")
+    if not layers:
+        raise ArgumentError("from_nir.graph", "must hold a node between input and output", "none")
     return layers
 
 
@@ -94,8 +99,9 @@ def _layer_of(nir, name, node, max_delay):
     if isinstance(node, nir.Delay):
         return _delay_layer(where, node, max_delay, 0 * u.ms)
     if isinstance(node, nir.Linear | nir.Affine):
-        if node.weight.ndim != 2:
-            raise ArgumentError(f"{where}.weight", "must have two axes", node.weight.shape)
+        numbers(ndim=2, finite=True)(f"{where}.weight", node.weight)
+        if isinstance(node, nir.Affine):
+            numbers(ndim=1, finite=True)(f"{where}.bias", node.bias)
         layer = brainstate.nn.Linear(*node.weight.shape[::-1], b_init=None)
         layer.weight.value = {"weight": jnp.asarray(node.weight.T, brainstate.environ.dftype())}
         if isinstance(node, nir.Affine):
@@ -108,6 +114,11 @@ def _layer_of(nir, name, node, max_delay):
 
 def _neurons(nir, where, node):
     """Return neurons, if one step of ours solves their equation."""
+    for name in ("tau", "r", "v_leak", "v_threshold", "v_reset"):
+        if hasattr(node, name):
+            numbers(axes=(0, 1), finite=True, above=0 if name == "tau" else None)(
+                f"{where}.{name}", getattr(node, name)
+            )
     tau = np.asarray(node.tau, float).reshape(-1) * 1e3
     expected = 1 / (1 - np.exp(-seconds(time_step("from_nir")) * 1e3 / tau))
     resets = node.v_reset if isinstance(node, nir.LIF) else 0.0
@@ -165,6 +176,7 @@ def _feedback_of(nir, graph, chain, name, max_delay):
 def _delay_layer(where, node, max_delay, min_delay, weight=None, of_targets=False):
     """Return a layer with the delays of a node, in whole steps."""
     dt = time_step("from_nir")
+    numbers(axes=(0, 1), finite=True)(f"{where}.delay", node.delay)
     delay = np.asarray(node.delay, float).reshape(-1)
     steps = np.rint(delay / seconds(dt))
     if np.any(np.abs(delay / seconds(dt) - steps) > 1e-3):
@@ -173,6 +185,8 @@ def _delay_layer(where, node, max_delay, min_delay, weight=None, of_targets=Fals
         raise ArgumentError(f"{where}.delay", f"must be at least {min_delay}", f"{delay.min()} s")
     longest = max(steps.max(), 1) * dt if max_delay is None else max_delay
     steps = steps[:, None] if of_targets else steps
+    if max_delay is not None and longest < steps.max() * dt:
+        raise ArgumentError(f"{where}.delay", f"must not exceed max_delay, {max_delay}", f"{delay.max()} s")
     return DelayLayer(
         len(delay),
         None if weight is None else len(weight),
@@ -181,6 +195,20 @@ def _delay_layer(where, node, max_delay, min_delay, weight=None, of_targets=Fals
         delay=Param(jnp.asarray(steps, brainstate.environ.dftype()) * dt),
         weight=None if weight is None else jnp.asarray(weight, brainstate.environ.dftype()),
     )
+
+
+def _next_width(where, node, width):
+    """Return how many channels leave a node that ``width`` channels enter; refuse another number."""
+    shape = next(np.shape(getattr(node, name)) for name in ("weight", "delay", "tau") if hasattr(node, name))
+    if math.prod(shape[-1:]) != width:
+        raise ArgumentError(where, f"must read {width} channels, what the node before it gives", shape[-1])
+    return shape[0] if shape else 1
+
+
+def _size(where, kind):
+    """Return the number of channels of an Input node."""
+    numbers(axes=(0, 1), low=1)(where, kind)
+    return math.prod(int(n) for n in np.reshape(kind, -1))
 
 
 def _leads_to(start, goal, following):

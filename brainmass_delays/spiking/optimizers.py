@@ -12,10 +12,11 @@ import brainstate
 import brainunit as u
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
-from .._core.arguments import checked, function, optional
-from .._core.checks import ArgumentError, check_positive
+from .._core.arguments import checked, function, numbers, optional
+from .._core.checks import ArgumentError
 from .._core.units import magnitude
 from .arguments import (
     TIMES,
@@ -23,6 +24,9 @@ from .arguments import (
     is_module,
     is_optimizer,
 )
+
+# Of a kernel, where it is known; 0 means whole steps.
+WIDTH = numbers(scalar=True, finite=True, low=0.0)
 
 
 @checked(lower=TIMES, upper=TIMES)
@@ -107,9 +111,11 @@ def project_to_grid(
     """
     if isinstance(dt, bool):
         raise ArgumentError("project_to_grid.dt", "must be one positive time", dt)
-    check_positive("project_to_grid.dt", u.get_magnitude(dt))
+    numbers(unit=u.ms, scalar=True, finite=True, above=0, traced=False)("project_to_grid.dt", dt)
     if lower is not None and upper is not None:
         _check_order("project_to_grid", lower, upper)
+    for name, bound in (("lower", lower), ("upper", upper)):
+        _check_on_grid(name, bound, dt)
 
     def init(params):
         return GridState(jax.tree.map(jnp.zeros_like, params))
@@ -223,6 +229,7 @@ def anneal_width(layer, schedule: Callable[[jax.Array], Any]) -> optax.GradientT
     def update(updates, state, params=None):
         count = optax.safe_increment(state.count)
         width = magnitude("anneal_width.schedule", schedule(count), u.ms)
+        WIDTH("anneal_width.schedule", width)
         old = layer.width.value
         layer.width.value = (jnp.asarray(width, brainstate.environ.dftype()) * u.ms).in_unit(u.get_unit(old))
         return updates, optax.ScaleByScheduleState(count)
@@ -277,6 +284,15 @@ def _check_order(where, lower, upper):
         raise ArgumentError(f"{where}.lower", "must have the unit of upper", f"{lower} and {upper}")
     if not bool(jnp.all(u.get_magnitude(upper - lower) >= 0)):
         raise ArgumentError(f"{where}.lower", "must not exceed upper", f"{lower} and {upper}")
+
+
+def _check_on_grid(name, bound, dt):
+    """Refuse a bound of `project_to_grid` between two steps: rounding would pass it."""
+    if bound is None or not u.have_same_dim(bound, dt):
+        return
+    steps = np.asarray(u.get_magnitude(bound / dt))
+    if np.any(np.abs(steps - np.rint(steps)) > 1e-4):
+        raise ArgumentError(f"project_to_grid.{name}", f"must be whole steps of dt = {dt}", bound)
 
 
 def _check_params(where, params):

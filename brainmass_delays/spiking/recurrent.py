@@ -69,6 +69,10 @@ class RecurrentLIF(ShowsSignature, brainstate.nn.Module):
                 f"min_delay = {feedback.min_delay}",
                 f"Give {type(feedback).__name__} min_delay=dt",
             )
+        if feedback.mode != "same":
+            raise ArgumentError(
+                "RecurrentLIF.feedback", "must have mode='same', as it runs step by step", repr(feedback.mode)
+            )
         self.neurons, self.feedback = neurons, feedback
 
     def init_state(self, batch_size: int | None = None, **_) -> None:
@@ -87,6 +91,7 @@ class RecurrentLIF(ShowsSignature, brainstate.nn.Module):
 
         The state of step mode stays as it was.
         """
+        currents = self.neurons.check_sequence(currents)
         kept = self.neurons.state, self.feedback.past
         before = [state.value for state in kept]
         self.init_state(currents.shape[0])

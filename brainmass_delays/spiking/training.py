@@ -10,13 +10,14 @@ import numpy as np
 import optax
 from tqdm.auto import trange
 
-from .._core.arguments import checked, count, each, names, numbers, optional, time
+from .._core.arguments import checked, count, each, instance, names, numbers, optional, time
 from .._core.arguments import flag as is_flag
 from .._core.checks import ArgumentError, check_count
 from .._core.status import NOT_FINITE, flag, raise_if_failed
 from .arguments import (
     RATE,
     SPIKES,
+    are_labels,
     is_module,
     is_optimizer,
     is_seed,
@@ -26,6 +27,8 @@ from .arguments import (
 from .classifier import SpikingClassifier
 from .freezing import delay_layers, freeze_delays
 from .optimizers import anneal_width, parameter_groups, project_delays
+
+is_classifier = instance(SpikingClassifier, "a SpikingClassifier")
 
 
 class TrainingRecord(NamedTuple):
@@ -90,10 +93,10 @@ def default_optimizer(
 
 
 @checked(
-    network=is_module,
+    network=is_classifier,
     trials=is_trials,
     task=is_task,
-    lengths=optional(numbers(unit=u.UNITLESS, ndim=1, traced=False)),
+    lengths=optional(numbers(unit=u.UNITLESS, ndim=1, traced=False, finite=True)),
     n_epochs=count(),
     batch_size=count(),
     optimizer=optional(is_optimizer),
@@ -142,20 +145,15 @@ def train(
     RunError
         When a delay left its bounds or the loss is not finite, at the end of that epoch.
     """
+    _check_trials(network, trials)
     n_trials, batch_size = len(trials.label), check_count("train.batch_size", batch_size)
     n_batches = -(-n_trials // batch_size)
     optimizer = default_optimizer(network, n_epochs * n_batches) if optimizer is None else optimizer
-    lengths = np.full(n_trials, trials.spikes.shape[1]) if lengths is None else np.asarray(lengths)
-    if lengths.shape != (n_trials,) or lengths.max() > trials.spikes.shape[1]:
-        raise ArgumentError(
-            "train.lengths",
-            f"must hold {n_trials} lengths of at most {trials.spikes.shape[1]} steps",
-            lengths,
-        )
+    lengths = _checked_lengths(trials, lengths)
     with brainstate.environ.context(dt=task.dt):
         network.check_length(int(lengths.min()))
         run_epoch = compile_epoch(network, optimizer)
-        data = tuple(map(jnp.asarray, (trials.spikes, trials.label, lengths)))
+        data = tuple(map(jnp.asarray, (trials.spikes, np.asarray(trials.label, int), lengths)))
         rng, records = np.random.default_rng(seed), []
         with trange(n_epochs, desc="training", unit="epoch", disable=not progress) as epochs:
             for _ in epochs:
@@ -167,7 +165,33 @@ def train(
     return TrainingRecord(*np.array(records).T)
 
 
-@checked(network=is_module, spikes=SPIKES, dt=time, batch_size=count())
+def _check_trials(network, trials):
+    """Refuse spikes that are no numbers, and labels that are no classes of the network, one per trial."""
+    SPIKES("train.trials.spikes", trials.spikes)
+    if np.ndim(trials.spikes) != 3:
+        raise ArgumentError(
+            "train.trials.spikes", "must have the shape (trial, time, channel)", np.shape(trials.spikes)
+        )
+    are_labels("train.trials.label", trials.label, network.integrators.n, len(trials.spikes))
+
+
+def _checked_lengths(trials, lengths):
+    """Return the steps of every trial, all of them by default."""
+    n_trials, longest = np.shape(trials.spikes)[:2]
+    if lengths is None:
+        return np.full(n_trials, longest)
+    lengths = np.asarray(lengths)
+    if lengths.shape != (n_trials,):
+        raise ArgumentError("train.lengths", f"must hold {n_trials} lengths", f"shape {lengths.shape}")
+    wrong = (lengths != np.rint(lengths)) | (lengths < 1) | (lengths > longest)
+    if np.any(wrong):
+        raise ArgumentError(
+            "train.lengths", f"must hold whole numbers of 1 to {longest} steps", lengths[wrong][0]
+        )
+    return lengths.astype(int)
+
+
+@checked(network=is_classifier, spikes=SPIKES, dt=time, batch_size=count())
 def predict(
     network: SpikingClassifier, spikes: np.ndarray, dt: u.Quantity, batch_size: int = 64
 ) -> np.ndarray:

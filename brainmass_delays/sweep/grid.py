@@ -61,11 +61,63 @@ class SweepResult(NamedTuple):
             for index in map(tuple, np.argwhere(self.status))
         ]
 
+    def to_xarray(self) -> Any:
+        """Return an `xarray.Dataset`; needs the extra ``xarray``.
+
+        Returns
+        -------
+        xarray.Dataset
+            One variable per result, ``result`` where there is one without a name, and ``status``. Dimensions
+            are the swept arguments, with their values as coordinates, or ``point`` for arguments that were
+            swept side by side; further ones are ``NAME_1``, ... Units are the attribute ``units``.
+
+        Raises
+        ------
+        ImportError
+            If xarray is missing.
+
+        Examples
+        --------
+        >>> from brainmass_delays.sweep import sweep
+        >>> found = sweep(lambda a, b: {'sum': a + b}, {'a': [1.0, 2.0], 'b': [0.0, 4.0, 8.0]})
+        >>> float(found.to_xarray()['sum'].sel(a=2.0, b=4.0))
+        6.0
+        """
+        import xarray
+
+        is_grid = self.status.ndim == len(self.axes)
+        dims = list(self.axes) if is_grid else ["point"]
+        coords = {
+            name: ([name] if is_grid else dims, *_array_and_unit(values))
+            for name, values in self.axes.items()
+            if np.ndim(u.get_magnitude(values)) == 1
+        }
+        data = {"status": (dims, self.status)}
+        for path, leaf in jax.tree_util.tree_leaves_with_path(
+            self.results, is_leaf=lambda x: isinstance(x, u.Quantity)
+        ):
+            name = ".".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path) or "result"
+            more = [f"{name}_{i}" for i in range(1, np.ndim(u.get_magnitude(leaf)) - len(dims) + 1)]
+            data[name] = ([*dims, *more], *_array_and_unit(leaf))
+        return xarray.Dataset(data, coords)
+
+    def plot(self, value: str | None = None, **kwargs):
+        """Draw one number per point: `brainmass_delays.viz.plot_sweep` with these arguments."""
+        from ..viz.sweeps import plot_sweep  # brings matplotlib, which nothing else here needs
+
+        return plot_sweep(self, value, **kwargs)
+
     def _describe(self, index):
         """Write a point as ``name=value, ...``; an axis of arrays by its position."""
         positions = index if len(index) == len(self.axes) else index * len(self.axes)
         parts = zip(self.axes.items(), positions, strict=True)
         return ", ".join(f"{name}={v[i]}" if v.ndim == 1 else f"{name}[{i}]" for (name, v), i in parts)
+
+
+def _array_and_unit(values):
+    """Return numbers and the attribute that names their unit."""
+    unit = u.get_unit(values)
+    return np.asarray(u.get_magnitude(values)), {} if unit.is_unitless else {"units": str(unit)}
 
 
 def mapping(axes):

@@ -6,6 +6,7 @@ from .matrices import plot_connectivity, plot_functional_connectivity
 from .places import plot_brain, plot_topography
 from .recordings import plot_bold, plot_mean_and_band, plot_spectrum_and_band, plot_traces
 from .spikes import plot_confusion, plot_delay_changes, plot_delays, plot_raster
+from .sweeps import plot_sweep
 from .timeseries import plot_power_spectrum, plot_timeseries
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "plot_profile",
     "plot_raster",
     "plot_spectrum_and_band",
+    "plot_sweep",
     "plot_timeseries",
     "plot_topography",
     "plot_traces",

@@ -79,8 +79,8 @@ for _name, _kinds in (
         _kinds,
     )
 for _name, _neuron in {n: getattr(spiking, n) for n in ("LIF", "AdaptiveLIF", "LeakyIntegrator")}.items():
-    _kinds = {"n": "", "tau": "", "threshold": "half bool", "reset": "", "spike": ""}
-    _kinds |= {"tau_adaptation": "", "strength": "zero half bool traced"}
+    _kinds = {"n": "", "tau": "", "threshold": "half", "reset": "", "spike": ""}
+    _kinds |= {"tau_adaptation": "", "strength": "zero half one bool traced"}
     for _argument in __import__("surface").names(_neuron):
         row(
             f"spiking.{_name}.{_argument}",
@@ -145,6 +145,7 @@ ACCEPTS = {
     "default_optimizer.width": "none",
     "default_optimizer.frozen": "empty",
     "parameter_groups.groups": "",
+    "project_to_grid.dt": "half",
     "project_to_grid.lower": "none zero negative half one bool shape",
     "project_delays.lower": "",
     "project_to_grid.upper": "none zero negative half one bool shape",

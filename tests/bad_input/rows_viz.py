@@ -5,7 +5,7 @@ import numpy as np
 from rows import _fitter
 from table import FLAG, SERIES, W, generate
 
-from brainmass_delays import viz
+from brainmass_delays import sweep, viz
 from brainmass_delays.fit.curvature import Identifiability
 from brainmass_delays.fit.profile import Profile
 
@@ -41,6 +41,8 @@ GOOD = {
     "profile": Profile("k", np.arange(3.0), np.array([3.0, 0.0, 3.0]), [{}] * 3, 1.92, None),
     "directions": Identifiability(("a", "b"), np.array([4.0, 1.0]), np.eye(2), 4.0),
     "plot_fit.parameter": "x",
+    "plot_sweep.result": sweep(lambda a: a, {"a": np.arange(3.0)}),
+    "plot_sweep.value": None,
 }
 ACCEPTS = {
     "signal": "one",
@@ -66,6 +68,7 @@ ACCEPTS = {
     "nperseg": "none",
     "parameter": "none",
     "plot_loss_landscape.parameter": "string",
+    "plot_sweep.value": "none",
     "label": "none string",
     "plot_brain.label": "string",
     "color": "",

@@ -9,6 +9,7 @@ from brainstate.nn import Module, Param
 
 from brainmass_delays import RunError
 from brainmass_delays.fit import FitResult, Fitter
+from brainmass_delays.fit.descent import Steps
 
 
 class Parabola(Module):
@@ -73,15 +74,15 @@ def test_a_callback_that_raises_leaves_the_best_and_the_history(error, backend, 
 def test_a_model_that_raises_later_leaves_the_best(monkeypatch):
     model = Parabola()
     fitter = wild_fitter(model)
-    evaluate, calls = fitter._problem.evaluate, []
+    run, calls = Steps._run, []
 
     def interrupted(*args, **kwargs):
         calls.append(1)
-        if len(calls) == 4:
+        if len(calls) == 3:  # after one step, and two at once
             raise KeyboardInterrupt
-        return evaluate(*args, **kwargs)
+        return run(*args, **kwargs)
 
-    monkeypatch.setattr(fitter._problem, "evaluate", interrupted)
+    monkeypatch.setattr(Steps, "_run", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         fitter.fit(n_steps=10)
     assert len(caught.value.result.history) == 3 and is_best(model, caught.value.result)

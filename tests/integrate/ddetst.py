@@ -16,7 +16,7 @@ import numpy as np
 
 class Case(NamedTuple):
     """Hold a delay equation on ``[t0, t1]``; ``options`` are those of ``solve_dde``, ``exact`` the end state,
-    if it has a closed form."""
+    if it has a closed form. Arrays are of NumPy: those of JAX would be float32 when this file is imported."""
 
     f: Any
     history: Any
@@ -39,7 +39,7 @@ def hematopoiesis(s0, t1, gamma, q, k, a, history, end, breakpoints=()):
         ])  # fmt: skip
 
     delays = {"maturation": t1, "life": lambda t, u, args: t1 + u[2]}
-    options = {"breakpoints": jnp.array(breakpoints)} if breakpoints else {}
+    options = {"breakpoints": np.array(breakpoints)} if breakpoints else {}
     return Case(f, history, 0.0, end, delays, options)
 
 
@@ -67,7 +67,7 @@ def d2(t, u, delayed, args):
 
 DDETST = {
     "A1": Case(lambda t, u, d, a: 0.2 * d / (1 + d**10) - 0.1 * u, 0.5, 0.0, 500.0, 14.0),
-    "A2": Case(a2, jnp.array([1.05767027 / 3, 1.030713491 / 3]), 0.0, 100.0, 20.0),
+    "A2": Case(a2, np.array([1.05767027 / 3, 1.030713491 / 3]), 0.0, 100.0, 20.0),
     "B1": Case(
         lambda t, u, d, a: 1 - d, jnp.log, 0.1, 10.0, lambda t, u, args: t - jnp.exp(1 - 1 / t),
         {"kinks": 0}, np.log(10.0),
@@ -81,7 +81,7 @@ DDETST = {
         {"switches": lambda t, u, d, args: u},
     ),
     "C2": Case(
-        c2, jnp.array([1.0, 0.5]), 0.0, 40.0, lambda t, u, args: u[1],
+        c2, np.array([1.0, 0.5]), 0.0, 40.0, lambda t, u, args: u[1],
         {"switches": [lambda t, u, d, args: u[0], lambda t, u, d, args: d[0]]},
     ),
     "C3": hematopoiesis(
@@ -89,13 +89,13 @@ DDETST = {
         lambda t: jnp.stack([3.325 + 0 * t, jnp.where(t < -6.0, 9.5, 10.0), 120.0 + 0 * t]), 300.0, (-6.0,),
     ),
     "C4": hematopoiesis(
-        0.00372, 3.0, 0.1, 0.00178, 6.65, 15600.0, jnp.array([3.5, 10.0, 50.0]), 100.0
+        0.00372, 3.0, 0.1, 0.00178, 6.65, 15600.0, np.array([3.5, 10.0, 50.0]), 100.0
     ),
     "D1": Case(
         d1, lambda t: jnp.stack([jnp.log(t), 1 / t]), 0.1, 5.0, lambda t, u, args: t - jnp.exp(1 - u[1]),
         {"kinks": 0}, np.array([np.log(5.0), 0.2]),
     ),
-    "D2": Case(d2, jnp.array([5.0, 0.1, 0.0, 0.0]), 0.0, 40.0, lambda t, u, args: u[3]),
+    "D2": Case(d2, np.array([5.0, 0.1, 0.0, 0.0]), 0.0, 40.0, lambda t, u, args: u[3]),
 }  # fmt: skip
 
 
@@ -116,6 +116,6 @@ def robertson(t, u, delayed, args):
 
 
 STIFF = {
-    "oregonator": Case(oregonator, jnp.array([1e-10, 1e-5]), 0.0, 100.5, 0.15),
-    "robertson": Case(robertson, jnp.array([1.0, 0.0, 0.0]), 0.0, 1e10, 0.01),
+    "oregonator": Case(oregonator, np.array([1e-10, 1e-5]), 0.0, 100.5, 0.15),
+    "robertson": Case(robertson, np.array([1.0, 0.0, 0.0]), 0.0, 1e10, 0.01),
 }

@@ -155,3 +155,46 @@ def test_solve_network_names_what_it_needs():
         ArgumentError, match=r"solve_network.network: must have a method equation\(\); got int"
     ):
         solve_network(3, 1.0 * u.ms)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_network_of_1560_edges_says_what_it_passed_and_keeps_ten_tolerances(seed):
+    """40 Hopf nodes, each edge with a delay of its own, a constant history; landing on all of 1560 kinks judges."""
+    n, random = 40, np.random.default_rng(seed)
+    weights = random.uniform(size=(n, n)) / n * (1 - np.eye(n))
+    places = random.uniform(size=(n, 3))
+    lengths = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    delays = (0.3 + lengths * random.uniform(0.8, 1.2, size=(n, n))) * (1 - np.eye(n))
+
+    def f(t, state, delayed, args):
+        x, y = state
+        growth = 0.1 - x**2 - y**2
+        return growth * x - 3 * y + (weights * (delayed - x[:, None])).sum(1), growth * y + 3 * x
+
+    def end(tolerance, kinks=None):
+        history = 0.3 * np.cos(np.arange(n)), 0.3 * np.sin(np.arange(n))
+        solution = solve_dde(
+            f,
+            history,
+            0.0,
+            4.0,
+            delays,
+            coupled=lambda u: u[0],
+            rtol=tolerance,
+            atol=tolerance,
+            max_steps=8000,
+            kinks=kinks,
+        )
+        return solution.ys[0], solution.statistics
+
+    exact, _ = end(1e-12, kinks=1)
+    for kinks, bound, landings in ((None, 10.0, 0), (1, 1.0, 1560), (0, 50.0, 0)):
+        found, count = end(1e-9, kinks)
+        worst = np.max(np.abs(found - exact) / (1 + np.abs(exact))) / 1e-9
+        print(
+            f"seed {seed}, kinks={kinks}: {worst:.2f} tolerances, {count.accepted} steps, {count.landings} landings"
+        )
+        assert worst < bound
+        assert count.landings == landings
+        assert count.kinks_missed == 1560 - landings

@@ -61,7 +61,7 @@ def test_neutral_equations_are_refused(n_arguments):
 
 # E. Hairer, G. Wanner's problem at t = 1e11, as the Test Set for IVP Solvers of Bari University prints it
 ROBERTSON = np.array([0.2083340149701255e-7, 0.8333360770334713e-13, 0.9999999791665050])
-SCALES = jnp.array([1e-2, 1e-8, 1e-2])  # of the three substances
+SCALES = np.array([1e-2, 1e-8, 1e-2])  # of the three substances
 
 
 def test_robertson_to_1e11():
@@ -144,21 +144,14 @@ def test_order_of_radau_at_equal_steps(kind):
     @jax.jit
     def end(dt0):
         if kind == "ode":
-            return solve_ode(lambda t, y, a: y * jnp.cos(t), 1.0, 0.0, 4.0, dt0=dt0, **fixed).ys
+            return solve_ode(lambda t, y, a: y * jnp.cos(t), 1.0, 0.0, 3.0, dt0=dt0, **fixed).ys
         return solve_dde(
-            lambda t, y, d, a: -jnp.pi / 2 * d, lambda t: jnp.sin(jnp.pi / 2 * t), 0.0, 4.0, 1.1, dt0=dt0, kinks=0,
+            lambda t, y, d, a: -jnp.pi / 2 * d, lambda t: jnp.sin(jnp.pi / 2 * t), 0.0, 3.0, 1.0, dt0=dt0, kinks=0,
             **fixed,
         ).ys  # fmt: skip
 
-    sizes = 4.0 / np.array([8, 16, 32, 64])
-    ends = np.array([end(size) for size in sizes])
-    if kind == "ode":
-        errors = np.abs(ends - np.exp(np.sin(4.0)))
-    else:
-        exact = solve_dde(
-            lambda t, y, d, a: -jnp.pi / 2 * d, lambda t: jnp.sin(jnp.pi / 2 * t), 0.0, 4.0, 1.1, rtol=1e-12,
-            atol=1e-12, kinks=0,
-        ).ys  # fmt: skip
-        errors = np.abs(ends - exact)
+    sizes = 3.0 / np.array([8, 16, 32, 64])  # no divisors of the delay
+    exact = np.exp(np.sin(3.0)) if kind == "ode" else -1.0
+    errors = np.abs(np.array([end(size) for size in sizes]) - exact)
     slope = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
     assert slope > (4.7 if kind == "ode" else 3.7), errors

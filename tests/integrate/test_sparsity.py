@@ -122,6 +122,31 @@ def test_delays_are_part_of_the_pattern(name):
     assert colored.statistics.evaluations < 0.65 * dense.statistics.evaluations
 
 
+@pytest.mark.parametrize("coupled", [False, True])
+def test_a_delay_that_depends_on_the_state_fills_its_column(coupled):
+    """u[0] reaches the slope of u[1] through the delay alone; a pattern without that entry is refused."""
+
+    def f(t, u, delayed, args):
+        return -u - (jnp.diagonal(delayed) if coupled else delayed)
+
+    def delays(t, u, args):
+        return 0.1 + u[0] ** 2 * (jnp.ones((2, 2)) if coupled else 1.0)
+
+    options = {
+        "method": "radau5",
+        "coupled": (lambda u: u) if coupled else None,
+        "max_delay": 3.0,
+        "kinks": 0,
+    }
+    with pytest.raises(RunError, match="sparsity given lacks an entry"):
+        solve_dde(f, np.ones(2), 0.0, 0.1, delays, sparsity=np.eye(2), **options)
+    counts = [
+        solve_dde(f, np.ones(2), 0.0, 0.1, delays, sparsity=s, **options).statistics.evaluations
+        for s in ("detect", "dense", np.array([[1, 0], [1, 1]]))
+    ]
+    assert counts[0] == counts[1] == counts[2]
+
+
 def test_a_pattern_with_holes_is_refused():
     f, start = reaction(3)
     with pytest.raises(RunError, match="sparsity given lacks an entry.*detect"):

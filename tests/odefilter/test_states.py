@@ -76,7 +76,7 @@ def test_states_are_pytrees_and_keep_their_structure():
         (lambda: solve_filter_on_grid(decay, Y0, [0.0]), "grid: must have shape"),
         (lambda: solve_filter_on_grid(decay, Y0, [0.0, 0.0]), "grid: must increase"),
         (lambda: wiener_prior([Y0]), "coefficients: must be at least 2"),
-        (lambda: wiener_prior([Y0, Y0], initial_std=-1.0), "initial_std: must not be negative"),
+        (lambda: wiener_prior([Y0, Y0], initial_std=-1.0), "initial_std: must be at least 0"),
         (lambda: wiener_prior([Y0, Y0], initial_std=[0.1]), "initial_std: must be one number or one per"),
         (lambda: taylor_coefficients(decay, Y0, 0.0, num=1, method="fit"), "method: must be one of"),
     ],

@@ -38,7 +38,7 @@ def recover(seed, n_steps=60_000):
     source, index = Stream(6, tau=8.0), np.arange(6)[None]
     truth = prefetch_delay(source, "x", (true_delay * u.ms, index))
     delay = Param(np.full((1, 6), 15.0) * u.ms, fit=True)
-    read = prefetch_delay(source, "x", (delay, index), max_delay=40 * u.ms)
+    read = prefetch_delay(source, "x", (delay, index), max_delay=40 * u.ms, min_delay=0 * u.ms)
     coupling = PredictiveCoupling(
         read, lambda: jnp.sum(true_weights * truth(), -1), Param(jnp.asarray(0.1 * sign), fit=True)
     )
@@ -103,3 +103,20 @@ def test_predictive_coupling_drives_a_network_and_trains_by_the_global_gradient(
     slope = both(5.2)[1]
     np.testing.assert_allclose(slope, (both(5.2 + 1e-5)[0] - both(5.2 - 1e-5)[0]) / 2e-5, rtol=1e-6)
     assert abs(slope) > 1e-6
+
+
+def test_a_delay_may_shrink_to_the_min_delay_that_is_given():
+    """Below a quarter of its start it was NaN whatever min_delay said."""
+    source = Stream(1, tau=8.0)
+    delay = Param(np.array([[8.0]]) * u.ms, fit=True)
+    read = prefetch_delay(source, "x", (delay, np.array([[0]])), max_delay=9 * u.ms, min_delay=0.5 * u.ms)
+    with brainstate.environ.context(dt=1.0 * u.ms):
+        brainstate.nn.init_all_states(source)
+
+        def at(length):
+            source(1.0)
+            delay.val.value = length * u.ms
+            return read()[0, 0]
+
+        found = brainstate.transform.for_loop(at, jnp.array([8.0, 4.0, 1.0, 0.5, 0.4])[:, None, None])
+    np.testing.assert_array_equal(np.isfinite(found), [True, True, True, True, False])

@@ -114,14 +114,14 @@ def example(name):
 def test_digits_discriminative(single_precision):
     accuracies = [example("08_predictive_coding").discriminative(seed)[0][-1][1] for seed in range(3)]
     print(accuracies)
-    assert np.mean(accuracies) >= 98.5
+    assert np.mean(accuracies) >= 99
 
 
 @pytest.mark.slow
 def test_digits_generative_label_inference(single_precision):
     accuracies = [example("08_predictive_coding").generative(seed)[2][-1] for seed in range(3)]
     print(accuracies)
-    assert np.mean(accuracies) >= 88
+    assert np.mean(accuracies) >= 90
 
 
 @pytest.mark.slow
@@ -143,14 +143,16 @@ def test_learned_delays_predict_a_moving_stimulus(single_precision, seed):
     for delays in motion.DELAYS:
         missed[delays], net, _ = motion.learn_motion(delays, seed)
     print(seed, missed)
-    assert missed["learned"] < 1e-3 < 5e-3 < missed["frozen"] < 0.5 * missed["none"]
+    assert missed["learned"] < 1e-5 < 5e-3 < missed["frozen"] < 0.5 * missed["none"]
     delay, weight = motion.learned_delays(net)
     error = (np.abs(weight) * np.abs(delay - motion.TRUE_DELAYS)).sum() / np.abs(weight).sum()
-    assert error < 2.0 and ((delay > 0.5) & (delay < 29.5)).all()
+    assert error < 1.0 and ((delay > 0.5) & (delay < 29.5)).all()
 
 
 def test_local_learning_finds_the_delay_of_a_moving_stimulus(single_precision):
     """The quick representative: 600 steps from random delays leave less than delays that stay."""
     motion = example("09_delayed_predictive_coding")
-    missed = {delays: motion.learn_motion(delays, 0, n_steps=600)[0] for delays in ("frozen", "learned")}
-    assert missed["learned"] < 0.8 * missed["frozen"]
+    found = {delays: motion.learn_motion(delays, 0, n_steps=600) for delays in ("frozen", "learned")}
+    assert found["learned"][0] < 0.8 * found["frozen"][0]
+    delay, weight = motion.learned_delays(found["learned"][1])
+    assert delay.shape == weight.shape == motion.TRUE_DELAYS.shape and delay.max() <= 30

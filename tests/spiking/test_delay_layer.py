@@ -207,3 +207,30 @@ def test_history_continues_a_sequence(rng):
         np.testing.assert_allclose(
             layer(x[:, 18:], history=x[:, 18 - BOUND : 18]), layer(x)[:, 18:], atol=1e-12
         )
+
+
+@pytest.mark.parametrize("n_out", [None, 3])
+@pytest.mark.parametrize("width", [1.0, 2.0, 2.7])
+@pytest.mark.parametrize("steps, side", [(0, 1), (2, 1), (BOUND, -1)])
+def test_gradient_of_a_triangle_at_its_corners_is_one_sided(rng, n_out, width, steps, side):
+    """Towards the past, at the upper bound inward: it was that of less delay, which points outward at 0."""
+    layer = make(
+        "triangular", np.full((5,) if n_out is None else (n_out, 5), float(steps)), n_out, width=width
+    )
+    x = rng.normal(size=(2, 20, 5))
+    loss, at, gradient = value_and_slope(layer, x, rng.normal(size=(2, 20, n_out or 5)))
+    numeric = np.zeros_like(gradient)
+    for index in np.ndindex(gradient.shape):
+        h = np.zeros_like(gradient)
+        h[index] = 1e-6 * side
+        numeric[index] = (loss(at + h) - loss(at)) / (1e-6 * side)
+    assert np.linalg.norm(gradient - numeric) / np.linalg.norm(numeric) < 1e-5
+
+
+@pytest.mark.parametrize("rule", ["round", "linear"])
+def test_spikes_of_double_precision_reach_delays_of_single_precision(rng, rule):
+    """Their slope was of the wrong type, and differentiation failed inside JAX."""
+    layer = make(rule, np.array([1.2, 2.7]))
+    layer.delay.val.value = layer.delay.val.value.astype(jnp.float32)
+    gradient = brainstate.transform.grad(lambda: layer(spikes(rng, channels=2)).sum(), layer.delay.val)
+    assert gradient().dtype == jnp.float32

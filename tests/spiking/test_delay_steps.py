@@ -152,7 +152,7 @@ def test_initializers_and_defaults():
         ({"interpolation": "gausian"}, "DelayLayer.interpolation: must be one of .*Did you mean 'gaussian'"),
         ({"mode": "full"}, "DelayLayer.mode: must be one of 'same', 'valid'"),
         ({"weight": np.ones(2)}, "DelayLayer.weight: needs n_out"),
-        ({"width": 1 * u.ms}, "DelayLayer.width: needs one of"),
+        ({"width": 1 * u.ms}, "DelayLayer.width: belongs to interpolation 'gaussian' or"),
         ({"interpolation": "gaussian", "width": 0 * u.ms}, "DelayLayer.width: must be positive"),
         ({"n_in": 0}, "DelayLayer.n_in: must be a whole number of at least 1"),
     ],

@@ -86,7 +86,7 @@ def test_table_shows_every_seed():
         (lambda: DelayedMatchTask(burst_rate=2000 * u.Hz), "DelayedMatchTask.burst_rate: must lie between 0 and one spike"),
         (lambda: DelayedMatchTask(n_symbols=1), "DelayedMatchTask.n_symbols: must be a whole number of at least 2"),
         (lambda: LatencyDigitsTask(darkest=1.5), "LatencyDigitsTask.darkest: must lie between 0 and 1"),
-        (lambda: LatencyDigitsTask().encode(np.full((1, 4), 16.0)), "LatencyDigitsTask.images: must have the shape .image, pixel. and lie in 0 to 1"),
+        (lambda: LatencyDigitsTask().encode(np.full((1, 4), 16.0)), "LatencyDigitsTask.images: must be at most 1"),
         (lambda: run_row(DelayedMatchTask(), "learnt delays", 0), "run_row.name: must be one of .* Did you mean 'learned delays'"),
     ],
 )  # fmt: skip

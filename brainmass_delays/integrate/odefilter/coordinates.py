@@ -5,10 +5,14 @@ from collections.abc import Callable
 import brainunit as u
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from ..._core.arguments import function_of, numbers
 from ..._core.checks import ArgumentError, check_count
+from ..._core.status import is_traced
 from ..._core.units import magnitude
 from ..border import Border
+from ..solution import is_inside
 
 
 def _is_quantity(leaf) -> bool:
@@ -30,6 +34,7 @@ class Coordinates:
         leaves, self._structure = jax.tree.flatten(example, is_leaf=_is_quantity)
         self._units = [u.get_unit(leaf) for leaf in leaves]
         self.dtype, self._shapes = self._border.dtype, [jnp.shape(leaf) for leaf in leaves]
+        _check_real(f"{where}.u0", self.dtype)
 
     def _key(self):
         return (
@@ -83,6 +88,8 @@ class Coordinates:
         if structure != self._structure or (shapes != self._shapes and not one_number):
             rule = f"must have the structure and shapes of the state, {self._structure} {self._shapes}"
             raise ArgumentError(where, rule, f"{structure} {shapes}")
+        for leaf in leaves:
+            _check_real(where, jnp.result_type(leaf))
         return self._border.ravel(leaves)
 
     def to_tree(self, vectors: jax.Array, derivative: int):
@@ -95,25 +102,23 @@ class Coordinates:
 
     def filled(self, value):
         """Return a tree like the state filled with ``value`` if that is one number, else ``value``."""
-        leaves = jax.tree.leaves(value, is_leaf=_is_quantity)
-        is_one = len(leaves) == 1 and jnp.size(u.get_magnitude(leaves[0])) == 1
-        if not is_one or leaves[0] is not value:
+        structure = jax.tree.structure(value, is_leaf=_is_quantity)
+        if not jax.tree_util.treedef_is_leaf(structure) or jnp.size(u.get_magnitude(value)) != 1:
             return value
-        number = leaves[0].reshape(()) if jnp.ndim(leaves[0]) else leaves[0]
+        number = value.reshape(()) if jnp.ndim(value) else value
         return jax.tree.unflatten(
             self._structure, [jnp.ones(shape, self.dtype) * number for shape in self._shapes]
         )
 
-    def time(self, where: str, value) -> jax.Array:
-        """Return a time as a plain number of the filter's precision."""
-        plain = self.plain_time(where, value)
-        if jnp.iscomplexobj(plain):
-            raise ArgumentError(where, "must be real", "complex numbers")
-        return jnp.asarray(plain, self.dtype)
+    def time(self, where: str, value, *, plain: bool = False) -> jax.Array:
+        """Return a time as a number of the filter's precision; ``plain`` lets one without a unit pass."""
+        return jnp.asarray(self.plain_time(where, value, plain=plain), self.dtype)
 
-    def plain_time(self, where: str, value):
+    def plain_time(self, where: str, value, *, plain: bool = False):
         """Return a time without its unit; a concrete one stays concrete in a trace, so it can be checked."""
-        return magnitude(where, value, self.time_unit or u.UNITLESS)
+        value = magnitude(where, value, self.time_unit or u.UNITLESS, plain=plain)
+        numbers()(where, value)
+        return value
 
     def with_time_unit(self, value: jax.Array):
         """Attach the unit of time, if there is one."""
@@ -129,6 +134,39 @@ class Coordinates:
         return _with_unit(value, self._derivative_units(derivative)[0])
 
 
+def _check_real(where: str, dtype) -> None:
+    """Refuse complex numbers, of which no covariance is kept."""
+    if jnp.issubdtype(dtype, jnp.complexfloating):
+        cure = "Write real and imaginary part as two entries"
+        raise ArgumentError(where, "must be real", dtype, cure)
+
+
+def check_span(where: str, t0, t1, slack: float = 0.0) -> None:
+    """Refuse times without their units that are no span where they are known."""
+    for name, time in (("t0", t0), ("t1", t1)):
+        numbers(scalar=True, finite=True)(f"{where}.{name}", time)
+    if not is_traced((t0, t1, slack)) and not np.asarray(t1) - np.asarray(t0) > slack:
+        cure = "Lower eps, or take a smaller unit of time" if slack and t1 > t0 else ""
+        by = f" by more than eps={slack}" if cure else ""
+        raise ArgumentError(f"{where}.t1", f"must be after t0={t0}{by}", t1, cure)
+
+
+def check_increasing(where: str, times, start, end) -> None:
+    """Refuse times without their units that are no increasing axis within a span, where they are known."""
+    if np.ndim(times) != 1 or np.shape(times)[0] == 0:
+        raise ArgumentError(where, "must have shape (K,) with K > 0", np.shape(times))
+    if is_traced((times, start, end)):
+        return
+    times = np.asarray(times)
+    if not (np.all(np.diff(times) > 0) and times[0] >= start and times[-1] <= end):
+        raise ArgumentError(where, f"must increase within [{start}, {end}]", times)
+
+
+def are_increasing(times: jax.Array, start, end) -> jax.Array:
+    """Tell whether times increase within a span, up to rounding."""
+    return jnp.all(jnp.diff(times) > 0) & jnp.all(is_inside(times, start, end))
+
+
 def _with_unit(value, unit: u.Unit):
     return value if unit.is_unitless else value * unit
 
@@ -138,10 +176,13 @@ class Equation:
 
     def __init__(self, where: str, f: Callable, u0, t0, *others, order: int, args):
         self.order = check_count(f"{where}.order", order)
-        initial = (u0,) if self.order == 1 else tuple(u0)
-        if len(initial) != self.order:
+        initial = (u0,) if self.order == 1 else u0
+        if not isinstance(initial, tuple | list) or len(initial) != self.order:
             rule = f"must be a tuple of {self.order} states for order={self.order}"
-            raise ArgumentError(f"{where}.u0", rule, len(initial))
+            got = f"{len(initial)} states" if isinstance(initial, tuple | list) else type(initial).__name__
+            raise ArgumentError(f"{where}.u0", rule, got)
+        states = ["u", "du", *(f"d{k}u" for k in range(2, self.order))][: self.order]
+        function_of(", ".join(["t", *states, "args"]))(f"{where}.f", f)
         self.state = Coordinates(where, initial[0], unit_of(t0, *others))
         self.where, self._f, self._args = where, f, args
         self.t0 = self.state.time(f"{where}.t0", t0)

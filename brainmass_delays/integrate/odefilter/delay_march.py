@@ -40,15 +40,15 @@ class March:
     max_steps: int
     loop: Callable
 
-    def run(self, first_step: jax.Array, targets: jax.Array) -> State:
-        """Advance to every target; all but the last one are kinks."""
+    def run(self, first_step: jax.Array, targets: jax.Array, status: jax.Array) -> State:
+        """Advance to every target, unless a flag is set; all but the last one are kinks."""
         window, none = self.filter.start(), jnp.int32(0)
         dtype = window.times.dtype
         memory = jnp.zeros(()) if self.controller is None else self.controller.start(dtype)
         surprise = jnp.zeros(self.filter.memory.layout.n_blocks, dtype)
         delays = self.filter.equation.delays
         usable = jnp.all((delays >= 0) & jnp.isfinite(delays))  # known to be so unless they are traced
-        status = flag(~usable, DELAY_ABOVE_BOUND)
+        status = status | flag(~usable, DELAY_ABOVE_BOUND)
         state = State(window, first_step, memory, surprise, none, none, none, status)
 
         # Reverse mode keeps one state per kink, and runs the attempts up to the next one again.

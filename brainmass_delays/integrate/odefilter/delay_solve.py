@@ -10,20 +10,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..._core.arguments import checked, flag, function, numbers, optional, tree_of_numbers
+from ..._core.arguments import checked, flag, function, if_function, numbers, optional, tree_of_numbers
 from ..._core.checks import ArgumentError, check_choice, check_count
 from ..._core.memory import check_memory
-from ..._core.status import is_traced
+from ..._core.status import is_traced, refused
 from ..control import Controller, resolve_controller
+from ..lookup import check_right_side
 from ..loops import resolve
 from ..programs import as_arrays, as_axis, run_compiled
 from .acceptance import SAFETY
+from .coordinates import are_increasing, check_increasing, check_span
 from .delay_march import March, State
 from .delay_step import DelayFilter
 from .delayed import DelayedField, live
 from .layout import COVARIANCES, Layout
 from .posterior import Joint
-from .prior import Dynamics, check_unless_traced, wiener_prior
+from .prior import Dynamics, check_scale, check_unless_traced, wiener_prior
 from .solution import FilterSolution, Run, calibrated_scale, finish_with, raised
 from .step import LINEARIZATIONS
 from .window import Memory
@@ -35,13 +37,14 @@ WINDOWS = 3  # copies of the root of the covariance in one step: before, after, 
 
 @checked(
     f=function,
+    history=if_function("t"),
     t0=INSTANT,
     t1=INSTANT,
     u0=optional(tree_of_numbers),
-    dt0=INSTANT,
     correct_underconfidence=flag,
     rtol=optional(ONE),
     atol=INSTANT,
+    dt0=INSTANT,
     damp=ONE,
 )
 def solve_filter_dde(
@@ -83,7 +86,7 @@ def solve_filter_dde(
     history : callable or pytree
         ``history(t)``, the state at times ``t <= t0``, or a constant state; exactly known.
     t0, t1 : float or quantity
-        First and last time, ``t1`` after ``t0``; plain numbers are in the unit of the other times.
+        First and last time, ``t1`` after ``t0``.
     delays : float, array of shape (J,) or quantity
         Constant delays, not negative; may be live: a ``Param`` or a zero-argument callable. ``delayed`` is
         the state at ``t - delays``, with an axis J in front unless there is one delay without an axis.
@@ -164,6 +167,7 @@ def solve_filter_dde(
     -0.500000
     """
     where = "solve_filter_dde"
+    check_right_side(where, f)
 
     def prepare(numbers):
         past, rest = numbers["history"], {k: v for k, v in numbers.items() if k != "history"}
@@ -174,14 +178,14 @@ def solve_filter_dde(
         )  # fmt: skip
 
     def solve(numbers):
-        march, first, targets = prepare(numbers)
-        state = march.run(first, targets)
+        march, first, targets, status = prepare(numbers)
+        state = march.run(first, targets, status)
         return _finish(march.filter, state, calibration, correct_underconfidence)
 
     numbers = {
         "history": None if callable(history) else history, "t0": t0, "t1": t1, "u0": u0, "rtol": rtol,
-        "delays": as_axis(live(delays)), "output_scale": output_scale, "atol": atol, "dt0": dt0,
-        "save_at": as_axis(save_at), "damp": damp,
+        "delays": as_axis(live(f"{where}.delays", delays)), "output_scale": output_scale, "atol": atol,
+        "dt0": dt0, "save_at": as_axis(save_at), "damp": damp,
     }  # fmt: skip
     prepare(numbers)  # inside a program numbers cannot be checked
     return raised(where, run_compiled(solve, as_arrays(numbers)))
@@ -190,13 +194,13 @@ def solve_filter_dde(
 def _prepare(
     where, f, history, t0, t1, delays, u0, output_scale, rtol, atol, dt0, save_at, damp, *, args, num,
     calibration, linearization, covariance, window, kinks, controller, max_steps, loop,
-) -> tuple[March, jax.Array, jax.Array]:  # fmt: skip
-    """Check all arguments; return the march, its first step and its targets."""
+) -> tuple[March, jax.Array, jax.Array, jax.Array]:  # fmt: skip
+    """Check all arguments; return the march, its first step, its targets and a flag of bad numbers."""
     check_choice(f"{where}.calibration", calibration, DELAY_CALIBRATIONS)
     check_choice(f"{where}.linearization", linearization, LINEARIZATIONS)
     check_choice(f"{where}.covariance", covariance, COVARIANCES)
     num = check_count(f"{where}.num", num)
-    equation = DelayedField(where, f, history, t0, delays, t1, save_at, dt0, args=args, u0=u0)
+    equation = DelayedField(where, f, history, t0, delays, t1, args=args, u0=u0)
     end, reported = _check_times(where, equation, t1, save_at)
     filter = _filter(
         where, equation, end, reported, num=num, window=window, output_scale=output_scale, damp=damp,
@@ -215,8 +219,12 @@ def _prepare(
         max_steps=check_count(f"{where}.max_steps", max_steps),
         loop=resolve(loop, max_steps, f"{where}.while_loop"),
     )
-    first = equation.state.time(f"{where}.dt0", check_unless_traced(f"{where}.dt0", dt0))
-    return march, first, _targets(equation, end, kinks)
+    first = equation.state.time(f"{where}.dt0", check_unless_traced(f"{where}.dt0", dt0), plain=True)
+    good = [jnp.isfinite(equation.t0) & (equation.t0 < end) & (end < jnp.inf), first > 0]
+    good += [jnp.asarray(march.rtol) > 0, jnp.asarray(march.atol) > 0]
+    if len(reported):
+        good.append(are_increasing(reported, equation.t0, end))
+    return march, first, _targets(equation, end, kinks), refused(*good)
 
 
 def _filter(
@@ -227,7 +235,9 @@ def _filter(
     layout = Layout.of(covariance, num + 1, state.size)
     if layout.shared:
         state.check_one_unit(f"{where}.history")
-    prior = wiener_prior([0.0, 0.0], output_scale=1.0 if output_scale is None else output_scale)
+    output_scale = 1.0 if output_scale is None else output_scale
+    check_scale(f"{where}.output_scale", output_scale)
+    prior = wiener_prior([0.0, 0.0], output_scale=output_scale)
     dynamics = Dynamics.of(where, prior, layout, state, state.time_unit)
     if not is_traced(damp) and not np.all(np.asarray(damp) >= 0):
         raise ArgumentError(f"{where}.damp", "must not be negative", damp)
@@ -251,17 +261,11 @@ def _filter(
 def _check_times(where: str, equation: DelayedField, t1, save_at) -> tuple[jax.Array, jax.Array]:
     """Return the end and the times to report."""
     end = equation.state.time(f"{where}.t1", t1)
-    if not is_traced((equation.t0, end)) and not end > equation.t0:
-        raise ArgumentError(f"{where}.t1", f"must be after t0={equation.t0}", end)
+    check_span(where, equation.t0, end)
     if save_at is None:
         return end, jnp.zeros(0, end.dtype)
     times = equation.state.time(f"{where}.save_at", save_at)
-    if times.ndim != 1 or not len(times):
-        raise ArgumentError(f"{where}.save_at", "must have shape (K,) with K > 0", times.shape)
-    if not is_traced((times, equation.t0, end)):
-        plain = np.asarray(times)
-        if np.any(np.diff(plain) <= 0) or plain[0] < equation.t0 or plain[-1] > end:
-            raise ArgumentError(f"{where}.save_at", f"must increase within [{equation.t0}, {end}]", plain)
+    check_increasing(f"{where}.save_at", times, equation.t0, end)
     return end, times
 
 

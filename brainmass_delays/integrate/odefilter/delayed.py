@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..._core.arguments import numbers, tree_of_numbers
+from ..._core.arguments import takes, tree_of_numbers
 from ..._core.checks import ArgumentError
 from ..._core.status import is_traced
 from .coordinates import Coordinates, unit_of
@@ -20,12 +20,11 @@ class DelayedField:
         self._history = history if callable(history) else None
         start = history(t0) if callable(history) else history
         tree_of_numbers(f"{where}.history", start)
-        self.state = state = Coordinates(where, start, unit_of(t0, delays, *others))
+        self.state = state = Coordinates(where, start, unit_of(t0, *others))
         if jnp.issubdtype(state.dtype, jnp.complexfloating):
             raise ArgumentError(f"{where}.history", "must be real", state.dtype)
         self.where, self._f, self._args, self._constant = where, f, args, start
         self.t0 = state.time(f"{where}.t0", t0)
-        numbers(axes=(0, 1))(f"{where}.delays", delays)
         delays = state.time(f"{where}.delays", delays)
         if not is_traced(delays) and not np.all((np.asarray(delays) >= 0) & np.isfinite(delays)):
             raise ArgumentError(f"{where}.delays", "must be finite and not negative", delays)
@@ -78,8 +77,15 @@ class DelayedField:
         return jnp.stack([value, *(function(t, value, delayed) for function in functions)])
 
 
-def live(delays):
+def live(where: str, delays):
     """Return the value of live delays: a ``Param`` or a zero-argument callable."""
     if callable(getattr(delays, "value", None)):
         return delays.value()
-    return delays() if callable(delays) else delays
+    if not callable(delays):
+        return delays
+    if not takes(delays, 0):
+        cure = "Delays that depend on time or state are for solve_dde"
+        raise ArgumentError(
+            where, "must be constant: an array, a Param, or a function of nothing", delays, cure
+        )
+    return delays()

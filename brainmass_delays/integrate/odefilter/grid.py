@@ -10,7 +10,7 @@ import numpy as np
 from ..._core.arguments import checked, flag, function, numbers, optional, tree_of_numbers
 from ..._core.checks import ArgumentError, check_choice
 from ..._core.memory import check_memory
-from ..._core.status import OK, is_traced
+from ..._core.status import OK, is_traced, refused
 from ..programs import as_arrays, as_axis, run_compiled
 from .gaussian import identity_kernel
 from .solution import FilterSolution, Run, finish, raised
@@ -94,6 +94,7 @@ def solve_filter_on_grid(
     def solve(numbers):
         filter, times = prepare(numbers)
         run = march(f"{where}.grid", filter, times, smoothing=strategy == "fixed-interval")
+        run = run._replace(status=run.status | refused(jnp.diff(times) > 0, jnp.isfinite(times)))
         return finish(filter, run, correct_underconfidence)
 
     numbers = {"u0": u0, "grid": as_axis(grid), "output_scale": output_scale, "damp": damp, "u0_std": u0_std}
@@ -111,6 +112,7 @@ def _prepare(
         calibration=calibration, damp=damp, linearization=linearization, covariance=covariance, u0_std=u0_std,
     )  # fmt: skip
     times = filter.equation.state.plain_time(f"{where}.grid", grid)
+    numbers(finite=True)(f"{where}.grid", times)
     if not is_traced(times) and np.any(np.diff(np.asarray(times)) <= 0):
         raise ArgumentError(f"{where}.grid", "must increase", times)
     _check_steps(f"{where}.grid", times, filter.dynamics.longest)

@@ -7,7 +7,7 @@ from ..._core.arguments import checked, flag, instance, tree_of_numbers
 from ..._core.checks import ArgumentError
 from .gaussian import Gaussian, log_density, stack, upper_root
 from .prior import check_unless_traced
-from .solution import FilterSolution
+from .solution import FilterSolution, check_single
 
 SOLUTION = instance(FilterSolution, "a FilterSolution")
 
@@ -56,6 +56,7 @@ def log_likelihood_terminal(solution: FilterSolution, data, *, obs_std) -> jax.A
     1.332
     """
     where = "log_likelihood_terminal"
+    check_single(f"{where}.solution", solution)
     mean, factor = solution.marginal
     last = Gaussian(mean.reshape(-1, *mean.shape[-3:])[-1], factor.reshape(-1, *factor.shape[-3:])[-1])
     layout, state = solution.dynamics.layout, solution.coordinates
@@ -108,6 +109,7 @@ def log_likelihood_series(solution: FilterSolution, data, *, obs_std, average: b
     1.384
     """
     where = "log_likelihood_series"
+    check_single(f"{where}.solution", solution)
     if solution.posterior is None:
         raise ArgumentError(f"{where}.solution", "must come from a smoother", "a filter",
                             "Use save_at and strategy='fixed-point', or solve_filter_on_grid")  # fmt: skip

@@ -51,8 +51,7 @@ class Prior:
 
 @checked(
     coefficients=each(tree_of_numbers, object),
-    output_scale=tree_of_numbers,
-    initial_std=numbers(unit=u.UNITLESS, axes=(0, 1)),
+    initial_std=numbers(unit=u.UNITLESS, axes=(0, 1), low=0),
     diffuse_derivatives=count(0),
     diffuse_std=numbers(unit=u.UNITLESS, scalar=True, finite=True, above=0, traced=False),
 )
@@ -107,9 +106,7 @@ def wiener_prior(
     if len(coefficients) + diffuse < 2:
         raise ArgumentError(f"{where}.coefficients", "must be at least 2 with the diffuse ones",
                             len(coefficients), "Give the solution and its first derivative")  # fmt: skip
-    for leaf in jax.tree.leaves(output_scale, is_leaf=_is_quantity):
-        numbers(unit=u.UNITLESS)(f"{where}.output_scale", leaf)  # in units of the state and of time
-        check_unless_traced(f"{where}.output_scale", leaf)
+    check_scale(f"{where}.output_scale", output_scale)
     std = _coefficient_stds(initial_std, len(coefficients), diffuse, diffuse_std)
     zero = jax.tree.map(jnp.zeros_like, coefficients[0])
     return Prior((*coefficients, *[_derivative_like(zero)] * diffuse), jnp.diag(std), output_scale)
@@ -153,6 +150,8 @@ def ornstein_uhlenbeck_prior(coefficients, *, rate, **options) -> Prior:
     >>> print(abs(float(solution.u[0])) < 1e-3)
     True
     """
+    for leaf in jax.tree.leaves(rate, is_leaf=_is_quantity):
+        numbers(finite=True)("ornstein_uhlenbeck_prior.rate", leaf)
     return dataclasses.replace(wiener_prior(coefficients, **options), rate=rate, process="ornstein-uhlenbeck")
 
 
@@ -207,6 +206,13 @@ def check_unless_traced(where: str, value):
     return value
 
 
+def check_scale(where: str, output_scale) -> None:
+    """Refuse diffusions that are not positive, or have a unit: they are in units of the state and of time."""
+    tree_of_numbers(where, output_scale)
+    for leaf in jax.tree.leaves(output_scale, is_leaf=_is_quantity):
+        numbers(unit=u.UNITLESS, finite=True, above=0)(where, leaf)
+
+
 def _is_quantity(leaf) -> bool:
     return isinstance(leaf, u.Quantity)
 
@@ -218,9 +224,6 @@ def _derivative_like(zero):
 
 def _coefficient_stds(initial_std, known: int, diffuse: int, diffuse_std) -> jax.Array:
     """Return one standard deviation per coefficient, the diffuse ones last."""
-    for value in (*jax.tree.leaves(initial_std), diffuse_std):
-        if not is_traced(value) and not np.all(np.asarray(value) >= 0):
-            raise ArgumentError("wiener_prior.initial_std", "must not be negative, nor diffuse_std", value)
     std = jnp.asarray(initial_std, float)
     if std.shape not in ((), (known,)):
         raise ArgumentError("wiener_prior.initial_std", f"must be one number or one per coefficient, {known}",
@@ -310,7 +313,7 @@ def _per_entry(where: str, value, layout: Layout, state) -> jax.Array:
         return jnp.asarray(value, state.dtype).reshape(())
     flat = state.to_vector(where, jax.tree.map(jnp.asarray, value), 0)
     if flat.size == 1:
-        return flat.reshape(())
+        return flat[0]
     if layout.shared:
         raise ArgumentError(where, "must be one number for covariance='isotropic'", f"{flat.size} numbers",
                             "Choose covariance='blockdiag' or 'dense'")  # fmt: skip

@@ -6,11 +6,19 @@ from typing import Any, NamedTuple
 import brainunit as u
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ..._core.checks import ArgumentError, check_count
-from ..._core.status import NOT_FINITE, flag, is_traced, raise_if_failed
-from .coordinates import Coordinates
+from ..._core.status import (
+    DELAY_ABOVE_BOUND,
+    MAX_STEPS_REACHED,
+    NOT_FINITE,
+    STEP_UNDERFLOW,
+    flag,
+    is_traced,
+    raise_if_failed,
+    refused,
+)
+from .coordinates import Coordinates, are_increasing, check_increasing
 from .gaussian import Gaussian, column_norms, rescale
 from .posterior import Posterior, Track, insert
 from .prior import Dynamics
@@ -34,9 +42,9 @@ class FilterSolution:
         Standard deviation of each derivative: like the state for ``covariance='blockdiag'`` and 'dense',
         **one number for all entries** for 'isotropic'. It measures what the model of the solver has not
         resolved, in units of its diffusion: without calibration it says nothing about the size of the error
-        (400 times too large and 35 times too small both occur), with ``calibration='mle'`` or ``'dynamic'``
-        it has the order of magnitude of the error. It is never a bound, and it does not contain the
-        uncertainty of parameters or data.
+        (400 times too large and 35 times too small both occur), with ``calibration='dynamic'``, or ``'mle'``
+        unless the equation is stiff, it has the order of magnitude of the error. It is never a bound, and it
+        does not contain the uncertainty of parameters or data.
     output_scale : array
         The diffusion behind ``std``: the prior's, times the calibrated factor for ``calibration='mle'``.
     accepted : array of int
@@ -94,7 +102,7 @@ class FilterSolution:
         Notes
         -----
         Cost: one QR decomposition per step and time. Gradients are exact, also in ``times``. Under a
-        transformation a time before the first one gives NaN and sets ``status``.
+        transformation times outside, or that do not increase, give NaN and set ``status``.
 
         Examples
         --------
@@ -105,22 +113,19 @@ class FilterSolution:
         [0.8843 0.4598]
         """
         where = "FilterSolution.at"
+        check_single(where, self)
         if self.track is None:
             raise ArgumentError(where, "needs the steps of the solution", "a solution without them",
                                 "Use strategy='fixed-interval', a grid, or longer save_at")  # fmt: skip
         inner = self.coordinates.time(f"{where}.times", times)
         start, end = self.track.times[0], self.track.times[-1]
-        if inner.ndim != 1 or not len(inner):
-            raise ArgumentError(f"{where}.times", "must have shape (K,) with K > 0", inner.shape)
-        if not is_traced((inner, start)):
-            plain = np.asarray(inner)
-            if np.any(np.diff(plain) <= 0) or plain[0] < start or plain[-1] > end:
-                raise ArgumentError(f"{where}.times", f"must increase within [{start}, {end}]", plain)
-        filtered, posterior = insert(self.track, self.dynamics, jnp.where(inner < start, jnp.nan, inner))
+        check_increasing(f"{where}.times", inner, start, end)
+        good = are_increasing(inner, start, end)
+        filtered, posterior = insert(self.track, self.dynamics, jnp.where(good, inner, jnp.nan))
         smooth = self.posterior is not None
         passed = jnp.sum(self.track.times[1:] <= inner[:, None], axis=1)
         return _report(
-            self,
+            dataclasses.replace(self, status=self.status | refused(good)),
             t=self.coordinates.with_time_unit(inner),
             gaussian=posterior.marginals() if smooth else filtered,
             posterior=posterior if smooth else None,
@@ -159,6 +164,7 @@ class FilterSolution:
         >>> solution.sample(jax.random.key(0), 5).shape
         (5, 11, 1)
         """
+        check_single("FilterSolution.sample", self)
         if self.posterior is None:
             raise ArgumentError("FilterSolution.sample", "needs the solution of a smoother", "a filter",
                                 "Use save_at and strategy='fixed-point', or a grid")  # fmt: skip
@@ -167,6 +173,12 @@ class FilterSolution:
         return self.coordinates.to_tree(
             jax.vmap(lambda key: layout.rows(self.posterior.sample(key))[:, 0])(keys), 0
         )
+
+
+def check_single(where: str, solution: FilterSolution) -> None:
+    """Refuse a batch of solutions, whose axes would be taken for those of time."""
+    if batch := jnp.shape(solution.status):
+        raise ArgumentError(where, "needs one solution", f"a batch of shape {batch}", "Map it with jax.vmap")
 
 
 class Run(NamedTuple):
@@ -255,11 +267,18 @@ def calibrated_scale(surprise: jax.Array, accepted: jax.Array, correct_underconf
     return root / (count if correct_underconfidence else jnp.sqrt(count))
 
 
+CURES = {
+    DELAY_ABOVE_BOUND: "A delay reaches back further than the states that are kept: raise window.",
+    NOT_FINITE: "Look at f near that time, or begin with a smaller dt0.",
+    MAX_STEPS_REACHED: "Raise max_steps, or loosen rtol and atol.",
+    STEP_UNDERFLOW: "Look for a singularity near that time, or loosen rtol and atol.",
+}
+
+
 def _story(solution: FilterSolution) -> str:
     """Say how far a run came and what may help."""
     reached = float(jnp.max(u.get_magnitude(solution.t)))
     accepted, rejected = int(jnp.max(solution.accepted)), int(jnp.max(solution.rejected))
-    return (
-        f"Reached t = {reached:.6g} with {accepted} steps accepted and {rejected} rejected. "
-        "Raise max_steps (for delays: window) or loosen rtol and atol; if values explode, look at f near it"
+    return f"Reached t = {reached:.6g} with {accepted} steps accepted and {rejected} rejected. " + " ".join(
+        cure for bit, cure in CURES.items() if int(jnp.max(solution.status)) & bit
     )

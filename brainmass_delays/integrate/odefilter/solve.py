@@ -5,19 +5,18 @@ from collections.abc import Callable
 import brainunit as u
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ..._core.arguments import checked, flag, function, numbers, optional, tree_of_numbers
 from ..._core.checks import ArgumentError, check_choice, check_count
 from ..._core.memory import check_memory
-from ..._core.status import MAX_STEPS_REACHED, OK, is_traced
+from ..._core.status import MAX_STEPS_REACHED, OK, refused
 from ..._core.status import flag as flagged
 from ..control import Controller, resolve_controller
 from ..loops import resolve
 from ..programs import as_arrays, as_axis, run_compiled
 from .acceptance import ERROR_NORMS, INITIAL_STEPS, SAFETY
 from .adaptive import AdaptiveFilter, Node, State
-from .coordinates import Equation
+from .coordinates import Equation, are_increasing, check_increasing, check_span
 from .grid import march
 from .prior import check_unless_traced
 from .solution import FilterSolution, Run, finish, raised
@@ -35,10 +34,10 @@ STRATEGIES = ("filter", "fixed-point", "fixed-interval")
     t0=INSTANT,
     t1=INSTANT,
     rtol=ONE,
-    atol=INSTANT,
     damp=ONE,
     u0_std=optional(tree_of_numbers),
-    eps=ONE,
+    atol=numbers(scalar=True, finite=True),
+    eps=numbers(unit=u.UNITLESS, scalar=True, finite=True, low=0),
 )
 def solve_filter(
     f: Callable,
@@ -84,7 +83,7 @@ def solve_filter(
         one unit, as they share one variance. A `Prior` instead fixes the process and all initial
         coefficients (to train them, or to make them uncertain).
     t0, t1 : float or quantity
-        First and last time, ``t1`` after ``t0``; plain numbers are in the unit of the other times.
+        First and last time, ``t1`` after ``t0``.
     args : pytree, optional
         Passed to ``f``.
     num : int, default 3
@@ -109,8 +108,8 @@ def solve_filter(
     calibration : {'none', 'mle', 'dynamic'}, default 'none'
         What ``std`` is measured by. ``'none'``: the diffusion of the prior (right for likelihoods with a
         tempered ``output_scale``; otherwise no error bar). ``'mle'``: all of it rescaled once by the
-        residuals seen (choose this to report ``std``). ``'dynamic'``: one diffusion per step; changes the
-        steps too.
+        residuals seen (choose this to report ``std``, unless the equation is stiff: its fast start would set
+        the scale). ``'dynamic'``: one diffusion per step; changes the steps too.
     correct_underconfidence : bool, default True
         For 'mle': divide the scale by the square root of the number of steps, as solutions are smoother than
         the prior.
@@ -226,12 +225,12 @@ def _prepare(
     """Check all arguments; return the solver, its first state and the times to stop at."""
     check_choice(f"{where}.error_norm", error_norm, ERROR_NORMS)
     filter = Filter(
-        where, f, u0, t0, t1, save_at, dt0, num=num, order=order, args=args, output_scale=output_scale,
+        where, f, u0, t0, t1, num=num, order=order, args=args, output_scale=output_scale,
         calibration=calibration, damp=damp, linearization=linearization, covariance=covariance, u0_std=u0_std,
     )  # fmt: skip
     equation = filter.equation
     clip = strategy == "fixed-interval" or (save_at is None if clip is None else clip)
-    targets = _check_times(where, equation, t0, t1, save_at)
+    targets, good = _check_times(where, equation, t0, t1, save_at, slack)
     rtol = check_unless_traced(f"{where}.rtol", rtol)
     atol = equation.state.magnitude(f"{where}.atol", check_unless_traced(f"{where}.atol", atol))
     max_steps = check_count(f"{where}.max_steps", max_steps)
@@ -250,7 +249,9 @@ def _prepare(
         max_steps=max_steps,
         loop=resolve(loop, max_steps, f"{where}.while_loop"),
     )
-    return adaptive, adaptive.start(_first_step(f"{where}.dt0", filter, dt0, rtol, atol)), targets
+    first = _first_step(f"{where}.dt0", filter, dt0, rtol, atol)
+    status = refused(good, first > 0, jnp.asarray(rtol) > 0, atol > 0)
+    return adaptive, adaptive.start(first)._replace(status=status), targets
 
 
 def _march(adaptive: AdaptiveFilter, state: State, targets: jax.Array, strategy: str, *, only_last) -> Run:
@@ -321,22 +322,19 @@ def _check_strategy(strategy: str | None, save_at) -> str:
     return strategy
 
 
-def _check_times(where: str, equation: Equation, t0, t1, save_at) -> jax.Array:
-    """Return the times to stop at, in order."""
+def _check_times(where: str, equation: Equation, t0, t1, save_at, slack) -> tuple[jax.Array, jax.Array]:
+    """Return the times to stop at, in order, and whether they are."""
     targets = t1 if save_at is None else save_at
     start, end, times = (
         equation.state.plain_time(f"{where}.{name}", value)
         for name, value in (("t0", t0), ("t1", t1), ("save_at", targets))
     )
-    if not is_traced((start, end)) and not np.asarray(end) > np.asarray(start):
-        raise ArgumentError(f"{where}.t1", f"must be after t0={start}", end)
-    if save_at is not None and (np.ndim(times) != 1 or len(times) == 0):
-        raise ArgumentError(f"{where}.save_at", "must have shape (K,) with K > 0", np.shape(times))
-    if save_at is not None and not is_traced((start, end, times)):
-        times = np.asarray(times)
-        if np.any(np.diff(times) <= 0) or times[0] < start or times[-1] > end:
-            raise ArgumentError(f"{where}.save_at", f"must increase within [{start}, {end}]", times)
-    return jnp.atleast_1d(equation.state.time(f"{where}.t1", targets))
+    check_span(where, start, end, slack)
+    good = jnp.isfinite(equation.t0) & (jnp.asarray(end) - start > slack) & jnp.isfinite(jnp.asarray(end))
+    if save_at is not None:
+        check_increasing(f"{where}.save_at", times, start, end)
+        good &= are_increasing(jnp.asarray(times), start, end)
+    return jnp.atleast_1d(jnp.asarray(times, equation.state.dtype)), good
 
 
 def _first_step(where: str, filter: Filter, dt0, rtol, atol) -> jax.Array:
@@ -344,5 +342,5 @@ def _first_step(where: str, filter: Filter, dt0, rtol, atol) -> jax.Array:
     if isinstance(dt0, str):
         rule = INITIAL_STEPS[check_choice(where, dt0, INITIAL_STEPS)]
         return rule(filter.equation, rtol, atol, filter.layout.n_coefficients - 1)
-    INSTANT(where, dt0)
-    return filter.equation.state.time(where, check_unless_traced(where, dt0))
+    numbers(scalar=True, finite=True)(where, dt0)
+    return filter.equation.state.time(where, check_unless_traced(where, dt0), plain=True)

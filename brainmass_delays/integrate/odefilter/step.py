@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._core.arguments import numbers
 from ..._core.checks import ArgumentError, check_choice, check_count
 from ..._core.status import is_traced
 from .coordinates import Coordinates, Equation
@@ -23,7 +24,7 @@ from .gaussian import (
     whiten,
 )
 from .layout import COVARIANCES, Layout
-from .prior import Dynamics, Prior, covariance_root, initial_root, wiener_prior
+from .prior import Dynamics, Prior, check_scale, covariance_root, initial_root, wiener_prior
 from .taylor import coefficient_rows
 
 CALIBRATIONS = ("none", "mle", "dynamic")
@@ -71,7 +72,9 @@ class Filter:
         if prior is None:
             num = check_count(f"{where}.num", DEFAULT_NUM if num is None else num)
             rows, spread = _initial_rows(where, self.equation, num, u0_std)
-            prior = wiener_prior(rows, output_scale=1.0 if output_scale is None else output_scale)
+            output_scale = 1.0 if output_scale is None else output_scale
+            check_scale(f"{where}.output_scale", output_scale)
+            prior = wiener_prior(rows, output_scale=output_scale)
         else:
             rows = jnp.stack([state.to_vector(f"{where}.u0", row, k) for k, row in enumerate(prior.mean)])
         self.layout = Layout.of(covariance, len(rows), state.size)
@@ -159,8 +162,7 @@ def _initial_std(where: str, state: Coordinates, order: int, u0_std) -> jax.Arra
         raise ArgumentError(f"{where}.u0_std", f"must be a tuple of {order} for order={order}", u0_std)
     name = f"{where}.u0_std"
     std = jnp.stack([state.to_vector(name, state.filled(part), k) for k, part in enumerate(parts)])
-    if not is_traced(std) and not np.all(np.asarray(std) >= 0):
-        raise ArgumentError(name, "must not be negative", u0_std)
+    numbers(finite=True, low=0)(name, std)
     return std
 
 

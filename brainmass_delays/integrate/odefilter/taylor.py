@@ -14,7 +14,7 @@ from .coordinates import Equation
 _NO_RULE = (NotImplementedError, KeyError, jax.errors.UnexpectedTracerError)
 
 
-@checked(f=function, t0=numbers(scalar=True, finite=True))
+@checked(f=function)
 def taylor_coefficients(
     f: Callable, u0, t0, *, num: int, order: int = 1, args=None, method: str = "auto"
 ) -> tuple:
@@ -67,6 +67,7 @@ def taylor_coefficients(
     for leaf in jax.tree.leaves(u0):
         numbers(finite=True, is_complex=True)("taylor_coefficients.u0", leaf)
     equation = Equation("taylor_coefficients", f, u0, t0, order=order, args=args)
+    numbers(scalar=True, finite=True)("taylor_coefficients.t0", equation.t0)
     rows = coefficient_rows(equation, num, method)
     return tuple(equation.state.to_tree(row, k) for k, row in enumerate(rows))
 

@@ -7,7 +7,9 @@ import brainunit as u
 import numpy as np
 from brainstate.nn import Param
 
+from ..._core.arguments import checked, count, flag, optional
 from ..._core.checks import check_choice
+from ..arguments import is_seed, is_trials
 from ..classifier import SpikingClassifier
 from ..delay_layer import DelayLayer
 from ..freezing import Saturation, saturation
@@ -112,6 +114,13 @@ class Result(NamedTuple):
     saturation: Saturation
 
 
+@checked(
+    seed=is_seed,
+    train_trials=optional(is_trials),
+    test_trials=optional(is_trials),
+    n_epochs=count(),
+    progress=flag,
+)
 def run_condition(
     name: str,
     seed: int,

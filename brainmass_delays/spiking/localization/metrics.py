@@ -5,6 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import logsumexp
 
+from ..._core.arguments import checked, count, instance
+from ..._core.checks import ArgumentError
+from ..arguments import are_labels
 from .task import LocalizationTask, Trials
 
 
@@ -35,6 +38,7 @@ class Evaluation(NamedTuple):
         return f"{self.accuracy:.1%} correct, M1 {self.angle_error:.2f} deg, M2 {self.class_error:.2f} deg"
 
 
+@checked(task=instance(LocalizationTask, "a LocalizationTask"), trials=instance(Trials, "Trials of the task"))
 def score(task: LocalizationTask, trials: Trials, predicted: np.ndarray) -> Evaluation:
     """Score predicted classes ``(trial,)``.
 
@@ -47,7 +51,8 @@ def score(task: LocalizationTask, trials: Trials, predicted: np.ndarray) -> Eval
     >>> perfect.accuracy, perfect.class_error, round(perfect.angle_error)
     (1.0, 0.0, 4)
     """
-    predicted = np.asarray(predicted)
+    are_labels("score.predicted", predicted, task.n_classes, len(trials.label))
+    predicted = np.asarray(predicted, int)
     decoded = task.decode(predicted)
     confusion = np.zeros((task.n_classes, task.n_classes), int)
     np.add.at(confusion, (trials.label, predicted), 1)
@@ -59,6 +64,11 @@ def score(task: LocalizationTask, trials: Trials, predicted: np.ndarray) -> Eval
     )
 
 
+@checked(
+    task=instance(LocalizationTask, "a LocalizationTask"),
+    trials=instance(Trials, "Trials of the task"),
+    n_phases=count(4),
+)
 def ideal_observer(task: LocalizationTask, trials: Trials, n_phases: int = 720) -> np.ndarray:
     """Return the most probable class of each trial, knowing the task but not the start phase.
 
@@ -81,6 +91,12 @@ def ideal_observer(task: LocalizationTask, trials: Trials, n_phases: int = 720) 
     The likelihood of each ear is tabulated over its phase; the phase of the left ear is then summed out for
     every angle. Costs ``trial * time * fiber * n_phases`` multiplications.
     """
+    if np.shape(trials.spikes)[1:] != (task.n_steps, task.n_channels):
+        raise ArgumentError(
+            "ideal_observer.trials",
+            f"must be trials of this task, (trial, {task.n_steps}, {task.n_channels})",
+            np.shape(trials.spikes),
+        )
     grid = np.arange(n_phases) * 2 * np.pi / n_phases
     probability = np.clip(task.spike_probability(grid), 1e-12, 1 - 1e-12).reshape(n_phases, -1)
     evidence = np.log(probability / (1 - probability)).T.astype(np.float32)

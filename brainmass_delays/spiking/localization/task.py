@@ -6,10 +6,13 @@ from typing import NamedTuple
 import brainunit as u
 import numpy as np
 
+from ..._core.arguments import numbers, time
 from ..._core.checks import ArgumentError, check_choice, check_count, check_positive
 from ..._core.units import magnitude
+from ..arguments import are_labels, is_seed
 from ..grid import whole_steps
 
+ANGLES = numbers(unit=u.UNITLESS, finite=True, low=-np.pi / 2, high=np.pi / 2)
 PHASES = ("sample", "call")
 
 
@@ -75,6 +78,7 @@ class LocalizationTask:
     phase_delays: bool = False
 
     def __post_init__(self):
+        time("LocalizationTask.dt", self.dt)
         check_choice("LocalizationTask.phase", self.phase, PHASES)
         check_count("LocalizationTask.n_fibers", self.n_fibers)
         check_count("LocalizationTask.n_classes", self.n_classes, 2)
@@ -117,6 +121,7 @@ class LocalizationTask:
 
     def generate(self, n_trials: int, seed: int | np.random.Generator) -> Trials:
         """Draw ``n_trials`` trials with angles uniform in -pi/2 to pi/2."""
+        is_seed("LocalizationTask.seed", seed)
         rng = np.random.default_rng(seed)
         angle = rng.uniform(-np.pi / 2, np.pi / 2, check_count("LocalizationTask.n_trials", n_trials))
         start = rng.uniform(0, 2 * np.pi, n_trials if self.phase == "sample" else 1)
@@ -130,10 +135,12 @@ class LocalizationTask:
 
     def encode(self, angle: np.ndarray) -> np.ndarray:
         """Return the class of each angle in radians."""
+        ANGLES("LocalizationTask.angle", angle)
         return np.minimum(
             (np.asarray(angle) + np.pi / 2) * self.n_classes / np.pi, self.n_classes - 1
         ).astype(int)
 
     def decode(self, label: np.ndarray) -> np.ndarray:
         """Return the middle of each class in radians."""
+        are_labels("LocalizationTask.label", label, self.n_classes)
         return (np.asarray(label) + 0.5) / self.n_classes * np.pi - np.pi / 2

@@ -1,6 +1,6 @@
 """Networks to compare on a task: without delays, with fixed ones, and with learned ones."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import brainstate
@@ -8,7 +8,10 @@ import brainunit as u
 import numpy as np
 from brainstate.nn import Param
 
+from ..._core.arguments import checked, count, each, flag, instance, mapping, optional, text
 from ..._core.checks import check_choice
+from ..arguments import is_comparable as is_task
+from ..arguments import is_seed, is_settling, is_trials
 from ..classifier import SpikingClassifier
 from ..delay_layer import DelayLayer
 from ..freezing import saturation
@@ -35,6 +38,7 @@ class Row(NamedTuple):
     hidden: str = "same"
 
 
+LEARNING, WIDTHS = ("none", "fixed", "learned"), ("same", "matched", "wide")
 ROWS = {
     "no delays, as many parameters": Row("none", hidden="matched"),
     "no delays, four times wider": Row("none", hidden="wide"),
@@ -43,6 +47,13 @@ ROWS = {
     "recurrent, random delays, fixed": Row("none", "fixed"),
     "recurrent, learned delays": Row("none", "learned"),
 }
+
+
+def are_scores(where: str, value: Any) -> None:
+    """Refuse all but what `compare` returns."""
+    mapping(where, value)
+    for name, found in value.items():
+        each(instance(Score, "a Score"))(f"{where}[{name!r}]", found)
 
 
 class Score(NamedTuple):
@@ -59,6 +70,8 @@ def make_network(
     task: Any, row: Row, n_hidden: int, seed: int, settle: u.Quantity = 0 * u.ms
 ) -> SpikingClassifier:
     """Build the network of a row with its random start."""
+    for name, value, choices in zip(Row._fields, row, (LEARNING, LEARNING, WIDTHS), strict=True):
+        check_choice(f"Row.{name}", value, choices)
     brainstate.random.seed(seed)
     n_in, n_classes, longest = task.n_channels, task.n_classes, task.max_delay
     matched = round((2 * n_in + n_classes) * n_hidden / (n_in + n_classes))
@@ -91,6 +104,15 @@ def make_network(
     return SpikingClassifier(delays, n_hidden, n_classes, feedback=feedback, settle=settle)
 
 
+@checked(
+    task=is_task,
+    seed=is_seed,
+    n_hidden=count(),
+    n_epochs=count(),
+    settle=is_settling,
+    datasets=optional(each(is_trials)),
+    progress=flag,
+)
 def run_row(
     task: Any,
     name: str,
@@ -141,13 +163,15 @@ def run_row(
     return Score(accuracy, n_parameters, at_bound, record.loss)
 
 
+@checked(task=is_task, names=each(text), seeds=each(is_seed, (list, tuple, range)))
 def compare(
-    task: Any, names: Iterable[str] = tuple(ROWS), seeds: Iterable[int] = (0, 1, 2), **options
+    task: Any, names: Sequence[str] = tuple(ROWS), seeds: Sequence[int] = (0, 1, 2), **options
 ) -> dict:
     """Run rows with several seeds; return the scores ``{name: [Score, ...]}``."""
     return {name: [run_row(task, name, seed, **options) for seed in seeds] for name in names}
 
 
+@checked(scores=are_scores)
 def table(scores: dict[str, list[Score]]) -> str:
     """Write scores as a markdown table: mean accuracy, and that of every seed."""
     lines = [

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 import brainunit as u
 import numpy as np
 
+from ..._core.arguments import time
 from ..._core.checks import ArgumentError, check_count
 from ..._core.units import magnitude
+from ..arguments import is_seed
 from ..grid import whole_steps
 from .trials import Trials
 
@@ -56,6 +58,7 @@ class DelayedMatchTask:
     max_delay = 40 * u.ms
 
     def __post_init__(self):
+        time("DelayedMatchTask.dt", self.dt)
         check_count("DelayedMatchTask.n_symbols", self.n_symbols, 2)
         check_count("DelayedMatchTask.n_fibers", self.n_fibers)
         for name in ("burst", "gap", "response"):
@@ -78,6 +81,7 @@ class DelayedMatchTask:
 
     def generate(self, n_trials: int, seed: int | np.random.Generator) -> Trials:
         """Draw ``n_trials`` trials, half of them matches up to one."""
+        is_seed("DelayedMatchTask.seed", seed)
         rng = np.random.default_rng(seed)
         n_trials = check_count("DelayedMatchTask.n_trials", n_trials)
         label = rng.permutation(np.arange(n_trials) % 2)
@@ -86,9 +90,9 @@ class DelayedMatchTask:
         burst, gap = self._steps("burst"), self._steps("gap")
         onset = rng.integers(ONSETS, size=n_trials)
         probability = np.full((n_trials, self.n_steps, self.n_channels), self._probability("noise_rate"))
-        time, group = np.arange(self.n_steps)[:, None], np.arange(self.n_channels) // self.n_fibers
+        step, group = np.arange(self.n_steps)[:, None], np.arange(self.n_channels) // self.n_fibers
         for start, symbol in ((onset, first), (onset + burst + gap, second)):
-            late = time - start[:, None, None]
+            late = step - start[:, None, None]
             on = (late >= 0) & (late < burst) & (group == symbol[:, None, None])
             probability[on] = self._probability("burst_rate")
         return Trials(rng.random(probability.shape) < probability, label)
@@ -101,4 +105,6 @@ class DelayedMatchTask:
         return whole_steps(f"DelayedMatchTask.{name}", getattr(self, name), self.dt, 1)
 
     def _probability(self, name):
-        return float(magnitude(f"DelayedMatchTask.{name}", getattr(self, name) * self.dt, u.UNITLESS))
+        where, rate = f"DelayedMatchTask.{name}", getattr(self, name)
+        magnitude(where, rate, u.Hz, plain=False)
+        return float(magnitude(where, rate * self.dt, u.UNITLESS))

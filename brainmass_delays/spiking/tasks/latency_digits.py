@@ -5,9 +5,13 @@ from dataclasses import dataclass, field
 import brainunit as u
 import numpy as np
 
+from ..._core.arguments import numbers, time
 from ..._core.checks import ArgumentError, check_count
+from ..arguments import is_seed
 from ..grid import whole_steps
 from .trials import Trials
+
+IMAGES = numbers(unit=u.UNITLESS, ndim=2, finite=True, low=0.0, high=1.0)
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class LatencyDigitsTask:
     max_delay = 30 * u.ms
 
     def __post_init__(self):
+        time("LatencyDigitsTask.dt", self.dt)
         for name in ("window", "response"):
             whole_steps(f"LatencyDigitsTask.{name}", getattr(self, name), self.dt, 1)
         if not 0 <= self.darkest < 1:
@@ -62,13 +67,8 @@ class LatencyDigitsTask:
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Return the spikes ``(image, time, pixel)`` of images ``(image, pixel)`` between 0 and 1."""
+        IMAGES("LatencyDigitsTask.images", images)
         images = np.asarray(images)
-        if images.ndim != 2 or images.min() < 0 or images.max() > 1:
-            raise ArgumentError(
-                "LatencyDigitsTask.images",
-                "must have the shape (image, pixel) and lie in 0 to 1",
-                images.shape,
-            )
         window = whole_steps("LatencyDigitsTask.window", self.window, self.dt, 1)
         latency = np.rint((1 - images) * window).astype(int)
         return (np.arange(self.n_steps)[:, None] == latency[:, None]) & (images >= self.darkest)[:, None]
@@ -83,6 +83,7 @@ class LatencyDigitsTask:
             ) from error
         data = load_digits()
         n_train = check_count("LatencyDigitsTask.n_train", n_train)
+        is_seed("LatencyDigitsTask.seed", seed)
         order = np.random.default_rng(seed).permutation(len(data.target))
         spikes, label = self.encode(data.data[order] / 16), data.target[order]
         return Trials(spikes[:n_train], label[:n_train]), Trials(spikes[n_train:], label[n_train:])
