@@ -68,9 +68,9 @@ def run_all(job, chunks, n_points, size, work: Work, progress, finished, failed)
                 missing.append(i)
 
         def keep(i, result):
+            finished[i] = result  # first: a store that cannot be written must not lose it
             if work.store is not None:
                 work.store.write(i, result)
-            finished[i] = result
             bar.update(min(size, n_points - bar.n))
 
         if work.executor is None:
