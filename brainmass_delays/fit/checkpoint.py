@@ -5,8 +5,6 @@ import io
 import json
 import os
 import sys
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,8 +23,6 @@ WHERE = "Fitter.fit.checkpoint"
 FORMAT = 1
 MAX_BYTES = 2**34
 META = "__fit__"
-# What a file that cannot be read raises.
-DAMAGED = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
 class Checkpoint:
@@ -49,17 +45,20 @@ class Checkpoint:
         try:
             arrays = files.stored(content)
             meta = json.loads(str(arrays.pop(META)))
-        except DAMAGED as error:
+            found, key = meta["fingerprint"], arrays.pop("key")
+            if meta["n_starts"] > len(arrays):
+                raise ValueError("it announces more starts than it holds")
+            starts: list[dict[str, np.ndarray]] = [{} for _ in range(meta["n_starts"])]
+            for name, array in arrays.items():
+                index, rest = name.split("/", 1)
+                starts[int(index)][rest] = array
+        except Exception as error:  # damaged bytes make parsers raise anything
             raise ArgumentError(
                 WHERE, "must be a file that a fit has written, whole", f"{self.path}: {error}",
                 "Delete it to begin anew, or name another file",
             ) from None  # fmt: skip
-        self._compare(meta.pop("fingerprint", {}))
-        self.key = arrays.pop("key")
-        self.starts = [{} for _ in range(meta["n_starts"])]
-        for name, array in arrays.items():
-            index, rest = name.split("/", 1)
-            self.starts[int(index)][rest] = array
+        self._compare(found)
+        self.key, self.starts = key, starts
         return True
 
     def _compare(self, found: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from .._core.checks import ArgumentError
 from .._core.files import read_once, write_whole
 from .._core.units import UNIT, plain_arrays
 from ..connectome.arrays import stored
-from .checkpoint import DAMAGED, MAX_BYTES
+from .checkpoint import MAX_BYTES
 from .curvature import Uncertainty
 from .profile import NoiseFloor, Profile
 
@@ -39,7 +39,7 @@ def load(kind: type, path: str | PathLike) -> Any:
         arrays = stored(content)
         meta = json.loads(str(arrays.pop(META)))
         return _unpack(kind, arrays, meta)
-    except (*DAMAGED, TypeError) as error:
+    except Exception as error:  # damaged bytes make parsers raise anything
         raise ArgumentError(where, "must be a file that FitResult.save has written", str(error)) from None
 
 

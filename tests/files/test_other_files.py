@@ -85,6 +85,21 @@ def test_wrong_bits_end_in_a_message_or_in_numbers(good, name, n_bits, tmp_path)
     assert n_refused
 
 
+def test_wrong_bits_of_a_checkpoint_end_in_a_message_or_in_a_fit(tmp_path):
+    path, rng, n_refused = tmp_path / "fit.npz", random.Random(0), 0
+    a_fit().fit(DATA, n_steps=2, checkpoint=path, every=1)
+    content = path.read_bytes()
+    for bit in rng.choices(range(8 * len(content)), k=20):
+        wrong = bytearray(content)
+        wrong[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(wrong)
+        try:
+            a_fit().fit(DATA, n_steps=2, checkpoint=path)
+        except ArgumentError:
+            n_refused += 1
+    assert n_refused
+
+
 @pytest.mark.parametrize("name", NAMES[:3])
 def test_a_bomb_is_not_unpacked(good, name, tmp_path):
     """What is written is not compressed, so that nothing is larger in memory than in the file."""
