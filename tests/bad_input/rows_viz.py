@@ -3,7 +3,7 @@
 import brainunit as u
 import numpy as np
 from rows import _fitter
-from table import FLAG, SERIES, W, generate
+from table import FLAG, SERIES, W, generate, row
 
 from brainmass_delays import sweep, viz
 from brainmass_delays.fit.curvature import Identifiability
@@ -78,4 +78,5 @@ ACCEPTS = {
 }
 NEEDS_EXTRA = {"plot_topography"}
 FUNCTIONS = {name: getattr(viz, name) for name in viz.__all__ if name not in NEEDS_EXTRA}
+row("SweepResult.plot.value", lambda v: (GOOD["plot_sweep.result"].plot(v), None)[1], "none")
 generate("viz.", FUNCTIONS, GOOD, ACCEPTS, use=lambda drawn: None)

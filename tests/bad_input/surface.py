@@ -13,7 +13,7 @@ CALLED_BY_THE_LIBRARY = {
     "activation", "activity", "advance", "at", "between", "bounds", "check_length", "check_trainable", "combine",
     "compare", "currents", "derivative", "emit", "excitatory", "features", "features_of", "inhibitory", "init",
     "init_state", "advance_means", "energy", "firing_rate", "firing_rates", "interval", "lookup", "rates", "reset",
-    "response", "schedule", "transform", "tree_unflatten", "value", "weights", "refuse_rounding", "sample", "set_values", "start", "step", "step_inputs", "update",
+    "response", "schedule", "transform", "tree_unflatten", "value", "weights", "refuse_ignored", "refuse_rounding", "sample", "set_values", "start", "step", "step_inputs", "update",
     "with_currents",
 }  # fmt: skip
 
@@ -63,7 +63,11 @@ def names(part) -> list[str]:
 
 def methods(part) -> Iterator[tuple[str, object]]:
     """Yield the public methods that a class of this package defines."""
-    parts = [p for p in part.__mro__ if p is part or p.__module__.startswith("brainmass_delays.fit.")]
+    parts = [
+        p
+        for p in part.__mro__
+        if p is part or p.__module__.startswith(("brainmass_delays.fit.", "brainmass_delays.connectome."))
+    ]
     for name, member in [item for p in parts for item in vars(p).items()]:
         member = getattr(member, "__func__", member)
         if name.startswith("_") or name in CALLED_BY_THE_LIBRARY:
