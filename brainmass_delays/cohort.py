@@ -12,7 +12,8 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ._core.checks import ArgumentError, check_count, check_flag
-from ._core.pool import Pool
+from ._core.files import as_path, make_folder
+from ._core.pool import Pool, check_executor
 from ._core.salvage import attach
 from .fit import FitResult, Fitter
 from .sweep.program import settings
@@ -133,12 +134,16 @@ def fit_many(
     """
     if not callable(make_problem):
         raise ArgumentError("fit_many.make_problem", "must be callable", type(make_problem).__name__)
-    subjects = tuple(subjects)
+    try:
+        subjects = tuple(None if isinstance(subjects, str | bytes) else subjects)
+    except TypeError:
+        raise ArgumentError("fit_many.subjects", "must be a sequence of subjects", repr(subjects)) from None
     if not subjects:
         raise ArgumentError("fit_many.subjects", "must hold at least one", "none")
     check_count("fit_many.retries", retries, 0)
     check_flag("fit_many.progress", progress)
     n_steps = check_count("fit_many.n_steps", n_steps)
+    check_executor("fit_many.executor", executor)
     folder = None if checkpoints is None else _folder(checkpoints)
     found: dict[int, tuple[FitResult | None, str]] = {}
     failed: dict[int, Exception] = {}
@@ -166,7 +171,9 @@ def fit_many(
                     function, *arguments = call(i)
                     keep(i, function(*arguments))
             else:
-                Pool(call, executor, retries, keep, failed).run(list(range(len(subjects))))
+                Pool("fit_many.executor", call, executor, retries, keep, failed).run(
+                    list(range(len(subjects)))
+                )
         except BaseException as error:
             if found:
                 attach(error, _together(subjects, found, failed), f"fit_many: {len(found)} fits had ended.")
@@ -182,11 +189,12 @@ def _fit_one(make_problem, subject, number, n_steps, options, environment):
     try:
         with brainstate.environ.context(**context):
             brainstate.random.seed(number)
-            fitter, target = make_problem(subject)
-            if not isinstance(fitter, Fitter):
-                raise ArgumentError(
-                    "fit_many.make_problem", "must return a Fitter and a target", repr(fitter)
-                )
+            problem = make_problem(subject)
+            is_pair = isinstance(problem, tuple | list) and len(problem) == 2
+            if not is_pair or not isinstance(problem[0], Fitter):
+                rule = "must return a Fitter and a target"
+                raise ArgumentError("fit_many.make_problem", rule, repr(problem))
+            fitter, target = problem
             return fitter.fit(target, n_steps, **options), ""
     except Exception as error:
         return None, f"{type(error).__name__}: {error}"
@@ -202,10 +210,8 @@ def _together(subjects, found, failed) -> CohortResult:
 
 
 def _folder(path: Any) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise ArgumentError("fit_many.checkpoints", "must be a folder", repr(path))
-    folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(as_path("fit_many.checkpoints", path))
+    make_folder("fit_many.checkpoints", folder)
     return folder
 
 

@@ -10,7 +10,7 @@ import brainunit as u
 import jax
 import numpy as np
 
-from .checks import ArgumentError, check_choice, check_count, check_flag
+from .checks import ArgumentError, check_choice, check_count, check_flag, check_unmasked
 from .units import magnitude
 
 Rule = Callable[[str, Any], Any]
@@ -126,6 +126,16 @@ def function_of(names: str) -> Rule:
             raise ArgumentError(where, f"must be a function of ({names})", got)
 
     return rule
+
+
+def returned(where: str, value: Any) -> Any:
+    """Return what a function of the user gave back, if it is an array or a number."""
+    try:
+        numbers(is_complex=True)(where, value)
+    except ArgumentError:
+        cure = "Add a return" if value is None else ""
+        raise ArgumentError(where, "must return a number or an array", _short(value), cure) from None
+    return value
 
 
 def if_function(names: str) -> Rule:
@@ -300,6 +310,7 @@ def any_of(what: str, *rules: Rule) -> Rule:
 
 def _shape_and_kind(where: str, value: Any, what: str) -> tuple[tuple[int, ...], str]:
     """Return shape and kind of an array; what is none has the kind of an object."""
+    check_unmasked(where, value)
     if isinstance(value, jax.Array | np.ndarray):
         if jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended):  # a key of random numbers
             return value.shape, "O"

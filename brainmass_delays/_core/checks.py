@@ -52,6 +52,15 @@ def check_choice(where: str, value: Any, choices: Iterable[str]) -> str:
     raise ArgumentError(where, f"must be one of {', '.join(map(repr, choices))}", repr(value), cure)
 
 
+def check_unmasked(where: str, value: Any) -> None:
+    """Refuse numbers with gaps: NumPy forgets the mask of an array, and of those in a list, in silence."""
+    for part in value if isinstance(value, list | tuple) else (value,):
+        part = getattr(part, "mantissa", part)
+        if isinstance(part, np.ma.MaskedArray) and np.any(np.ma.getmaskarray(part)):
+            cure = "Say what stands in the gaps with .filled(0)"
+            raise ArgumentError(where, "must hold every number", "a masked array", cure)
+
+
 def check_finite(where: str, value: Any, cure: str = "") -> np.ndarray:
     """Return ``value`` as a NumPy array if every entry is finite."""
     if isinstance(value, Mapping):
@@ -67,6 +76,7 @@ def check_finite(where: str, value: Any, cure: str = "") -> np.ndarray:
 
 def _as_numbers(where: str, value: Any) -> np.ndarray:
     """Return ``value`` as a NumPy array of numbers whose values are known."""
+    check_unmasked(where, value)
     try:
         array = np.asarray(value)
     except Exception as error:  # of NumPy for ragged lists, of JAX for what is traced, of brainunit for units

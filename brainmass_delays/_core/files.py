@@ -182,6 +182,15 @@ def locked(path: str | os.PathLike, timeout: float = 600.0) -> Iterator[None]:
         lock.release()
 
 
+def make_folder(where: str, path: Path) -> None:
+    """Make a folder, with those above it, unless it exists."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        rule = "must be a folder that can be made"
+        raise ArgumentError(where, rule, f"{path}: {error.strerror}", "Name another one") from None
+
+
 def as_path(where: str, path: Any) -> str:
     """Return a path as text, or refuse what is none: also a name that the file system cannot spell."""
     name = os.fspath(path) if isinstance(path, str | os.PathLike) else None

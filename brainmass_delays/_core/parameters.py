@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from brainstate.nn import Module, Param
 
-from .checks import ArgumentError, check_choice
+from .checks import ArgumentError, check_choice, check_flag
 from .functions import variables_of
 from .param import as_stored, bounds_of, set_param
 from .units import magnitude
@@ -122,6 +122,7 @@ def get_params(model: Module, *, fixed: bool = True) -> dict[str, Any]:
     >>> print(round(float(get_params(node)['a']), 3))
     -0.1
     """
+    check_flag("get_params.fixed", fixed)
     return constrained(find_parameters(_module("get_params.model", model), fixed=fixed))
 
 

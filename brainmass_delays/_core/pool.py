@@ -11,6 +11,21 @@ from .checks import ArgumentError
 MAX_PENDING = 256
 
 
+def check_executor(where: str, executor: Any) -> None:
+    """Refuse what runs no calls and makes nothing that does, and a pool of processes that never return."""
+    if executor is not None and not hasattr(executor, "submit") and not callable(executor):
+        rule = "must be a concurrent.futures.Executor, or a function that makes one"
+        raise ArgumentError(where, rule, repr(executor))
+    forks = getattr(getattr(executor, "_mp_context", None), "get_start_method", str)() == "fork"
+    if forks:
+        raise ArgumentError(
+            where,
+            "must not fork its processes, which would wait for ever, as JAX does not survive a fork",
+            type(executor).__name__,
+            "Pass ProcessPoolExecutor(mp_context=multiprocessing.get_context('spawn'))",
+        )
+
+
 class Pool:
     """Submit calls to an executor, a bounded number at a time, and collect what comes back.
 
@@ -19,6 +34,8 @@ class Pool:
 
     Parameters
     ----------
+    where : str
+        What messages call the executor.
     call : callable
         ``call(i)`` returns a function and its arguments.
     executor : Executor or callable
@@ -31,7 +48,10 @@ class Pool:
         Gets the error of every call that has failed too often, by number.
     """
 
-    def __init__(self, call: Callable, executor: Any, retries: int | None, keep: Callable, failed: dict):
+    def __init__(
+        self, where: str, call: Callable, executor: Any, retries: int | None, keep: Callable, failed: dict
+    ):
+        self.where = where
         self.call, self.keep, self.failed, self.retries = call, keep, failed, retries
         self.makes = not hasattr(executor, "submit")
         self.make, self.pool = executor, None if self.makes else executor
@@ -53,6 +73,9 @@ class Pool:
     def _submit(self, i, waiting):
         if self.pool is None:
             self.pool = self.make()
+            check_executor(self.where, self.pool)
+            if not hasattr(self.pool, "submit"):
+                raise ArgumentError(self.where, "must make a concurrent.futures.Executor", repr(self.pool))
         try:
             self.futures[self.pool.submit(*self.call(i))] = i
         except BrokenExecutor as error:

@@ -7,7 +7,7 @@ import brainunit as u
 import jax
 import numpy as np
 
-from .checks import ArgumentError
+from .checks import ArgumentError, check_unmasked
 
 NUMERIC = (u.Quantity, jax.Array, np.ndarray, np.generic, int, float, complex, list, tuple)
 
@@ -18,6 +18,7 @@ def magnitude(where: str, value: Any, unit: u.Unit, *, plain: bool = True) -> An
     A plain number is taken to be in ``unit`` already, or refused with ``plain=False``; another dimension is
     refused, and so is what is no number and no array.
     """
+    check_unmasked(where, value)
     is_array = isinstance(value, NUMERIC) or hasattr(value, "__array__") or hasattr(value, "__jax_array__")
     if not is_array or getattr(value, "dtype", None) == np.dtype(object):
         cure = "Pass a number or an array" + ("" if unit.is_unitless else f" in {unit}")

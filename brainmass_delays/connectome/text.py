@@ -153,12 +153,12 @@ def _cells(line: str, delimiter: str | None) -> list[str]:
 
 
 def _is_number(word: str) -> bool:
-    """Tell whether a word of a table is a number."""
+    """Tell whether a word of a table is a number, as NumPy reads it; Python takes ``1_000`` for one too."""
     try:
         float(word)
     except ValueError:
         return False
-    return True
+    return word.isascii() and "_" not in word
 
 
 def _are_ids(numbers: np.ndarray) -> bool:

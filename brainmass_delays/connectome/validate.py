@@ -8,7 +8,7 @@ from typing import Any
 import brainunit as u
 import numpy as np
 
-from .._core.checks import ArgumentError, check_finite
+from .._core.checks import ArgumentError, check_finite, check_unmasked
 from .._core.status import is_traced
 from .._core.units import magnitude
 
@@ -17,10 +17,7 @@ def to_array(where: str, value: Any, unit: u.Unit) -> np.ndarray:
     """Return the number of ``unit`` as a real NumPy array; float32 stays, everything else becomes float64."""
     if hasattr(value, "toarray"):
         raise ArgumentError(where, "must be a dense array", type(value).__name__, "Pass its .toarray()")
-    if isinstance(value, np.ma.MaskedArray) and np.any(np.ma.getmaskarray(value)):
-        raise ArgumentError(
-            where, "must hold every number", "a masked array", "Say what stands in the gaps with .filled(0)"
-        )
+    check_unmasked(where, value)
     if is_traced(value):
         raise ArgumentError(
             where, "must be concrete numbers", "a traced array", "Build the connectome outside jit and grad"

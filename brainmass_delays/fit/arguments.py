@@ -7,10 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
+from .._core.status import is_traced
 
 
-def as_target(where: str, target: Any) -> Any:
+def as_target(where: str, target: Any, *, traced: bool = False) -> Any:
     """Return the data as arrays of JAX."""
+    if not traced and is_traced(target):
+        raise ArgumentError(where, "must be known before tracing", "a traced value", "Fit outside of jax.jit")
     try:
         return jax.tree.map(jnp.asarray, target)
     except (TypeError, ValueError, OverflowError) as error:

@@ -5,8 +5,6 @@ import io
 import json
 import os
 import sys
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,15 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.checks import ArgumentError, check_count
-from .._core.files import locked, read_once, write_whole
+from .._core.files import as_path, locked, read_once, write_whole
 from .._core.parameters import Parameter, stored
+from ..connectome import arrays as files
 
 WHERE = "Fitter.fit.checkpoint"
 FORMAT = 1
 MAX_BYTES = 2**34
 META = "__fit__"
-# What a file that cannot be read raises.
-DAMAGED = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
 class Checkpoint:
@@ -36,7 +33,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: Any, every: int, fingerprint: dict[str, Any]):
-        self.path, self.every, self.fingerprint = path, check_count("Fitter.fit.every", every), fingerprint
+        self.path, self.every, self.fingerprint = path, every, fingerprint
         self.starts: list[dict[str, np.ndarray]] = []
         self.key: np.ndarray | None = None
 
@@ -46,20 +43,22 @@ class Checkpoint:
             return False
         content = read_once(WHERE, self.path, MAX_BYTES)
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            arrays = files.stored(content)
             meta = json.loads(str(arrays.pop(META)))
-        except DAMAGED as error:
+            found, key = meta["fingerprint"], arrays.pop("key")
+            if meta["n_starts"] > len(arrays):
+                raise ValueError("it announces more starts than it holds")
+            starts: list[dict[str, np.ndarray]] = [{} for _ in range(meta["n_starts"])]
+            for name, array in arrays.items():
+                index, rest = name.split("/", 1)
+                starts[int(index)][rest] = array
+        except Exception as error:  # damaged bytes make parsers raise anything
             raise ArgumentError(
                 WHERE, "must be a file that a fit has written, whole", f"{self.path}: {error}",
                 "Delete it to begin anew, or name another file",
             ) from None  # fmt: skip
-        self._compare(meta.pop("fingerprint", {}))
-        self.key = arrays.pop("key")
-        self.starts = [{} for _ in range(meta["n_starts"])]
-        for name, array in arrays.items():
-            index, rest = name.split("/", 1)
-            self.starts[int(index)][rest] = array
+        self._compare(found)
+        self.key, self.starts = key, starts
         return True
 
     def _compare(self, found: dict[str, Any]) -> None:
@@ -114,13 +113,12 @@ class Keeper:
 @contextmanager
 def opened(path: Any, every: int, fingerprint: Callable[[], dict]) -> Iterator[Checkpoint | None]:
     """Open a checkpoint for one process, or none without a path."""
+    every = check_count("Fitter.fit.every", every)
     if path is None:
         yield None
         return
-    name = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+    name = as_path(WHERE, path)
     checkpoint = Checkpoint(name, every, fingerprint())
-    if not isinstance(name, str):
-        raise ArgumentError(WHERE, "must be a path", repr(path))
     if not os.path.isdir(os.path.dirname(os.path.abspath(name))):
         raise ArgumentError(WHERE, "must lie in a folder that exists", name, "Make the folder first")
     try:

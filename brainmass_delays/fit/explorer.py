@@ -65,8 +65,8 @@ class LossExplorer:
         with self._bar(len(values)) as bar:
             journal = Journal(self._problem, as_target("Fitter.sweep.target", target), [], bar, tolerant=True)
             try:
-                for value in values:
-                    parameter.set(value, f"Fitter.sweep[{name!r}]")
+                for i, value in enumerate(values):
+                    parameter.set(value, f"Fitter.sweep.values[{i}]")
                     journal.step(gradient=False)
             except BaseException as error:
                 attach(
@@ -110,10 +110,12 @@ class LossExplorer:
         optimum. Unlike `FitResult.uncertainty` it needs no quadratic loss.
         """
         self._problem.refresh()
+        n_steps = check_count("Fitter.profile.n_steps", n_steps)
         part = find_by_name("Fitter.profile.name", name, self._problem.parameters)
         if not part.is_scalar:
             raise ArgumentError("Fitter.profile.name", "must name one number", f"{name!r}")
-        values, target = _in_order(part, values), as_target("Fitter.profile.target", target)
+        target = as_target("Fitter.profile.target", target)
+        values = _in_order(part, values)
         key = brainstate.random.DEFAULT.value
         fixed = key if self._key is None else self._key
         try:
@@ -155,10 +157,8 @@ class LossExplorer:
             If the loss draws no random numbers, or sets the seed itself.
         """
         self._problem.refresh()
-        seeds, target = (
-            check_count("Fitter.noise_floor.seeds", seeds, 2),
-            as_target("Fitter.noise_floor", target),
-        )
+        seeds = check_count("Fitter.noise_floor.seeds", seeds, 2)
+        target = as_target("Fitter.noise_floor.target", target)
         if not self._problem.is_random(target):
             raise ArgumentError(
                 "Fitter.noise_floor",
@@ -198,7 +198,7 @@ class LossExplorer:
                 "Pass objective=objectives.gaussian(sigma)",
             )  # fmt: skip
         self._problem.refresh()
-        return LogDensity(self._problem, as_target("Fitter.log_density.target", target), space)
+        return LogDensity(self._problem, as_target("Fitter.log_density.target", target, traced=True), space)
 
     def sample(
         self,

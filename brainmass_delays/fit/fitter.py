@@ -168,12 +168,13 @@ class Fitter(Run):
 
     def _bound(self, priors: dict[str, Any] | None) -> list:
         """Return the priors in the units of their parameters, beside a likelihood on the same scale."""
-        if priors and self.loss_fn is None and not objectives.is_likelihood(self.objective):
+        found = bind_priors("Fitter.priors", priors, self._problem.parameters)
+        if found and self.loss_fn is None and not objectives.is_likelihood(self.objective):
             raise ArgumentError(
                 "Fitter.priors", "need an objective on the same scale, a likelihood", repr(self.objective),
                 "Pass objective=objectives.gaussian(sigma)",
             )  # fmt: skip
-        return bind_priors("Fitter.priors", priors, self._problem.parameters)
+        return found
 
     @property
     def optimizer(self) -> Any:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from brainstate.nn import Module, Param
 
 from .. import objectives
+from .._core.arguments import returned
 from .._core.checks import ArgumentError
 from .._core.parameters import Parameter
 from .problem import call_with_model, split_outcome
@@ -30,7 +31,7 @@ class Loss:
         if self.loss_fn is not None:
             outcome = call_with_model(self.loss_fn, self.model)
             loss, rest = outcome if isinstance(outcome, tuple) else (outcome, None)
-            return loss + self._of_priors(), *split_outcome(rest), {}
+            return returned("Fitter.loss_fn", loss) + self._of_priors(), *split_outcome(rest), {}
         return self._compare(target, *self._predict())
 
     def residuals(self, target: Any) -> tuple[list, list, tuple]:
@@ -77,6 +78,7 @@ class Loss:
         compared = self._kept(prediction)
         terms = objectives.terms_of(self.objective, compared, target)
         loss = sum(terms.values()) if terms else self.objective(compared, target)
+        loss = returned("Fitter.objective", loss)
         return loss + self.model.reg_loss() + self._of_priors(), prediction, status, terms
 
     def _of_priors(self):

@@ -10,11 +10,12 @@ import brainunit as u
 import numpy as np
 from brainstate.nn import Module
 
-from .._core.checks import ArgumentError, check_number
+from .._core.arguments import numbers
+from .._core.checks import ArgumentError, check_choice, check_number
 from .._core.parameters import store, stored
 from .._core.units import magnitude, plain_arrays
 from . import storage
-from .curvature import Identifiability, Uncertainty, curvature, identifiability, uncertainty
+from .curvature import METHODS, Identifiability, Uncertainty, curvature, identifiability, uncertainty
 from .journal import spell
 from .problem import Problem
 from .summary import summary
@@ -108,6 +109,7 @@ class FitResult:
         list of dict
             ``'loss'``, ``'params'`` and ``'n_starts'``, the number of starts that ended there.
         """
+        numbers(unit=u.UNITLESS, scalar=True, finite=True, low=0, traced=False)("FitResult.optima.rtol", rtol)
         found: list[dict[str, Any]] = []
         for run in sorted(self.starts or (self,), key=lambda run: run.best_loss):
             known = next((o for o in found if _is_close(o["params"], run.best_params, rtol)), None)
@@ -165,6 +167,7 @@ class FitResult:
         Identifiability
             ``eigenvalues``, ``condition``, and ``stiff`` and ``sloppy`` directions in words.
         """
+        check_choice("FitResult.identifiability.method", method, METHODS)
         with self._looking("identifiability") as (problem, target, _):
             return identifiability(curvature(problem, problem.loss, target, method))
 

@@ -13,7 +13,8 @@ import numpy as np
 from .._core.checks import ArgumentError
 from .._core.files import read_once, write_whole
 from .._core.units import UNIT, plain_arrays
-from .checkpoint import DAMAGED, MAX_BYTES
+from ..connectome.arrays import stored
+from .checkpoint import MAX_BYTES
 from .curvature import Uncertainty
 from .profile import NoiseFloor, Profile
 
@@ -35,11 +36,10 @@ def load(kind: type, path: str | PathLike) -> Any:
     where = "FitResult.load.path"
     content = read_once(where, path, MAX_BYTES)
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = stored(content)
         meta = json.loads(str(arrays.pop(META)))
         return _unpack(kind, arrays, meta)
-    except (*DAMAGED, TypeError) as error:
+    except Exception as error:  # damaged bytes make parsers raise anything
         raise ArgumentError(where, "must be a file that FitResult.save has written", str(error)) from None
 
 

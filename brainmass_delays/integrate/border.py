@@ -57,8 +57,12 @@ class Border:
 
     def time(self, name: str, value: Any) -> jax.Array:
         """Return a time of the caller as magnitude."""
-        value = magnitude(f"{self.where}.{name}", value, self.time_unit, plain=False)
-        numbers()(f"{self.where}.{name}", value)
+        where, unit = f"{self.where}.{name}", u.get_unit(value)
+        if name != "t0" and not u.have_same_dim(unit, self.time_unit):
+            cure = "All times carry the unit of t0, or none do"
+            raise ArgumentError(where, f"must have the dimension of t0, {self.time_unit}", f"{value}", cure)
+        value = magnitude(where, value, self.time_unit, plain=False)
+        numbers()(where, value)
         return jnp.asarray(value, self.time_dtype)
 
     def with_time_unit(self, t):

@@ -54,7 +54,7 @@ def count_generations(where: str, kinks, n_delays: int, order: int, max_steps: i
     """Return how many generations of kinks steps land on, as the caller's ``kinks`` has it."""
     if kinks is None:
         return generations(n_delays, order)
-    if kinks != "all":
+    if not isinstance(kinks, str) or kinks != "all":
         return check_count(where, kinks, 0)
     count = count_kinks(n_delays, order)
     if count > max_steps:

@@ -62,6 +62,7 @@ class Controller:
         for name in ("safety", "shortest", "longest"):
             bound = numbers(unit=u.UNITLESS, scalar=True, finite=True, above=0, traced=False)
             bound(f"Controller.{name}", getattr(self, name))
+        numbers(unit=u.UNITLESS, scalar=True, above=0, traced=False)("Controller.sudden", self.sudden)
 
     def start(self, dtype):
         """Return the memory before the first attempt: two margins of 1."""

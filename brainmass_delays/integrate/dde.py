@@ -8,6 +8,7 @@ import brainunit as u
 from .._core.arguments import checked, function, function_of, if_function, numbers, optional, tree_of_numbers
 from .._core.checks import ArgumentError
 from .._core.choices import ControllerName, LoopName, SolverName
+from .._core.units import magnitude
 from .breakpoints import distinct_constants
 from .control import Controller
 from .equation import Equation
@@ -266,6 +267,9 @@ def solve_network(network: Any, t1: Any, *, t0: Any = 0.0 * u.ms, **options: Any
         raise ArgumentError(
             "solve_network.network", "must have a method equation()", type(network).__name__, cure
         )
+    for name, time in (("t0", t0), ("t1", t1)):
+        where = f"solve_network.{name}"
+        numbers(scalar=True)(where, magnitude(where, time, u.ms, plain=False))
     equation = network.equation()._asdict()
     f, history, delays = (equation.pop(name) for name in ("f", "history", "delays"))
     return solve_dde(f, history, t0, t1, delays, **equation, **options)
@@ -273,6 +277,9 @@ def solve_network(network: Any, t1: Any, *, t0: Any = 0.0 * u.ms, **options: Any
 
 def _checked_delays(border, delays, low, high):
     """Return the structure of the delays, each of them, and their bounds as magnitudes."""
+    for name, bound in (("min_delay", low), ("max_delay", high)):
+        if bound is not None:
+            numbers(scalar=True)(f"{border.where}.{name}", bound)
     bounds = tuple(
         None if bound is None else border.time(name, bound)
         for name, bound in (("min_delay", low), ("max_delay", high))

@@ -9,6 +9,7 @@ References
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -17,7 +18,7 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from .._core.arguments import checked, function
+from .._core.arguments import checked, function, text, tree_of_numbers
 from .._core.checks import ArgumentError, check_choice, check_count
 from .checkpointing import checkpointed_tape_loop, checkpointed_while_loop
 from .lanes import any_lane, lane, select
@@ -87,7 +88,23 @@ def while_loop(
     >>> print(jax.grad(power_above_100)(3.0))    # 3^5, the first power above 100: 5 * 3^4
     405.0
     """
+    _check_state(cond, body, init)
     return resolve(kind, max_steps, "while_loop.kind")(cond, body, init)
+
+
+def _check_state(cond, body, init):
+    """Refuse functions that do not fit the state, by their shapes alone."""
+    tree_of_numbers("while_loop.init", init)
+    before, after = jax.eval_shape(lambda state: state, init), jax.eval_shape(body, init)
+    fits = jax.tree.structure(before) == jax.tree.structure(after) and all(
+        old.shape == new.shape and (old.dtype == new.dtype or old.weak_type)
+        for old, new in zip(*map(jax.tree.leaves, (before, after)), strict=True)
+    )
+    if not fits:
+        raise ArgumentError("while_loop.body", f"must return a state like init, {before}", f"{after}")
+    test = jax.eval_shape(cond, init)
+    if getattr(test, "shape", None) != () or test.dtype != bool:
+        raise ArgumentError("while_loop.cond", "must return one bool", f"{test} for init")
 
 
 def resolve(
@@ -99,7 +116,7 @@ def resolve(
     Parameters
     ----------
     loop : {'lax', 'bounded', 'checkpointed'} or callable
-        A callable is returned as it is.
+        The result of a callable must have the structure of ``init``.
     max_steps : int, optional
         The bound built into the named loops.
     where : str, default 'while_loop'
@@ -114,13 +131,14 @@ def resolve(
     --------
     >>> import jax
     >>> from brainmass_delays.integrate import resolve
-    >>> resolve(jax.lax.while_loop) is jax.lax.while_loop
-    True
+    >>> resolve(jax.lax.while_loop)(lambda n: n < 3, lambda n: n + 1, 0).item()
+    3
     >>> print(resolve('bounded', max_steps=3)(lambda n: True, lambda n: n + 1, 0))
     3
     """
+    text("resolve.where", where)
     if callable(loop):
-        return loop
+        return _Given(loop, where)
     check_choice(where, loop, LOOPS)
     if max_steps is not None:
         max_steps = check_count("while_loop.max_steps", max_steps)
@@ -129,6 +147,21 @@ def resolve(
             "while_loop.max_steps", f"is needed by kind {loop!r}", None, "Give the most steps allowed"
         )
     return functools.partial(LOOPS[loop], max_steps=max_steps)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A loop of the user, whose result is looked at."""
+
+    loop: Callable
+    where: str
+
+    def __call__(self, cond, body, init):
+        state = self.loop(cond, body, init)
+        if jax.tree.structure(state) != jax.tree.structure(init):
+            cure = "Add a return" if state is None else ""
+            raise ArgumentError(self.where, "must return a state like init", type(state).__name__, cure)
+        return state
 
 
 def tape_loop(cond, body, init, tapes, *, loop, max_steps):

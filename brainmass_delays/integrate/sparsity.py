@@ -14,6 +14,7 @@ References
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import brainunit as u
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -109,8 +110,8 @@ def check_sparsity(where: str, sparsity: Any, size: int, used: bool) -> Any:
     if isinstance(sparsity, str) and sparsity in ("detect", "dense"):
         return sparsity
     rule = "must be 'detect', 'dense' or an array (component of the slope, component of the state)"
-    if isinstance(sparsity, str) or sparsity is None or is_traced(sparsity):
-        raise ArgumentError(where, rule, sparsity)
+    if isinstance(sparsity, str | u.Quantity) or sparsity is None or is_traced(sparsity):
+        raise ArgumentError(where, rule, repr(sparsity))
     pattern = np.asarray(sparsity.toarray() if hasattr(sparsity, "toarray") else sparsity)
     if pattern.shape != (size, size) or pattern.dtype.kind not in "biuf":
         raise ArgumentError(where, rule, f"{pattern.dtype}{list(pattern.shape)} for {size} components")

@@ -7,7 +7,7 @@ import brainunit as u
 import jax
 import jax.numpy as jnp
 
-from .._core.arguments import function_of, tree_of_numbers
+from .._core.arguments import function_of, returned
 from .._core.checks import ArgumentError
 
 
@@ -56,8 +56,7 @@ def stop_of(border, event, args) -> Callable | None:
 
 def number(border, name: str, value: Any) -> jax.Array:
     """Return the magnitude of one real number that can change its sign."""
-    tree_of_numbers(f"{border.where}.{name}", value)
-    value = jnp.asarray(u.get_mantissa(value))
+    value = jnp.asarray(u.get_mantissa(returned(f"{border.where}.{name}", value)))
     rule, cure = "must return one real number that changes its sign", ""
     if value.dtype == bool:
         cure = "Return a difference, such as u - threshold, instead of a comparison"

@@ -7,6 +7,7 @@ import brainunit as u
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_count, check_finite
 from .._core.units import magnitude
 from .base import Noise
@@ -65,6 +66,7 @@ class ColoredNoise(Noise):
 
     def __init__(self, in_size: Any, frequencies: Any, density: Any, sigma: Any, n_waves: int = 200):
         super().__init__(in_size, sigma=sigma)
+        numbers(unit=u.Hz, traced=False)(self._where("frequencies"), frequencies)
         f = np.asarray(magnitude(self._where("frequencies"), frequencies, u.Hz), float)
         power = check_finite(self._where("density"), density).astype(float)
         if f.ndim != 1 or len(f) < 2 or f[0] < 0 or not np.all(np.diff(f) > 0):

@@ -8,6 +8,7 @@ import brainunit as u
 import jax
 import jax.numpy as jnp
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError
 from .._core.units import magnitude
 from .series import in_one_unit, same_shape
@@ -87,7 +88,8 @@ def gaussian(sigma: Any = None, *, weights: Any = None, of: Callable | None = No
     Raises
     ------
     ArgumentError
-        When called, if structures, shapes or dimensions differ.
+        If a sigma is not positive or a weight negative; when called, if structures, shapes or dimensions
+        differ.
 
     Notes
     -----
@@ -106,7 +108,24 @@ def gaussian(sigma: Any = None, *, weights: Any = None, of: Callable | None = No
     """
     if of is not None and not callable(of):
         raise ArgumentError("gaussian.of", "must be a function of a prediction", repr(of))
+    _check_leaves("gaussian.sigma", sigma, numbers(finite=True, above=0))
+    _check_leaves("gaussian.weights", weights, numbers(unit=u.UNITLESS, finite=True, low=0))
     return Gaussian(sigma, weights, of)
+
+
+def _is_leaf(x) -> bool:
+    return u.math.is_quantity(x) or hasattr(x, "value")
+
+
+def _check_leaves(where, value, rule):
+    """Refuse a value, or one of its leaves, that breaks a rule."""
+    if value is None:
+        return
+    leaves = jax.tree.leaves(value, is_leaf=_is_leaf)
+    if not leaves:
+        raise ArgumentError(where, "must hold at least one number", repr(value))
+    for leaf in leaves:
+        rule(where, leaf.value() if callable(getattr(leaf, "value", None)) else leaf)
 
 
 def _pair(ours, theirs, sigma, weight):
@@ -137,7 +156,7 @@ def _per_leaf(where, value, tree):
     """Return one value per leaf of a prediction: the same for all, or those of a like structure."""
     if not isinstance(value, dict | list | tuple):
         return [value] * tree.num_leaves
-    leaves, found = jax.tree.flatten(value, is_leaf=lambda x: u.math.is_quantity(x) or hasattr(x, "value"))
+    leaves, found = jax.tree.flatten(value, is_leaf=_is_leaf)
     if found != tree:
         raise ArgumentError(
             where, f"must be one value, or have the structure of the prediction, {tree}", found

@@ -50,6 +50,7 @@ def kind_of(objective: Callable) -> str:
     return "loss" if options.get("as_loss", False) else getattr(function, "kind", "loss")
 
 
+@checked(objective=is_function)
 def is_likelihood(objective: Callable) -> bool:
     """Tell whether an objective can be a negative log likelihood; what is not of this package may be one.
 

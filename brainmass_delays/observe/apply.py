@@ -13,7 +13,10 @@ from .._core.checks import ArgumentError, check_count, check_positive
 from .._core.units import magnitude
 from .monitor import Monitor
 
-MONITOR, STEP = instance(Monitor, "a monitor"), numbers(unit=u.UNITLESS, scalar=True, finite=True)
+MONITOR, STEP = (
+    instance(Monitor, "a monitor"),
+    numbers(unit=u.UNITLESS, scalar=True, finite=True, traced=False),
+)
 
 
 @checked(monitor=MONITOR, trajectory=tree_of_numbers, dt=time, start=count(0))

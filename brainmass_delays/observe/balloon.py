@@ -39,8 +39,8 @@ class Balloon(InterimMonitor):
         Values of the parameters that are not given. With small activity the response to an impulse peaks
         after 3.10, 3.25, 1.69 and 3.30 s: ``'deco2014'`` takes the digits of the two rates for time
         constants.
-    efficacy : float, array_like or Param, default 1
-        :math:`\epsilon`, in 1/s² per unit of x. Activities of the order of 1 suit the default.
+    efficacy : float, array_like or Param, optional
+        :math:`\epsilon`, in 1/s² per unit of x, by default 1. Activities of the order of 1 suit the default.
     kappa, gamma : Quantity, float or Param, optional
         Rates of signal decay and of autoregulation; a plain number is in Hz.
     tau : Quantity, float or Param, optional

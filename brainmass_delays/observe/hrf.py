@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import returned
 from .._core.checks import ArgumentError, check_choice
 from .._core.status import is_traced
 from .._core.units import magnitude
@@ -133,7 +134,7 @@ class HRF(InterimMonitor):
         """
         t = np.asarray(magnitude("HRF.response.t", t, u.second))
         if callable(self.kernel):
-            h = jnp.asarray(self.kernel(t))
+            h = jnp.asarray(returned("HRF.kernel", self.kernel(t)))
             regions = h.shape[1:] if like is None else tuple(like.shape[-1:])
             if h.shape not in (t.shape, (*t.shape, *regions)) or h.ndim > 2:
                 rule = f"must return one value per time, {t.shape}, or per time and region"

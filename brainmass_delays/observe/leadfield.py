@@ -97,6 +97,10 @@ class LeadField(SubSample):
         self.moment = (
             None if moment is None else to_param("LeadField.moment", moment, u.get_unit(_value(moment)))
         )
+        n_regions = self.matrix.value().shape[1]
+        if moment is not None and self.moment.value().shape not in ((), (1,), (n_regions,)):
+            rule = f"must be one number, or one per region, ({n_regions},)"
+            raise ArgumentError("LeadField.moment", rule, f"shape {self.moment.value().shape}")
 
     def gain(self) -> Any:
         """Return the matrix with the reference subtracted, (n_sensors, n_nodes)."""
@@ -162,7 +166,7 @@ class SensorNoise(Monitor):
         self.seed = check_count("SensorNoise.seed", seed, minimum=0)
         number = u.get_magnitude(self.covariance.value())
         if not is_traced(number):
-            matrix = np.asarray(number) if np.ndim(number) == 2 else np.diag(np.atleast_1d(number))
+            matrix = np.diag(np.atleast_1d(number)) if np.ndim(number) < 2 else np.asarray(number)
             if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.allclose(matrix, matrix.T):
                 raise ArgumentError(where, "must be a variance or a symmetric matrix", np.shape(number))
             if np.linalg.eigvalsh(matrix)[0] <= 0:

@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from brainmass_delays._core.arguments import each
 from brainmass_delays._core.arguments import numbers as rule_of_numbers
 from brainmass_delays._core.checks import ArgumentError
 from brainmass_delays._core.status import is_traced
 
-from .arguments import checked
+from .arguments import ARRAY, checked
 from .descent import Descent
 from .inference import Inference, solve_inference
 from .initialization import init_activities_with_amort
@@ -186,6 +187,9 @@ def evaluate_generative(
             "must be left out, as images are compared by 'MSE'",
             energy_options["loss_id"],
         )
+    rule_of_numbers(ndim=2)("evaluate_generative.labels", labels)
+    if start is not None:
+        each(ARRAY)("evaluate_generative.start", start)
     painted = start_of(params, labels, **energy_options)
     loss = layer_energies(params, painted, y, labels, "MSE", **energy_options)[0]
     if start is None:

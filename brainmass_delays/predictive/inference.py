@@ -152,6 +152,8 @@ def solve_inference(
     if not isinstance(method, Tableau):
         check_choice(f"{where}.method", method, [*METHODS, STIFF_METHOD])
     check_count(f"{where}.max_steps", max_steps)
+    resolve_controller(controller, f"{where}.controller")
+    resolve(while_loop, max_steps, f"{where}.while_loop")
     if record_steps is not None:
         check_count(f"{where}.record_steps", record_steps)
         if record_at is not None:

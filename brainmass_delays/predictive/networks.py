@@ -1,5 +1,6 @@
 """Predictive-coding networks in continuous time, with conduction delays."""
 
+import math
 from typing import Any
 
 import brainstate
@@ -163,8 +164,11 @@ class PCNetwork(HoldsParams, brainstate.nn.Module):
         if activities is not None:
             return [jnp.asarray(z) for z in activities]
         if x is None:
-            raise ArgumentError("PCNetwork.activities", "must be given for a free input", "None")
+            raise ArgumentError("PCNetwork.activities", "must be given for a free input, x=None", "None")
         flat = init_activities_with_ffwd(params, _as_batch(x), param_type=param_type, gamma=gamma)
+        if math.prod(y.shape[:-1]) != len(flat[0]):
+            rule = f"must have the leading axes of x, {x.shape[:-1]}"
+            raise ArgumentError("PCNetwork.y", rule, f"shape {y.shape}")
         return [z.reshape(*y.shape[:-1], z.shape[-1]) for z in flat]
 
     @brainstate.nn.call_order(2)

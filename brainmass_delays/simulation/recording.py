@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.checks import ArgumentError
+from .._core.memory import check_memory
 from .._core.status import concrete, is_traced
 from ..delays.signal import Signal
 from ..engine.clock import Clock
@@ -128,6 +129,8 @@ class Recording:
 
     def choose(self, first: Any, n_steps: int, skipped: int, every: int, spans: Any) -> Chosen:
         """Choose the steps that are recorded: multiples of ``every`` on the clock of the model."""
+        cure = "Is the unit of dt or of the duration right? Else run piece by piece with init_states=False"
+        check_memory("Simulator.run.duration", {f"numbers of {n_steps} steps": 8 * n_steps}, cure)
         if every == 1 and skipped == 0:
             return Chosen(np.arange(1, n_steps + 1))
         if is_traced(first):

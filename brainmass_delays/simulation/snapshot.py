@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.checks import ArgumentError
-from .._core.files import read_once, write_whole
+from .._core.files import as_path, read_once, write_whole
 from .._core.parameters import find_parameters
 from .._core.states import write
 from ..connectome import arrays
@@ -42,6 +42,7 @@ def batch_of(stored: dict[str, np.ndarray]) -> int | None:
 
 def save_states(model: brainstate.nn.Module, path: str | PathLike, dt: u.Quantity, batch: int | None) -> None:
     """Write all states of a model: values, buffers, keys of noise, clock and parameters."""
+    path = as_path("Simulator.save.path", path)
     arrays = {STEP: np.asarray(dt.to_decimal(u.ms)), BATCH: np.asarray(float(batch or 0))}
     for name, (value, _) in _parts(model).items():
         for i, leaf in enumerate(jax.tree.leaves(value)):

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._core.arguments import numbers, takes
 from .._core.checks import ArgumentError
+from .._core.units import magnitude
 from ..network import Network
 from ..network.inputs import InputNames
 from ..nodes.base import NeuralMass
@@ -86,6 +87,7 @@ class Stimulation:
             except (TypeError, ValueError):
                 raise ArgumentError(where, "must be an array, a number or a function", repr(value)) from None
         if value.ndim == 0 and name is not None:
+            self._check_columns(where, name, value, first_axis=0)
             self.constants[name] = value
             return
         if not value.ndim or len(value) != n_steps:
@@ -98,7 +100,11 @@ class Stimulation:
     def _check_columns(self, where, name, value, first_axis=1):
         if not isinstance(name, tuple):
             return
-        size = self._populations()[name[0]].varshape
+        node = self._populations()[name[0]]
+        entry = next((e for e in node.INPUTS if e.name == name[1]), None)
+        if entry is not None:
+            magnitude(where, value, entry.unit)
+        size = node.varshape
         shape = u.math.shape(value)[first_axis:]
         if shape and shape[-1] not in (1, *size[-1:]):
             rule = (

@@ -81,8 +81,12 @@ class Data(Stimulus):
         super().__init__(values=values)
         self.outside = check_choice(self._where("outside"), outside, OUTSIDE)
         where = self._where("times")
+        numbers(unit=u.ms, traced=False)(where, times)
         self.times = np.asarray(magnitude(where, as_array(where, times), u.ms))
         n = len(u.get_mantissa(self.values.value()))
+        if self.times.ndim == 1 and self.times.size > 1 and n != self.times.size:
+            rule = f"must have one row per time, {self.times.size}"
+            raise ArgumentError(self._where("values"), rule, f"{n}")
         if self.times.shape != (n,) or n < 2 or not np.all(np.diff(self.times) > 0):
             rule = f"must be at least two ascending times, one per value ({n})"
             raise ArgumentError(self._where("times"), rule, f"shape {self.times.shape}")
@@ -147,6 +151,9 @@ class BandNoise(Stimulus):
             raise ArgumentError(self._where("band"), "must be two ascending frequencies", (low, high))
         n_waves = check_count(self._where("n_waves"), n_waves)
         shape = () if n_regions is None else (check_count(self._where("n_regions"), n_regions),)
+        size = u.math.shape(self.sigma.value())
+        if shape and size and size[-1] not in (1, *shape):
+            raise ArgumentError(self._where("sigma"), f"must be one number or one per region, {shape}", size)
         rng = np.random.default_rng(seed)
         parts = (np.arange(n_waves) + rng.uniform(size=(*shape, n_waves))) / n_waves
         self.radians = 2e-3 * np.pi * (low + (high - low) * parts)

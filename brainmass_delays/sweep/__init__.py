@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .._core.checks import check_count, check_flag, check_number
+from .._core.files import as_path
 from .._core.salvage import attach
 from .._core.status import NOT_RUN
 from .execution import Work, chunk_size, devices_of, run_all
@@ -111,6 +113,7 @@ def sweep(
         check_count("sweep.retries", retries, 0)
     if max_memory is not None:
         check_number("sweep.max_memory", max_memory, above=0)
+    store = None if store is None else Path(as_path("sweep.store", store))
     check_signature(predict, axes)
     shape = grid_shape(axes, product)
     used = devices_of(devices, executor)

@@ -7,9 +7,10 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .._core.checks import ArgumentError, check_count
-from .._core.pool import Pool
+from .._core.pool import Pool, check_executor
 from .program import local_devices, run_chunk
 
+WHERE = "sweep.executor"
 # Points per device and call beyond which more lanes save no more overhead.
 MAX_BATCH = 64
 # Chunks to hand to an executor, so that a cluster of unknown size is kept busy.
@@ -38,18 +39,7 @@ def devices_of(devices, executor):
 
 def chunk_size(batch, n_points, devices, executor):
     """Choose how many points to run at once, in chunks of equal size."""
-    if executor is not None and not hasattr(executor, "submit") and not callable(executor):
-        raise ArgumentError(
-            "sweep.executor", "must be a concurrent.futures.Executor", type(executor).__name__
-        )
-    forks = getattr(getattr(executor, "_mp_context", None), "get_start_method", str)() == "fork"
-    if forks:
-        raise ArgumentError(
-            "sweep.executor",
-            "must not fork its processes, which would wait for ever, as JAX does not survive a fork",
-            type(executor).__name__,
-            "Pass ProcessPoolExecutor(mp_context=multiprocessing.get_context('spawn'))",
-        )
+    check_executor(WHERE, executor)
     if batch is not None:
         return min(check_count("sweep.batch", batch), n_points)
     most = MAX_BATCH * (len(local_devices(devices)) if executor is None else 1)
@@ -78,17 +68,17 @@ def run_all(job, chunks, n_points, size, work: Work, progress, finished, failed)
                 missing.append(i)
 
         def keep(i, result):
+            finished[i] = result  # first: a store that cannot be written must not lose it
             if work.store is not None:
                 work.store.write(i, result)
-            finished[i] = result
             bar.update(min(size, n_points - bar.n))
 
         if work.executor is None:
             _run_here(job, chunks, missing, work.retries, keep, failed)
         else:
-            Pool(lambda i: (run_chunk, job, chunks.points(i)), work.executor, work.retries, keep, failed).run(
-                missing
-            )
+            Pool(
+                WHERE, lambda i: (run_chunk, job, chunks.points(i)), work.executor, work.retries, keep, failed
+            ).run(missing)
 
 
 def _run_here(job, chunks, missing, retries, keep, failed):

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +15,13 @@ import jax
 import numpy as np
 
 from .._core.checks import ArgumentError
-from .._core.files import locked, read_once, write_whole
+from .._core.files import locked, make_folder, read_once, write_whole
+from ..connectome import arrays
 from .program import Job, predict_one
 
 WHERE = "sweep.store"
 FORMAT = 1
-MAX_BYTES = 2**36
+MAX_BYTES, MAX_ABOUT = 2**36, 2**20
 
 
 class Store:
@@ -40,8 +40,8 @@ class Store:
         if not path.exists():
             return None
         try:
-            with np.load(io.BytesIO(read_once(WHERE, path, MAX_BYTES)), allow_pickle=False) as file:
-                return self.tree.unflatten([file[str(n)] for n in range(self.tree.num_leaves)])
+            found = arrays.stored(read_once(WHERE, path, MAX_BYTES))
+            return self.tree.unflatten([found[str(n)] for n in range(self.tree.num_leaves)])
         except Exception as error:
             raise ArgumentError(
                 WHERE, "must hold whole files", f"{path}: {error}", "Delete it: its points are run again"
@@ -58,14 +58,12 @@ class Store:
 
 
 @contextmanager
-def opened(path: Any, job: Job, axes: dict, product: bool, size: int) -> Iterator[tuple[Store, Job, int]]:
+def opened(path: Path, job: Job, axes: dict, product: bool, size: int) -> Iterator[tuple[Store, Job, int]]:
     """Open the part of a store that belongs to a sweep, for one process; return it with the random key and
     the chunk size that the first call had."""
-    if not isinstance(path, str | os.PathLike):
-        raise ArgumentError(WHERE, "must be a path", repr(path))
     name, tree = _identity(job, axes, product)
-    folder = Path(path) / name
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = path / name
+    make_folder(WHERE, folder)
     lock = locked(folder / "lock", timeout=0.1)
     try:
         lock.__enter__()
@@ -76,7 +74,7 @@ def opened(path: Any, job: Job, axes: dict, product: bool, size: int) -> Iterato
     try:
         about = folder / "sweep.json"
         if about.exists():
-            known = json.loads(about.read_text())
+            known = json.loads(read_once(WHERE, about, MAX_ABOUT))
         else:
             known = {"key": np.asarray(job.key).tolist(), "size": size, "axes": list(axes)}
             write_whole(WHERE, about, json.dumps(known).encode())
@@ -103,8 +101,7 @@ def _identity(job: Job, axes: dict[str, Any], product: bool) -> tuple[str, Any]:
     digest = hashlib.sha256()
     # Addresses differ between processes and mean nothing.
     digest.update(re.sub(r"0x[0-9a-f]+", "", str(program.jaxpr)).encode())
-    arrays = [*program.consts, *_plain(axes).values()]
-    for array in arrays:
+    for array in (*program.consts, *_plain(axes).values()):
         value = np.asarray(jax.random.key_data(array) if _is_key(array) else array)
         digest.update(f"{value.shape}{value.dtype}".encode() + np.ascontiguousarray(value).tobytes())
     settings = {name: str(value) for name, value in sorted(job.settings.items())}

@@ -11,11 +11,14 @@ from .._core.arguments import (
     any_of,
     checked,
     each,
+    instance,
     optional,
     text,
 )
 from .._core.checks import ArgumentError, check_choice
 from .._core.units import magnitude
+from ..fit.curvature import Identifiability
+from ..fit.profile import Profile
 from .arguments import AX, FINITE, LABEL, ONE_NUMBER, SHOWN, is_pair
 from .frame import new_axes, with_unit
 
@@ -215,6 +218,11 @@ def _losses(losses: Any, shape: tuple[int, ...]) -> np.ndarray:
     return losses
 
 
+@checked(
+    profile=instance(Profile, "a Profile", "Pass what Fitter.profile returned"),
+    true=optional(ONE_NUMBER),
+    ax=AX,
+)
 def plot_profile(profile: Any, *, true: Any = None, ax: Axes | None = None, **kwargs) -> Axes:
     """Draw the lowest loss at each value of a parameter, and where the interval of 95 % ends.
 
@@ -255,6 +263,12 @@ def plot_profile(profile: Any, *, true: Any = None, ax: Axes | None = None, **kw
     return ax
 
 
+@checked(
+    directions=instance(
+        Identifiability, "an Identifiability", "Pass what FitResult.identifiability returned"
+    ),
+    ax=AX,
+)
 def plot_identifiability(directions: Any, *, ax: Axes | None = None) -> Axes:
     """Draw which parameters make up each direction, the one that the data fix best on top.
 

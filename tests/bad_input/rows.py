@@ -94,12 +94,12 @@ for _name, _node in bd.NODES.items():
 
 # ---------------------------------------------------------------------------------------------------- noise
 
-_AMOUNT = "zero negative half bool traced unit"
+_AMOUNT = "zero negative half one bool traced unit"
 row("WhiteNoise.in_size", lambda v: bd.WhiteNoise(v, 0.1))
 row("WhiteNoise.sigma", lambda v: bd.WhiteNoise(1, v), _AMOUNT)
 row("OUNoise.in_size", lambda v: bd.OUNoise(v, 0.1))
 row("OUNoise.sigma", lambda v: bd.OUNoise(1, v), _AMOUNT)
-row("OUNoise.tau", lambda v: bd.OUNoise(1, 0.1, tau=v), "half bool traced")
+row("OUNoise.tau", lambda v: bd.OUNoise(1, 0.1, tau=v), "half one bool traced")
 row("OUNoise.mean", lambda v: bd.OUNoise(1, 0.1, mean=v), _AMOUNT.replace(" unit", ""))
 
 # ----------------------------------------------------------------------------------------------------- sweep

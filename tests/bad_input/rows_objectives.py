@@ -53,6 +53,10 @@ ACCEPTS = {
     "rmse_of.analysis": "function",
     "terms_of.objective": "function",
     "gaussian_nll.sigma": "half one bool traced",
+    "gaussian.sigma": "none mapping shape unit half one bool traced",
+    "gaussian.weights": "none mapping shape zero half one bool traced",
+    "gaussian.of": "none function",
+    "is_likelihood.objective": "function",
     "fisher_z.fc": "zero shape one bool traced",
 }
 FUNCTIONS = {

@@ -28,12 +28,12 @@ _MONITORS = {
     "Covariance": {"source": "", "period": "none", "kind": ""},
     "Spectrum": {"source": "", "nperseg": "", "period": "none"},
     "CrossSpectrum": {"source": "", "nperseg": "", "period": "none"},
-    "HRF": {"source": "", "period": "", "kernel": "function", "normalize": "", "duration": "none", "step": ""},
+    "HRF": {"source": "", "period": "", "kernel": "", "normalize": "", "duration": "none", "step": ""},
     "Balloon": {"source": "", "period": "none", "constants": "", "step": ""}
-    | dict.fromkeys(("kappa", "gamma", "tau", "alpha", "E0", "V0"), "none half bool")
-    | {"efficacy": "zero negative half bool", "k1": "none zero negative half bool", "k2": "none zero negative half bool", "k3": "none zero negative half bool"},
+    | dict.fromkeys(("kappa", "gamma", "tau", "alpha", "E0", "V0"), "none half bool traced")
+    | dict.fromkeys(("efficacy", "k1", "k2", "k3"), "none zero negative half bool traced"),
     "LeadField": {
-        "source": "", "matrix": "", "period": "none", "unit": "none", "moment": "none unit zero negative half one bool", "sensors": "none",
+        "source": "", "matrix": "", "period": "none", "unit": "none", "moment": "none unit zero negative half one bool traced", "sensors": "none",
         "reference": "none",
     },
     "Monitor": {"source": "none function string", "period": "none"},
@@ -109,7 +109,7 @@ _STIMULI = {
     "BandNoise": {"sigma": 1.0, "band": (1.0 * u.Hz, 10 * u.Hz), "n_regions": 3, "n_waves": 4, "seed": 0},
 }
 _STIMULUS_ACCEPTS = {
-    "amplitude": _AMOUNT, "sigma": _AMOUNT, "count": "none", "n_regions": "none", "seed": "zero",
+    "amplitude": _AMOUNT, "sigma": _AMOUNT.replace(" shape", ""), "count": "none", "n_regions": "none", "seed": "zero",
     "frequency": "zero negative half one bool traced shape",
     "phase": "zero negative half bool traced one shape",
     "onset": "shape zero negative half one bool traced",

@@ -110,7 +110,7 @@ ACCEPTS = {
     "stop_rtol": "zero half bool traced",
     "stop_atol": "zero half bool traced",
     "max_t1": "half bool",
-    "dt0": "none half bool",
+    "dt0": "none half bool traced",
     "rtol": "half bool traced",
     "atol": "half bool traced",
     "evaluate_generative.key": "none",
@@ -142,7 +142,7 @@ def _network(**options):
 for _name, _kinds in {
     "params": "",
     "y": "",
-    "x": "none",
+    "x": "",  # None needs activities too
     "activities": "none",
     "tau": "",
     "forward_delay": "none",
@@ -159,6 +159,6 @@ for _name in ("x", "y", "conn", "k"):
     _good = {"x": lambda: jnp.ones((2, 3)), "y": lambda: jnp.ones(2), "conn": jnp.ones((2, 3))}
     row(
         f"predictive.PredictiveCoupling.{_name}",
-        lambda v, n=_name, good=_good: pc.PredictiveCoupling(**good | {n: v})() and None,
-        "zero negative half bool traced nan inf huge" if _name == "k" else "",
+        lambda v, n=_name, good=_good: (pc.PredictiveCoupling(**good | {n: v})(), None)[1],
+        "unit zero negative half one bool traced nan inf" if _name == "k" else "",
     )

@@ -99,8 +99,8 @@ for _name, _kinds in {"dt": "", "grad_horizon": "none", "gradient": "", "checkpo
 row("Simulator.model", lambda v: _run(v))
 for _name, _kinds in {
     "duration": "",
-    "inputs": "none function zero negative half bool traced",
-    "monitors": "none function empty",
+    "inputs": "none zero negative half bool traced",
+    "monitors": "none empty",
     "transient": "none zero",
     "sample_every": "none",
     "batch_size": "none",
@@ -211,7 +211,7 @@ rows(
         "in_size": "",
         "frequencies": "",
         "density": "",
-        "sigma": "zero negative half bool traced unit",
+        "sigma": "zero negative half one bool traced unit",
         "n_waves": "",
     },
 )

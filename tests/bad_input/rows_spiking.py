@@ -80,7 +80,7 @@ for _name, _kinds in (
     )
 for _name, _neuron in {n: getattr(spiking, n) for n in ("LIF", "AdaptiveLIF", "LeakyIntegrator")}.items():
     _kinds = {"n": "", "tau": "", "threshold": "half", "reset": "", "spike": ""}
-    _kinds |= {"tau_adaptation": "", "strength": "zero half bool traced"}
+    _kinds |= {"tau_adaptation": "", "strength": "zero half one bool traced"}
     for _argument in __import__("surface").names(_neuron):
         row(
             f"spiking.{_name}.{_argument}",

@@ -6,6 +6,8 @@ from rows import _fitter
 from table import FLAG, SERIES, W, generate, row
 
 from brainmass_delays import sweep, viz
+from brainmass_delays.fit.curvature import Identifiability
+from brainmass_delays.fit.profile import Profile
 
 GOOD = {
     "signal": SERIES,
@@ -36,6 +38,8 @@ GOOD = {
     "plot_bold.tr": 2.0 * u.second,
     "plot_raster.dt": 1.0,
     "plot_fit.true": None,
+    "profile": Profile("k", np.arange(3.0), np.array([3.0, 0.0, 3.0]), [{}] * 3, 1.92, None),
+    "directions": Identifiability(("a", "b"), np.array([4.0, 1.0]), np.eye(2), 4.0),
     "plot_fit.parameter": "x",
     "plot_sweep.result": sweep(lambda a: a, {"a": np.arange(3.0)}),
     "plot_sweep.value": None,
@@ -76,4 +80,5 @@ row("SweepResult.plot.value", GOOD["plot_sweep.result"].plot, "none")
 row("FitResult.report.path", GOOD["result"].report, "string")
 NEEDS_EXTRA = {"plot_topography"}
 FUNCTIONS = {name: getattr(viz, name) for name in viz.__all__ if name not in NEEDS_EXTRA}
+row("SweepResult.plot.value", lambda v: (GOOD["plot_sweep.result"].plot(v), None)[1], "none")
 generate("viz.", FUNCTIONS, GOOD, ACCEPTS, use=lambda drawn: None)

@@ -13,7 +13,7 @@ CALLED_BY_THE_LIBRARY = {
     "activation", "activity", "advance", "at", "between", "bounds", "check_length", "check_trainable", "combine",
     "compare", "connect", "currents", "derivative", "emit", "excitatory", "features", "features_of", "inhibitory", "init",
     "init_state", "advance_means", "energy", "firing_rate", "firing_rates", "interval", "lookup", "rates", "reset",
-    "response", "schedule", "transform", "tree_unflatten", "value", "weights", "refuse_rounding", "sample", "set_values", "start", "step", "step_inputs", "update",
+    "response", "schedule", "transform", "tree_unflatten", "value", "weights", "refuse_ignored", "refuse_rounding", "sample", "set_values", "start", "step", "step_inputs", "update",
     "with_currents",
 }  # fmt: skip
 
@@ -27,6 +27,7 @@ def is_record(part) -> bool:
 # Results that are no NamedTuples.
 RECORDS = {
     "ArgumentError",
+    "CohortResult",
     "FilterSolution",
     "FitResult",
     "Recording",

@@ -112,6 +112,16 @@ CASES = [
         lambda: Connectome(np.ma.masked_equal(W, 0), L),
         "Connectome.weights: must hold every number; got a masked array. Say what stands in the gaps with .filled(0)",
     ),
+    (
+        "weights of rows with a mask",
+        lambda: Connectome(list(np.ma.masked_equal(W, 0)), L),
+        "Connectome.weights: must hold every number; got a masked array.",
+    ),
+    (
+        "lengths with a mask and a unit",
+        lambda: Connectome(W, np.ma.masked_equal(L, 0) * u.mm),
+        "Connectome.lengths: must hold every number; got a masked array.",
+    ),
     ("labels bytes", lambda: Connectome(W, L, [b"\xff", b"b"]), "Connectome.labels: must be text or UTF-8"),
     (
         "labels missing",

@@ -78,6 +78,13 @@ def test_a_record_that_does_not_fit_is_refused_with_the_ways_to_record_less(free
     assert shapes.shape == (100_000, N)
 
 
+def test_a_slip_of_the_unit_of_dt_is_named_before_the_steps_are_numbered(free):
+    free(1e9)
+    said = r"Simulator\.run\.duration: .* steps 28.8 TB\)\. Is the unit of dt or of the duration right"
+    with pytest.raises(ArgumentError, match=said):
+        Simulator(LinearStep(3), dt=1e-6 * u.ms).run(3600 * u.second, monitors="x")
+
+
 @pytest.mark.parametrize(
     "checkpoint, said", [(True, r"gradient .* grad_horizon="), (False, r"gradient .* checkpoint=True")]
 )

@@ -56,10 +56,21 @@ class Workers:
     def end(self, process, sign=None):
         """Wait for the end of a process, perhaps after a signal; return its exit code and what it said."""
         if sign is not None:
-            os.kill(process, sign)
+            _end(process, sign)
         code = self.order("wait", process)
         said = self.said_in / str(process)
         return code, said.read_text() if said.exists() else ""
+
+
+def _end(process, sign):
+    """Send a signal, again as one does where Python loses Ctrl-C in a destructor, and a kill where nothing helps."""
+    stat = Path(f"/proc/{process}/stat")
+    for n in range(30):
+        os.kill(process, sign if n < 29 else signal.SIGKILL)
+        for _ in range(200):
+            if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
+                return
+            time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")

@@ -5,17 +5,36 @@ import os
 import random
 import zipfile
 
+import brainstate
 import brainunit as u
 import numpy as np
 import pytest
 
-from brainmass_delays import ArgumentError, LinearStep, Simulator
+from brainmass_delays import ArgumentError, FitResult, Fitter, LinearStep, Param, Simulator, sweep
 from brainmass_delays.heterogeneity import read_maps
 from brainmass_delays.observe import Trajectory
+
+DATA = np.ones(4)
 
 
 def simulator():
     return Simulator(LinearStep(3, init_x=1.0), dt=0.5 * u.ms)
+
+
+class Level(brainstate.nn.Module):
+    """Hold one parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.x = Param(0.0)
+
+
+def a_fit():
+    return Fitter(Level(), predict=lambda model: model.x.value() * np.ones(4))
+
+
+def double(a):
+    return 2 * a
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +45,17 @@ def good(tmp_path_factory):
     run = sim.run(5 * u.ms, monitors=["x"])
     run.save(folder / "run.npz")
     sim.save(folder / "state.npz")
+    a_fit().fit(DATA, n_steps=2).save(folder / "fit.npz")
     (folder / "maps.csv").write_text("region,myelin,genes\nV1,1.5,2\nMT,0.5,1\n")
     return {
         "run.npz": (folder / "run.npz", Trajectory.load),
         "state.npz": (folder / "state.npz", simulator().load),
+        "fit.npz": (folder / "fit.npz", FitResult.load),
         "maps.csv": (folder / "maps.csv", lambda path: read_maps(path, ["MT", "V1"])),
     }
 
 
-NAMES = ("run.npz", "state.npz", "maps.csv")
+NAMES = ("run.npz", "state.npz", "fit.npz", "maps.csv")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -64,7 +85,22 @@ def test_wrong_bits_end_in_a_message_or_in_numbers(good, name, n_bits, tmp_path)
     assert n_refused
 
 
-@pytest.mark.parametrize("name", NAMES[:2])
+def test_wrong_bits_of_a_checkpoint_end_in_a_message_or_in_a_fit(tmp_path):
+    path, rng, n_refused = tmp_path / "fit.npz", random.Random(0), 0
+    a_fit().fit(DATA, n_steps=2, checkpoint=path, every=1)
+    content = path.read_bytes()
+    for bit in rng.choices(range(8 * len(content)), k=20):
+        wrong = bytearray(content)
+        wrong[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(wrong)
+        try:
+            a_fit().fit(DATA, n_steps=2, checkpoint=path)
+        except ArgumentError:
+            n_refused += 1
+    assert n_refused
+
+
+@pytest.mark.parametrize("name", NAMES[:3])
 def test_a_bomb_is_not_unpacked(good, name, tmp_path):
     """What is written is not compressed, so that nothing is larger in memory than in the file."""
     _, load = good[name]
@@ -78,6 +114,24 @@ def test_a_bomb_is_not_unpacked(good, name, tmp_path):
             archive.writestr(f"{i}.npy", b"")
     with pytest.raises(ArgumentError, match="more than 10000 members"):
         load(tmp_path / "many.npz")
+
+
+def test_checkpoints_and_chunks_of_sweeps_are_not_unpacked(tmp_path):
+    bomb, axes = io.BytesIO(), {"a": np.arange(4.0)}
+    np.savez_compressed(bomb, x=np.zeros(10**6))
+    (tmp_path / "fit.npz").write_bytes(bomb.getvalue())
+    with pytest.raises(ArgumentError, match="it is compressed"):
+        a_fit().fit(DATA, n_steps=2, checkpoint=tmp_path / "fit.npz")
+    sweep(double, axes, store=tmp_path)
+    (chunk,) = tmp_path.glob("*/chunk-*.npz")
+    chunk.write_bytes(bomb.getvalue())
+    with pytest.raises(ArgumentError, match="it is compressed"):
+        sweep(double, axes, store=tmp_path)
+    about = next(tmp_path.glob("*/sweep.json"))
+    about.unlink()
+    os.mkfifo(about)
+    with pytest.raises(ArgumentError, match="must be a regular file"):
+        sweep(double, axes, store=tmp_path)
 
 
 def test_members_that_share_their_bytes_are_refused(tmp_path):

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brainmass_delays import ArgumentError
+from brainmass_delays import ArgumentError, fit_many
 from brainmass_delays._core.status import NOT_RUN
 from brainmass_delays.sweep import execution, sweep
 
@@ -101,6 +101,10 @@ def test_pools_that_fork_are_refused_and_others_are_not():
     pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=context("fork"))
     with pytest.raises(ArgumentError, match=r"sweep.executor: must not fork.*get_context\('spawn'\)"):
         sweep(square, {"a": A}, executor=pool)
+    with pytest.raises(ArgumentError, match=r"sweep.executor: must not fork"):
+        sweep(square, {"a": A}, executor=lambda: pool)
+    with pytest.raises(ArgumentError, match=r"fit_many.executor: must not fork"):
+        fit_many(square, [1.0], executor=pool)
     pool.shutdown()
     for method in ("spawn", "forkserver"):
         pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=context(method))

@@ -19,7 +19,7 @@ from brainmass_delays import ArgumentError
 from brainmass_delays._core import pool
 from brainmass_delays._core.files import locked
 from brainmass_delays._core.status import NOT_RUN
-from brainmass_delays.sweep import execution, sweep
+from brainmass_delays.sweep import execution, store, sweep
 
 ROOT = Path(__file__).parents[2]
 A = np.arange(12.0)
@@ -63,6 +63,21 @@ def test_a_stored_sweep_goes_on_where_it_was(tmp_path, counted):
     again = sweep(square, {"a": A}, store=tmp_path)
     assert not counted.calls and again.results["n"].tolist() == plain.results["n"].tolist()
     assert again.results["n"].dtype == plain.results["n"].dtype
+
+
+def test_a_store_that_is_full_loses_no_finished_point(tmp_path, monkeypatch):
+    write, written = store.write_whole, []
+
+    def full_at_last(where, path, content):
+        if len(written) == 3:  # the axes and two chunks
+            raise OSError(28, "No space left on device")
+        written.append(path)
+        write(where, path, content)
+
+    monkeypatch.setattr(store, "write_whole", full_at_last)
+    with pytest.raises(OSError, match="No space left") as raised:
+        sweep(square, {"a": A}, batch=3, store=tmp_path)
+    assert np.count_nonzero(raised.value.result.status & NOT_RUN == 0) == 9
 
 
 def test_random_numbers_are_those_of_the_first_call(tmp_path, counted):

@@ -243,7 +243,7 @@ def test_flags_of_the_prediction_are_kept():
         (
             {"speed": [1.0], "k": [1.0]},
             {"executor": 4},
-            r"sweep\.executor: must be a concurrent\.futures\.Executor; got int",
+            r"sweep\.executor: must be a concurrent\.futures\.Executor, or a function that makes one; got ",
         ),
     ],
 )

@@ -7,6 +7,7 @@ import brainunit as u
 import jax.numpy as jnp
 
 from ..._core.arguments import checked
+from ..._core.checks import ArgumentError
 from ..._core.units import magnitude
 from ..shapes import per_slot, source_values, target_values, weight_matrix
 from .arguments import is_plain, is_plain_array, is_strength
@@ -89,6 +90,12 @@ def signed_power(d: Any, p: Any):
     >>> [round(float(x), 6) for x in signed_power(jnp.array([-4.0, 0.0, 9.0]), 0.5)]
     [-2.0, 0.0, 3.0]
     """
+    d = jnp.asarray(d, jnp.result_type(d, 1.0))
+    try:
+        jnp.broadcast_shapes(d.shape, jnp.shape(p))
+    except ValueError:
+        rule = f"must have the shape of d, {d.shape}, or broadcast to it"
+        raise ArgumentError("signed_power.p", rule, f"shape {jnp.shape(p)}") from None
     zero = d == 0
     size = jnp.where(zero, 1.0, jnp.abs(d))
     # At 0 the branch d * (p == 1) has the right value, and the right slope for every p >= 1.

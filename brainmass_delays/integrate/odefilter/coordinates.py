@@ -81,6 +81,8 @@ class Coordinates:
             leaves = [
                 jnp.asarray(magnitude(where, leaf, unit)) for leaf, unit in zip(leaves, units, strict=True)
             ]
+        if any(map(jnp.iscomplexobj, leaves)) and not jnp.issubdtype(self.dtype, jnp.complexfloating):
+            raise ArgumentError(where, "must be real", "complex numbers")
         shapes, size = [jnp.shape(leaf) for leaf in leaves], sum(jnp.size(leaf) for leaf in leaves)
         one_number = size == self.size == 1
         if structure != self._structure or (shapes != self._shapes and not one_number):

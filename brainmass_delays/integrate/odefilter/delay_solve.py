@@ -31,18 +31,20 @@ from .step import LINEARIZATIONS
 from .window import Memory
 
 DELAY_CALIBRATIONS = ("none", "mle")
-ONE = numbers(unit=u.UNITLESS, scalar=True, finite=True)
+ONE, INSTANT = numbers(unit=u.UNITLESS, scalar=True, finite=True), numbers(scalar=True, finite=True)
 WINDOWS = 3  # copies of the root of the covariance in one step: before, after, and the stack between
 
 
 @checked(
     f=function,
     history=if_function("t"),
+    t0=INSTANT,
+    t1=INSTANT,
     u0=optional(tree_of_numbers),
     correct_underconfidence=flag,
     rtol=optional(ONE),
-    atol=numbers(scalar=True, finite=True),
-    dt0=numbers(scalar=True, finite=True),
+    atol=INSTANT,
+    dt0=INSTANT,
     damp=ONE,
 )
 def solve_filter_dde(

@@ -22,7 +22,7 @@ from .prior import check_unless_traced
 from .solution import FilterSolution, Run, finish, raised
 from .step import Filter
 
-ONE = numbers(unit=u.UNITLESS, scalar=True, finite=True)
+ONE, INSTANT = numbers(unit=u.UNITLESS, scalar=True, finite=True), numbers(scalar=True, finite=True)
 STRATEGIES = ("filter", "fixed-point", "fixed-interval")
 
 
@@ -31,6 +31,8 @@ STRATEGIES = ("filter", "fixed-point", "fixed-interval")
     correct_underconfidence=flag,
     clip=optional(flag),
     error_per_unit_step=flag,
+    t0=INSTANT,
+    t1=INSTANT,
     rtol=ONE,
     damp=ONE,
     u0_std=optional(tree_of_numbers),

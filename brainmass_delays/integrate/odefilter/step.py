@@ -65,6 +65,8 @@ class Filter:
             u0 = prior.mean[0] if order == 1 else prior.mean[:order]
         self.equation = Equation(where, f, u0, t0, *others, order=order, args=args)
         state, spread = self.equation.state, None
+        if jnp.issubdtype(state.dtype, jnp.complexfloating):
+            raise ArgumentError(f"{where}.u0", "must be real", state.dtype, "Split it into two real parts")
         if check_choice(f"{where}.covariance", covariance, COVARIANCES) == "isotropic":
             state.check_one_unit(f"{where}.u0")
         if prior is None:

@@ -64,6 +64,8 @@ def taylor_coefficients(
     """
     check_choice("taylor_coefficients.method", method, ("auto", "jet", "jvp"))
     check_count("taylor_coefficients.num", num)
+    for leaf in jax.tree.leaves(u0):
+        numbers(finite=True, is_complex=True)("taylor_coefficients.u0", leaf)
     equation = Equation("taylor_coefficients", f, u0, t0, order=order, args=args)
     numbers(scalar=True, finite=True)("taylor_coefficients.t0", equation.t0)
     rows = coefficient_rows(equation, num, method)
