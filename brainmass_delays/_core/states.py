@@ -1,5 +1,6 @@
 """Look at a model as if its states had other values, and see what a function reads."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -8,6 +9,7 @@ import brainstate
 import brainunit as u
 import jax
 
+LOCK = threading.RLock()  # tracing changes global states, and a run those of its model, which copies read
 
 @contextmanager
 def holding(states: list[brainstate.State], values: list[Any]) -> Iterator[None]:
