@@ -24,7 +24,19 @@ from .states import LOCK
 
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 # What a search for Params does not look into.
-PLAIN = (str, bytes, int, float, complex, np.ndarray, np.generic, jax.Array, u.Quantity, type, types.ModuleType)
+PLAIN = (
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    np.ndarray,
+    np.generic,
+    jax.Array,
+    u.Quantity,
+    type,
+    types.ModuleType,
+)
 
 
 def variables_of(function: types.FunctionType) -> dict[str, Any]:

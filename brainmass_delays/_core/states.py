@@ -1,15 +1,30 @@
 """Look at a model as if its states had other values, and see what a function reads."""
 
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import brainstate
 import brainunit as u
 import jax
 
+P = ParamSpec("P")
+T = TypeVar("T")
 LOCK = threading.RLock()  # tracing changes global states, and a run those of its model, which copies read
+
+
+def alone(function: Callable[P, T]) -> Callable[P, T]:
+    """Let one thread at a time call a function that traces."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        with LOCK:
+            return function(*args, **kwargs)
+
+    return call
+
 
 @contextmanager
 def holding(states: list[brainstate.State], values: list[Any]) -> Iterator[None]:

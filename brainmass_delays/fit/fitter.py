@@ -12,6 +12,7 @@ from .. import objectives
 from .._core.checks import ArgumentError, check_choice, check_count, check_flag
 from .._core.choices import Backend
 from .._core.parameters import check_search_space, find_by_name
+from .._core.states import alone
 from .arguments import as_callbacks, as_target
 from .backends import Nevergrad, Scipy
 from .checkpoint import fingerprint_of, opened
@@ -180,6 +181,7 @@ class Fitter(Run):
         """The optimizer or the options in use."""
         return self._backend.optimizer
 
+    @alone
     def fit(
         self,
         target: Any = None,

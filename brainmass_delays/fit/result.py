@@ -12,6 +12,7 @@ from brainstate.nn import Module
 
 from .._core.checks import ArgumentError, check_number
 from .._core.parameters import store, stored
+from .._core.states import alone
 from .._core.units import magnitude, plain_arrays
 from . import storage
 from .curvature import Identifiability, Uncertainty, curvature, identifiability, uncertainty
@@ -117,6 +118,7 @@ class FitResult:
                 known["n_starts"] += 1
         return found
 
+    @alone
     def uncertainty(self, *, level: float = 0.9, method: str = "auto") -> Uncertainty:
         """Say how sure the fit is: intervals by a normal approximation around the optimum (Laplace).
 
@@ -152,6 +154,7 @@ class FitResult:
             self.found["uncertainty"] = uncertainty(found, problem.parameters, level)
         return self.found["uncertainty"]
 
+    @alone
     def identifiability(self, *, method: str = "auto") -> Identifiability:
         """Return directions of the unconstrained parameters: those that the data fix, and the loose ones.
 
