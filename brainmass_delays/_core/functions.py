@@ -48,7 +48,7 @@ def variables_of(function: types.FunctionType) -> dict[str, Any]:
 
 
 def _names(code: types.CodeType) -> Iterator[str]:
-    # ``co_names`` lists attributes too, which are no variables: ``model.speed`` does not read a global ``speed``.
+    # ``co_names`` lists attributes too: ``model.speed`` does not read a global ``speed``.
     for instruction in dis.get_instructions(code):
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             yield instruction.argval
@@ -99,8 +99,7 @@ def _slots(value):
 
 
 def copied(original: brainstate.graph.Node, made: brainstate.graph.Node, memo: dict) -> brainstate.graph.Node:
-    """Let the functions and plain objects in a copy that brainstate made use the modules, Params and states of
-    the copy."""
+    """Let functions and plain objects in a copy made by brainstate use the Params and states of the copy."""
     for find in (brainstate.graph.nodes, brainstate.graph.states):
         ours = find(made)
         memo.update({id(value): ours[path] for path, value in find(original).items()})

@@ -71,9 +71,14 @@ def untouched(*modules: brainstate.nn.Module) -> Iterator[None]:
 
 
 def _is_of_trace(value):
-    """Tell whether a value is a state, or holds states or traced numbers."""
-    leaves = jax.tree.leaves(value, is_leaf=lambda x: isinstance(x, brainstate.State))
-    return any(isinstance(leaf, brainstate.State | jax.core.Tracer) for leaf in leaves)
+    """Tell whether a value is a state, or holds states, also in modules, or traced numbers."""
+    leaves = jax.tree.leaves(value, is_leaf=lambda x: isinstance(x, brainstate.State | brainstate.graph.Node))
+    return any(
+        len(brainstate.graph.states(leaf)) > 0
+        if isinstance(leaf, brainstate.graph.Node)
+        else isinstance(leaf, brainstate.State | jax.core.Tracer)
+        for leaf in leaves
+    )
 
 
 def varies(function: Callable) -> bool:

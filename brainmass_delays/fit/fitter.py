@@ -176,6 +176,15 @@ class Fitter(Run):
             )  # fmt: skip
         return bind_priors("Fitter.priors", priors, self._problem.parameters)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        cure = "Copy the model, and make another Fitter for it; a FitResult can be copied and pickled"
+        raise ArgumentError(
+            "Fitter",
+            "cannot be copied or pickled, as what it has traced is of its model",
+            "copy or pickle",
+            cure,
+        )
+
     @property
     def optimizer(self) -> Any:
         """The optimizer or the options in use."""

@@ -135,6 +135,20 @@ def test_fits_copies_and_runs_in_threads_agree_with_one_after_another():
     assert found == [expected] * 3
 
 
+def test_a_model_that_ran_first_inside_a_fit_can_be_pickled():
+    model = Network(LinearStep(3, gamma=Param(-0.5, fit=True), init_x=1.0), conn=W, coupled_var="x", k=0.1)
+    fitter = Fitter(model, predict=lambda net: Simulator(net, DT).run(3 * u.ms, monitors=["x"])["x"])
+    fitter.fit(np.zeros((12, 3)), n_steps=2)
+    x = [
+        Simulator(each, DT).run(3 * u.ms, monitors=["x"])["x"]
+        for each in (model, pickle.loads(pickle.dumps(model)))
+    ]
+    np.testing.assert_array_equal(*x)
+    for use in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(ArgumentError, match=r"Fitter: cannot be copied.*another Fitter"):
+            use(fitter)
+
+
 def test_a_thread_that_computes_in_32_bits_beside_64_is_told_so():
     with (
         ThreadPoolExecutor(1) as pool,
