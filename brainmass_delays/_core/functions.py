@@ -1,19 +1,42 @@
 """Functions that users give: the variables they use, and how they travel with the object that holds them."""
 
 import builtins
-import copy
+import dis
 import functools
 import importlib
 import inspect
+import io
 import marshal
+import pickle
 import sys
 import types
-from collections.abc import Iterator, Mapping
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import brainstate
+import brainunit as u
+import jax
+import numpy as np
+
+from .states import LOCK
 
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
+# What a search for Params does not look into.
+PLAIN = (
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    np.ndarray,
+    np.generic,
+    jax.Array,
+    u.Quantity,
+    type,
+    types.ModuleType,
+)
 
 
 def variables_of(function: types.FunctionType) -> dict[str, Any]:
@@ -25,7 +48,10 @@ def variables_of(function: types.FunctionType) -> dict[str, Any]:
 
 
 def _names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
+    # ``co_names`` lists attributes too: ``model.speed`` does not read a global ``speed``.
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield instruction.argval
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _names(constant)
@@ -49,15 +75,85 @@ def _defaults(function):
     return {each.name: each.default for each in names if each.default is not each.empty}
 
 
+def parts_of(value: Any) -> list[tuple[str | None, Any]]:
+    """Return what a function uses, or a container or a plain object holds, with names where they have any."""
+    if isinstance(value, PLAIN) or value is None:
+        return []
+    if inspect.isfunction(value):
+        return list(variables_of(value).items())
+    if inspect.ismethod(value):
+        return [(None, value.__self__), (None, value.__func__)]
+    if isinstance(value, functools.partial):
+        return [(None, value.func), (None, value.args), (None, value.keywords)]
+    if isinstance(value, Mapping):
+        return [(key if isinstance(key, str) else None, item) for key, item in value.items()]
+    if isinstance(value, list | tuple | set | frozenset | deque):
+        return [(None, item) for item in value]
+    return [*_slots(value).items(), *getattr(value, "__dict__", {}).items()]
+
+
+def _slots(value):
+    members = {name: member for kind in type(value).__mro__ for name, member in vars(kind).items()}
+    slots = [name for name, member in members.items() if inspect.ismemberdescriptor(member)]
+    return {name: getattr(value, name) for name in slots if hasattr(value, name)}
+
+
 def copied(original: brainstate.graph.Node, made: brainstate.graph.Node, memo: dict) -> brainstate.graph.Node:
-    """Let the functions in a copy that brainstate made use the modules, Params and states of the copy."""
+    """Let functions and plain objects in a copy made by brainstate use the Params and states of the copy."""
     for find in (brainstate.graph.nodes, brainstate.graph.states):
         ours = find(made)
         memo.update({id(value): ours[path] for path, value in find(original).items()})
-    for node in brainstate.graph.nodes(made).values():
-        for name, value in vars(node).items():
-            vars(node)[name] = _replaced(value, FUNCTIONS, lambda each: copy.deepcopy(_Carried(each), memo))
+    holders = [vars(node) for node in brainstate.graph.nodes(made).values()]
+    shared: dict[int, Any] = {}
+    for holder in holders:
+        _replaced(list(holder.values()), _is_shared, lambda each: shared.setdefault(id(each), each))
+    own = dict(zip(shared, _own(list(shared.values()), memo), strict=True))
+    for holder in holders:
+        holder.update(
+            {name: _replaced(value, _is_shared, lambda each: own[id(each)]) for name, value in holder.items()}
+        )
     return made
+
+
+def _is_shared(value):
+    """Tell whether brainstate shares between copies what may read Params and states of one of them."""
+    if isinstance(value, list | tuple | set | dict | brainstate.State | brainstate.graph.Node):
+        return False
+    return _is_live(value)
+
+
+def _own(value: Any, memo: dict) -> Any:
+    """Return what a copy has in the place of a value: parts that the memo knows, copies of what reads Params
+    or states, and all else as it is."""
+    file = io.BytesIO()
+    copier = _Copier(file, memo)
+    copier.dump(value)
+    loader = pickle.Unpickler(io.BytesIO(file.getvalue()))
+    loader.persistent_load = copier.known.__getitem__
+    return loader.load()
+
+
+class _Copier(pickle.Pickler):
+    """Pickle what has to be copied, within one process."""
+
+    def __init__(self, file: io.BytesIO, memo: dict):
+        super().__init__(file, protocol=5)
+        self.known = memo
+
+    def persistent_id(self, obj: Any) -> int | None:
+        if id(obj) not in self.known:
+            if _is_live(obj) and not _is_wrapped(obj):
+                return None
+            self.known[id(obj)] = obj
+        return id(obj)
+
+    def reducer_override(self, obj: Any) -> Any:
+        return _reduced(obj, lambda value: value) if inspect.isfunction(obj) else NotImplemented
+
+
+def _is_wrapped(value):
+    """Tell whether a value is a compiled or caching function, which belongs to its process."""
+    return callable(value) and hasattr(value, "__wrapped__") and not isinstance(value, FUNCTIONS)
 
 
 class Portable:
@@ -65,7 +161,8 @@ class Portable:
     copy, where brainstate's own copy would leave them those of the original."""
 
     def __deepcopy__(self, memo: dict) -> Any:
-        return copied(self, super().__deepcopy__(memo), memo)
+        with LOCK:
+            return copied(self, super().__deepcopy__(memo), memo)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: _carried(value) for name, value in vars(self).items()}
@@ -75,39 +172,37 @@ class Portable:
 
 
 class _Carried:
-    """Stand for a function in a copy or a pickle, where Python would share it or refuse it."""
+    """Stand for a function in a pickle, where Python would refuse it."""
 
     def __init__(self, original: Any):
         self.original = original
 
     def __deepcopy__(self, memo: dict) -> Any:
-        if not _is_live(self.original, set()):
-            return self.original
-        return _made(*self._parts(lambda value: _own(value, memo)))
+        return _own(self.original, memo)
 
     def __reduce__(self):
         function = self.original
-        if (
-            inspect.isfunction(function)
-            and function.__module__ != "__main__"
-            and not _is_live(function, set())
-        ):
-            module = sys.modules.get(function.__module__)
-            found = functools.reduce(
-                lambda owner, name: getattr(owner, name, None), function.__qualname__.split("."), module
-            )
-            if found is function:
-                return getattr, (_Module(module), function.__qualname__)
-        return _made, self._parts(_carried)
-
-    def _parts(self, own):
-        """Return what makes the function again, its variables passed through ``own``."""
-        function = self.original
         if isinstance(function, functools.partial):
-            return functools.partial, (own(function.func), *own(function.args)), own(function.keywords)
+            args = (_carried(function.func), *_carried(function.args))
+            return _made, (functools.partial, args, _carried(function.keywords))
         if inspect.ismethod(function):
-            return getattr, (own(function.__self__), function.__name__), {}
-        return _function, _function_parts(function, own), {}
+            return getattr, (_carried(function.__self__), function.__name__)
+        return _imported(function) or _reduced(function, _carried)
+
+
+# One for each function, so that a pickle knows again a function that uses itself.
+_CARRIERS: weakref.WeakValueDictionary[int, _Carried] = weakref.WeakValueDictionary()
+
+
+def _imported(function):
+    """Return how to import a function, or None."""
+    if function.__module__ == "__main__" or _is_live(function):
+        return None
+    module = sys.modules.get(function.__module__)
+    found = functools.reduce(
+        lambda owner, name: getattr(owner, name, None), function.__qualname__.split("."), module
+    )
+    return (getattr, (_Module(module), function.__qualname__)) if found is function else None
 
 
 class _Module:
@@ -123,81 +218,73 @@ class _Module:
         return importlib.import_module, (self.original.__name__,)
 
 
-def _is_live(value, seen):
+def _is_live(value: Any) -> bool:
     """Tell whether a value is, holds or uses a Param, a state or a module with states."""
-    if id(value) in seen:
-        return False
-    seen.add(id(value))
-    if isinstance(value, brainstate.State | brainstate.graph.Node):
-        return True
-    if inspect.isfunction(value):
-        value = variables_of(value)
-    if isinstance(value, functools.partial):
-        value = (value.func, value.args, value.keywords)
-    if inspect.ismethod(value):
-        value = (value.__self__, value.__func__)
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    return isinstance(value, list | tuple | set) and any(_is_live(item, seen) for item in value)
-
-
-def _own(value, memo):
-    """Return what a copy has in the place of a value that a function uses."""
-    if not _is_live(value, set()):
-        return value
-    if not isinstance(value, brainstate.graph.Node) or id(value) in memo:
-        return copy.deepcopy(_carried(value), memo)
-    memo[id(value)] = made = object.__new__(type(value))
-    vars(made).update({name: _own(item, memo) for name, item in vars(value).items()})
-    return made
+    seen, waiting = {}, [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, brainstate.State | brainstate.graph.Node):
+            return True
+        if id(value) not in seen:
+            seen[id(value)] = value  # kept, so that no other value has its id
+            waiting += [part for _, part in parts_of(value)]
+    return False
 
 
 def _made(kind, args, keywords):
     return kind(*args, **keywords)
 
 
-def _function_parts(function, own):
-    variables = variables_of(function)
-    names = set(_names(function.__code__))
-    return (
-        marshal.dumps(function.__code__),
-        (function.__module__, function.__name__, function.__qualname__),
-        {name: own(variables[name]) for name in names & function.__globals__.keys() & variables.keys()},
-        own(_closure(function)),
-        own(function.__defaults__),
-        own(function.__kwdefaults__),
-    )
+def _reduced(function: types.FunctionType, own: Callable[[Any], Any]) -> tuple:
+    """Return how `pickle` makes a function: first an empty one, as functions may use themselves and each
+    other, then its variables, passed through ``own``."""
+    names = (function.__module__, function.__name__, function.__qualname__)
+    used = set(_names(function.__code__)) & function.__globals__.keys()
+    variables = {name: own(function.__globals__[name]) for name in used}
+    state = (variables, own(_closure(function)), own(function.__defaults__), own(function.__kwdefaults__))
+    return _empty, (marshal.dumps(function.__code__), names), state, None, None, _fill
 
 
-def _function(code, names, variables, closure, defaults, keyword_defaults) -> types.FunctionType:
+def _empty(code, names):
     module, name, qualname = names
     code = marshal.loads(code)
-    cells = tuple(
-        types.CellType(closure[each]) if each in closure else types.CellType() for each in code.co_freevars
-    )
-    known = {"__builtins__": builtins, "__name__": module, **variables}
-    function = types.FunctionType(code, known, name, defaults, cells)
-    function.__kwdefaults__, function.__qualname__ = keyword_defaults, qualname
+    cells = tuple(types.CellType() for _ in code.co_freevars)
+    known = {"__builtins__": builtins, "__name__": module}
+    function = types.FunctionType(code, known, name, None, cells)
+    function.__qualname__ = qualname
     return function
+
+
+def _fill(function, state):
+    variables, closure, function.__defaults__, function.__kwdefaults__ = state
+    function.__globals__.update(variables)
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        if name in closure:
+            cell.cell_contents = closure[name]
 
 
 def _carried(value: Any) -> Any:
     """Return a value with stand-ins for the functions and modules in it."""
-    kinds = (*FUNCTIONS, types.ModuleType)
-    return _replaced(value, kinds, lambda each: (_Module if inspect.ismodule(each) else _Carried)(each))
+    return _replaced(value, lambda each: isinstance(each, (*FUNCTIONS, types.ModuleType)), _stand_in)
+
+
+def _stand_in(value):
+    if inspect.ismodule(value):
+        return _Module(value)
+    return _CARRIERS.setdefault(id(value), _Carried(value))
 
 
 def _released(value: Any) -> Any:
     """Return a value with what its stand-ins stand for: a shallow copy copies no function."""
-    return _replaced(value, (_Carried, _Module), lambda each: each.original)
+    return _replaced(value, lambda each: isinstance(each, _Carried | _Module), lambda each: each.original)
 
 
-def _replaced(value, kinds, by):
-    """Replace what is of some kinds, also in plain containers and partial functions."""
-    if isinstance(value, kinds):
+def _replaced(value, is_one, by):
+    """Replace what ``is_one`` says, also in plain containers."""
+    if is_one(value):
         return by(value)
     if type(value) in (list, tuple, set):
-        return type(value)(_replaced(item, kinds, by) for item in value)
+        return type(value)(_replaced(item, is_one, by) for item in value)
     if type(value) is dict:
-        return {key: _replaced(item, kinds, by) for key, item in value.items()}
+        return {key: _replaced(item, is_one, by) for key, item in value.items()}
     return value

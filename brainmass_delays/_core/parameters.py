@@ -1,8 +1,6 @@
 """The parameters of a model: found by name, read and set with units, stored without constraints."""
 
-import functools
 import heapq
-import inspect
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +13,7 @@ import numpy as np
 from brainstate.nn import Module, Param
 
 from .checks import ArgumentError, check_choice, check_flag
-from .functions import variables_of
+from .functions import parts_of
 from .param import as_stored, bounds_of, set_param
 from .units import magnitude
 
@@ -314,22 +312,6 @@ def _collect(name, value, found, seen):
     elif isinstance(value, brainstate.graph.Node):
         for path, param in value.nodes(Param).items():
             found.setdefault(id(param), (str(path[-1]) if path else name, param))
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            _collect(str(key) if isinstance(key, str) and key.isidentifier() else name, item, found, seen)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _collect(name, item, found, seen)
-    elif isinstance(value, functools.partial):
-        for item in (value.func, value.args, value.keywords):
-            _collect(name, item, found, seen)
-    elif inspect.ismethod(value):
-        _collect(name, value.__self__, found, seen)
-        _collect(name, value.__func__, found, seen)
-    elif inspect.isfunction(value):
-        for key, item in variables_of(value).items():
-            _collect(key, item, found, seen)
-    elif not inspect.ismodule(value) and not inspect.isclass(value) and hasattr(value, "__dict__"):
-        for key, item in vars(value).items():
-            if isinstance(item, Param):
-                found.setdefault(id(item), (key, item))
+    else:
+        for key, item in parts_of(value):
+            _collect(key if key is not None and key.isidentifier() else name, item, found, seen)

@@ -7,6 +7,7 @@ import brainstate
 from brainstate.nn import Const, Param
 
 from .param import Param as BoundedParam
+from .states import LOCK
 
 STATES = (
     brainstate.State,
@@ -18,7 +19,9 @@ STATES = (
 
 
 def _reduce_state(state: brainstate.State):
-    return _state, (type(state), state.value, state.name, state.tag)
+    with LOCK:
+        value = state.value
+    return _state, (type(state), value, state.name, state.tag)
 
 
 def _state(kind: type, value: Any, name: str | None, tag: Any) -> brainstate.State:
@@ -26,8 +29,10 @@ def _state(kind: type, value: Any, name: str | None, tag: Any) -> brainstate.Sta
 
 
 def _reduce_param(param: Param):
-    val = param.val.value if isinstance(param.val, brainstate.State) else param.val
-    return _param, (type(param), param.value(), val, param.t, param.reg, param.precompute, param.fit)
+    with LOCK:
+        val = param.val.value if isinstance(param.val, brainstate.State) else param.val
+        value = param.value()
+    return _param, (type(param), value, val, param.t, param.reg, param.precompute, param.fit)
 
 
 def _param(kind: type, value: Any, val: Any, transform: Any, reg: Any, precompute: Any, fit: bool) -> Param:

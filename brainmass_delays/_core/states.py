@@ -1,12 +1,29 @@
 """Look at a model as if its states had other values, and see what a function reads."""
 
+import functools
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import brainstate
 import brainunit as u
 import jax
+
+P = ParamSpec("P")
+T = TypeVar("T")
+LOCK = threading.RLock()  # tracing changes global states, and a run those of its model, which copies read
+
+
+def alone(function: Callable[P, T]) -> Callable[P, T]:
+    """Let one thread at a time call a function that traces."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        with LOCK:
+            return function(*args, **kwargs)
+
+    return call
 
 
 @contextmanager
@@ -54,9 +71,14 @@ def untouched(*modules: brainstate.nn.Module) -> Iterator[None]:
 
 
 def _is_of_trace(value):
-    """Tell whether a value is a state, or holds states or traced numbers."""
-    leaves = jax.tree.leaves(value, is_leaf=lambda x: isinstance(x, brainstate.State))
-    return any(isinstance(leaf, brainstate.State | jax.core.Tracer) for leaf in leaves)
+    """Tell whether a value is a state, or holds states, also in modules, or traced numbers."""
+    leaves = jax.tree.leaves(value, is_leaf=lambda x: isinstance(x, brainstate.State | brainstate.graph.Node))
+    return any(
+        len(brainstate.graph.states(leaf)) > 0
+        if isinstance(leaf, brainstate.graph.Node)
+        else isinstance(leaf, brainstate.State | jax.core.Tracer)
+        for leaf in leaves
+    )
 
 
 def varies(function: Callable) -> bool:

@@ -13,6 +13,7 @@ from .. import objectives
 from .._core.checks import ArgumentError, check_choice, check_count
 from .._core.parameters import find_by_name, store, stored
 from .._core.salvage import attach
+from .._core.states import alone
 from .._core.units import magnitude
 from .arguments import as_target
 from .density import SPACES, LogDensity
@@ -35,6 +36,7 @@ class LossExplorer:
         """Return a progress bar, silent unless asked for."""
         return tqdm(total=n_steps, desc="fit", disable=not self.progress)
 
+    @alone
     def sweep(self, name: str, values: Sequence, target: Any = None) -> np.ndarray:
         """Evaluate the loss along one parameter, all others staying where they stand.
 
@@ -78,6 +80,7 @@ class LossExplorer:
         losses = np.array(journal.history)
         return np.where(np.isfinite(losses), losses, np.nan)
 
+    @alone
     def profile(self, name: str, values: Sequence, target: Any = None, *, n_steps: int = 50) -> Profile:
         """Fit all other parameters anew at each value of one, so that its valley is seen and not a cut.
 
@@ -136,6 +139,7 @@ class LossExplorer:
         box = part.box() if part.box() is not None else self.search_space.get(part.name)
         return Profile(part.name, values, losses, params, limit, box)
 
+    @alone
     def noise_floor(self, target: Any = None, *, seeds: int = 5) -> NoiseFloor:
         """Evaluate the loss where the parameters stand with other random numbers.
 
@@ -176,6 +180,7 @@ class LossExplorer:
         self._floor = NoiseFloor(losses)
         return self._floor
 
+    @alone
     def log_density(self, target: Any = None, *, space: str = "unconstrained") -> LogDensity:
         """Return the log posterior density of this fit as one pure function of a dict, as `fit.log_density`.
 
@@ -200,6 +205,7 @@ class LossExplorer:
         self._problem.refresh()
         return LogDensity(self._problem, as_target("Fitter.log_density.target", target, traced=True), space)
 
+    @alone
     def sample(
         self,
         target: Any = None,

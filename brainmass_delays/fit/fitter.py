@@ -12,6 +12,7 @@ from .. import objectives
 from .._core.checks import ArgumentError, check_choice, check_count, check_flag
 from .._core.choices import Backend
 from .._core.parameters import check_search_space, find_by_name
+from .._core.states import alone
 from .arguments import as_callbacks, as_target
 from .backends import Nevergrad, Scipy
 from .checkpoint import fingerprint_of, opened
@@ -176,11 +177,21 @@ class Fitter(Run):
             )  # fmt: skip
         return found
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        cure = "Copy the model, and make another Fitter for it; a FitResult can be copied and pickled"
+        raise ArgumentError(
+            "Fitter",
+            "cannot be copied or pickled, as what it has traced is of its model",
+            "copy or pickle",
+            cure,
+        )
+
     @property
     def optimizer(self) -> Any:
         """The optimizer or the options in use."""
         return self._backend.optimizer
 
+    @alone
     def fit(
         self,
         target: Any = None,

@@ -13,6 +13,7 @@ from brainstate.nn import Module
 from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_choice, check_number
 from .._core.parameters import store, stored
+from .._core.states import alone
 from .._core.units import magnitude, plain_arrays
 from . import storage
 from .curvature import METHODS, Identifiability, Uncertainty, curvature, identifiability, uncertainty
@@ -119,6 +120,7 @@ class FitResult:
                 known["n_starts"] += 1
         return found
 
+    @alone
     def uncertainty(self, *, level: float = 0.9, method: str = "auto") -> Uncertainty:
         """Say how sure the fit is: intervals by a normal approximation around the optimum (Laplace).
 
@@ -154,6 +156,7 @@ class FitResult:
             self.found["uncertainty"] = uncertainty(found, problem.parameters, level)
         return self.found["uncertainty"]
 
+    @alone
     def identifiability(self, *, method: str = "auto") -> Identifiability:
         """Return directions of the unconstrained parameters: those that the data fix, and the loose ones.
 

@@ -1,5 +1,6 @@
 """The coupling of a projection, from what a user may give for it."""
 
+import functools
 import inspect
 
 import brainstate
@@ -28,8 +29,11 @@ def make_coupling(where, coupling, source, target, weights, k):
             repr(coupling),
             f"Names are {', '.join(COUPLINGS)}",
         )
-    build = getattr(coupling, "between", coupling)
-    takes_k = (
+    build, set_already = getattr(coupling, "between", coupling), ()
+    if isinstance(coupling, functools.partial):
+        made, set_already = getattr(coupling.func, "between", coupling.func), coupling.keywords
+        build = functools.partial(made, *coupling.args, **set_already)
+    takes_k = "k" not in set_already and (
         "k" in inspect.signature(coupling.__init__ if inspect.isclass(coupling) else coupling).parameters
     )
     if not takes_k and not (np.isscalar(k) and k == 1.0):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from .._core.checks import ArgumentError
+from .._core.parameters import params_behind
 from .base import Noise
 
 
@@ -53,6 +54,7 @@ class MultiplicativeNoise(Noise):
                 self._where("gain"), rule, (gain, *reads), "Read a state with node.prefetch('x')"
             )
         self.noise, self.gain, self.reads = noise, gain, reads
+        self.params = params_behind(gain)
 
     def update(self):
         """Return the drive of the coming step, shape (..., *in_size)."""

@@ -1,6 +1,7 @@
 """Times of a run in whole steps, and whether the precision can tell them apart."""
 
 import math
+import threading
 import warnings
 from typing import Any
 
@@ -57,8 +58,16 @@ def transient_steps(transient, dt, n_steps):
 
 
 def check_precision():
-    """Warn where JAX computes in 64 bits and states would be made in 32."""
+    """Warn where JAX computes in 64 bits and states would be made in 32; refuse it in a thread that does not
+    know what the main one has set."""
     if jax.config.jax_enable_x64 and brainstate.environ.get_precision() == 32:
+        if threading.current_thread() is not threading.main_thread():
+            raise ArgumentError(
+                "Simulator.run",
+                "needs the precision of this thread, which brainstate keeps for each thread by itself",
+                "32 bits, and jax_enable_x64",
+                "Call brainstate.environ.set(precision=64) in the thread too",
+            )
         warnings.warn(
             "Simulator.run: jax_enable_x64 is set, but states are made with 32 bits. Use "
             "brainstate.environ.set(precision=64), which sets both.",

@@ -1,6 +1,5 @@
 """A run as a pure function of parameters, initial states and a key."""
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,15 +11,13 @@ import numpy as np
 
 from .._core.checks import ArgumentError
 from .._core.parameters import find_by_name, find_parameters, unique_ending
-from .._core.states import holding, present_key, untouched
+from .._core.states import LOCK, holding, present_key, untouched
 from .._core.units import magnitude
 from ..delays.past import Past
 from ..engine.clock import clock_of
 from ..network import Network
 from ..observe import Trajectory
 from .recording import streams
-
-LOCK = threading.RLock()  # tracing changes global states, and a run changes those of its model
 
 
 def run_function(simulator: Any, duration: Any, options: dict) -> Callable[..., Trajectory]:

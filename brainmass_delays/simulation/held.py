@@ -10,6 +10,7 @@ from .._core.arguments import checked, choice
 from .._core.arguments import flag as is_flag
 from .._core.checks import ArgumentError
 from .._core.functions import Portable, copied
+from .._core.states import LOCK
 from .durations import one_time
 
 
@@ -44,10 +45,11 @@ class Held:
 
     def __deepcopy__(self, memo: dict) -> Any:
         made = memo[id(self)] = object.__new__(type(self))
-        model = copy.deepcopy(self.model, memo)
-        if not isinstance(self.model, Portable):  # a module of the user's own, which brainstate copies
-            memo[id(self.model)] = copied(self.model, model, memo)
-        made.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        with LOCK:
+            model = copy.deepcopy(self.model, memo)
+            if not isinstance(self.model, Portable):  # a module of the user's own, which brainstate copies
+                memo[id(self.model)] = copied(self.model, model, memo)
+            made.__setstate__(copy.deepcopy(self.__getstate__(), memo))
         return made
 
     @property

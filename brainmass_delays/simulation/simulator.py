@@ -11,7 +11,7 @@ from .._core.arguments import flag as is_flag
 from .._core.checks import check_choice, check_count
 from .._core.choices import Differentiation
 from .._core.differentiation import forward_is_wanted
-from .._core.states import present_key, write
+from .._core.states import LOCK, present_key, write
 from .._core.tracing import explained
 from ..engine.clock import clock_of
 from ..engine.program import divide_run
@@ -19,7 +19,7 @@ from ..engine.run import Run, Settings
 from ..network import Network
 from ..observe import Trajectory
 from .durations import check_precision, check_time, count_steps, transient_steps
-from .function import LOCK, run_function, start_from
+from .function import run_function, start_from
 from .held import Held
 from .outcome import raise_if_failed, status_of, warn_if_still
 from .recording import Recording

@@ -12,6 +12,7 @@ from brainstate.nn import Param
 from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_finite
 from .._core.param import HoldsParams, constant
+from .._core.parameters import params_behind
 from .._core.status import is_traced
 from .._core.units import magnitude
 
@@ -234,7 +235,7 @@ class Feedback(Stimulus):
         if not callable(law) or not reads or not all(map(callable, reads)):
             rule = "needs a law and at least one read, all callable"
             raise ArgumentError("Feedback.law", rule, (law, *reads), "Read a state with node.prefetch('x')")
-        self.law, self.reads = law, reads
+        self.law, self.reads, self.params = law, reads, params_behind(law)
 
     def value(self, t):
         """Return what the law makes of the values read now."""

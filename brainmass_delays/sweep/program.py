@@ -1,6 +1,5 @@
 """Many points at once: one program that predicts at every point of a chunk, shared among devices."""
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from .._core.checks import ArgumentError
 from .._core.memory import free_memory
+from .._core.states import LOCK
 from .._core.status import NOT_FINITE, OK, flag
 from .._core.tracing import TOO_EARLY
 
@@ -49,12 +49,11 @@ class Job(NamedTuple):
 
 
 PROGRAMS: dict[str, "Program"] = {}
-COMPILING = threading.Lock()  # tracing changes global states, e.g. that of brainstate.random
 
 
 def run_chunk(job: Job, points: dict):
     """Run the points of a chunk; the first chunk of a job in this process compiles."""
-    with COMPILING:
+    with LOCK:
         if job.name not in PROGRAMS:
             for name in list(PROGRAMS)[:-3]:  # a worker never learns that a sweep has ended
                 del PROGRAMS[name]

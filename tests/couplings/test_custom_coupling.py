@@ -1,5 +1,7 @@
 """The three-step recipe for a coupling of one's own, as written for brainmass, and as a Network uses it."""
 
+from functools import partial
+
 import brainstate
 import braintools
 import brainunit as u
@@ -107,3 +109,26 @@ def test_a_network_takes_the_same_class():
         node, conn=CONN, distance=np.full((N, N), 3.0), speed=3.0, coupling=PowerLaw, coupled_var="x", k=0.5
     )
     assert run(net).shape == (400, 4)
+
+
+class Gained(brainmass.Coupling):
+    def __init__(self, x, conn, k=1.0, gain=1.0):
+        super().__init__({"x": x}, conn, k=k)
+        self.gain = gain
+
+    def update(self):
+        return self.k.value() * self.gain * (self.weights() * self.x()).sum(-1)
+
+
+def test_a_partial_of_a_class_is_called_as_the_class_is_and_keeps_what_it_sets():
+    def x_of(**kwargs):
+        node = brainmass.HopfStep(N, a=0.1, init_x=jnp.linspace(0.1, 0.4, N))
+        return run(brainmass.Network(node, conn=CONN, delay=1.0 * u.ms, coupled_var="x", **kwargs))
+
+    expected = x_of(coupling="diffusive", k=0.6)
+    np.testing.assert_array_equal(x_of(coupling=partial(brainmass.DiffusiveCoupling, k=0.6)), expected)
+    np.testing.assert_array_equal(x_of(coupling=partial(brainmass.DiffusiveCoupling), k=0.6), expected)
+    expected = x_of(coupling=Gained, k=0.5)
+    np.testing.assert_allclose(x_of(coupling=partial(Gained, gain=2.0), k=0.25), expected, rtol=0, atol=1e-6)
+    with pytest.raises(brainmass.ArgumentError, match=r"Network\.k"):
+        x_of(coupling=partial(brainmass.DiffusiveCoupling, k=0.6), k=0.3)

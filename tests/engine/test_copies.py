@@ -3,6 +3,9 @@
 import copy
 import functools
 import pickle
+import threading
+from collections import deque
+from types import SimpleNamespace
 
 import brainstate
 import brainunit as u
@@ -13,9 +16,11 @@ import pytest
 from brainmass_delays import (
     Connectome,
     HopfStep,
+    MultiplicativeNoise,
     Network,
     Param,
     Simulator,
+    WhiteNoise,
     delay_index,
     get_params,
     prefetch_delay,
@@ -80,7 +85,7 @@ def of_partial(value):
 
 
 def of_method(value):
-    class Fibres(brainstate.nn.Module):
+    class Bundle(brainstate.nn.Module):
         def __init__(self):
             super().__init__()
             self.speed = Param(value)
@@ -88,8 +93,8 @@ def of_method(value):
         def delay(self):
             return LENGTHS / self.speed.value()
 
-    globals()["Fibres"], Fibres.__qualname__ = Fibres, "Fibres"
-    return network(delay=Fibres().delay)
+    globals()["Bundle"], Bundle.__qualname__ = Bundle, "Bundle"
+    return network(delay=Bundle().delay)
 
 
 def of_speed(value):
@@ -105,6 +110,62 @@ def of_container(value):
 def of_states(value):
     speed, node = Param(value), HopfStep(3, init_x=0.1, init_y=0.05)
     return network(node=node, delay=lambda: LENGTHS / speed.value() * (1.0 + 0.2 * node.x.value[:, None]))
+
+
+def of_itself(value):
+    speed = Param(value)
+
+    def after(n):
+        return speed.value() if n == 0 else before(n - 1)
+
+    def before(n):
+        return after(n)
+
+    return network(delay=lambda: LENGTHS / after(3))
+
+
+class Fibres:
+    """A plain object, of Python."""
+
+    lock = threading.Lock()
+
+    def __init__(self, speed):
+        self.speed = speed
+
+    def delay(self):
+        return LENGTHS / self.speed.value()
+
+    __call__ = delay
+
+
+class Slotted:
+    __slots__ = ("speed",)
+
+
+class Sheath(brainstate.nn.Module):
+    def __init__(self, speed):
+        super().__init__()
+        self.speed = speed
+
+
+def of_object(value):
+    return network(delay=Fibres(Param(value)).delay)
+
+
+def of_callable_object(value):
+    return network(delay=Fibres(Param(value)))
+
+
+def of_objects_in_containers(value):
+    slotted = Slotted()
+    slotted.speed = [Param(value)]
+    fibres = deque([SimpleNamespace(parts={"first": frozenset([slotted])})])
+    return network(delay=lambda: LENGTHS / next(iter(fibres[0].parts["first"])).speed[0].value())
+
+
+def of_modules_in_containers(value):
+    sheaths = [Sheath(Param(value))]
+    return network(delay=lambda: LENGTHS / sheaths[0].speed.value())
 
 
 def of_module(value):
@@ -126,11 +187,13 @@ def of_module(value):
 
 MODELS = [
     of_closure, of_global, of_function_of_function, of_default, of_partial, of_method, of_speed, of_container,
-    of_states, of_module,
+    of_states, of_module, of_itself, of_object, of_callable_object, of_objects_in_containers,
+    of_modules_in_containers,
 ]  # fmt: skip
 
 
 def x_of(model):
+    brainstate.random.seed(0)
     monitors = ["x"] if isinstance(model, Network) else {"x": lambda m: m.node.x.value}
     return np.asarray(Simulator(model, DT).run(6 * u.ms, monitors=monitors)["x"])
 
@@ -161,7 +224,15 @@ def with_history(gain):
     return network(delay_init=lambda t: gain.value() * u.math.cos(t / (3 * u.ms)), speed=SLOW)
 
 
-@pytest.mark.parametrize("make", [with_signal, with_history])
+def with_noise(gain):
+    gain, node = Param(gain), HopfStep(3, init_x=0.1, init_y=0.05)
+    node.noise_x = MultiplicativeNoise(
+        WhiteNoise(3, 1.0), lambda x: gain.value() * (1.0 + x), node.prefetch("x")
+    )
+    return network(node=node, speed=SLOW)
+
+
+@pytest.mark.parametrize("make", [with_signal, with_history, with_noise])
 @pytest.mark.parametrize("how", COPIES)
 def test_functions_of_signals_and_histories_belong_to_the_copy(make, how):
     model = make(1.0)
@@ -173,3 +244,26 @@ def test_functions_of_signals_and_histories_belong_to_the_copy(make, how):
     np.testing.assert_array_equal(x_of(model), first)
     np.testing.assert_array_equal(changed, x_of(make(2.0)))
     assert np.abs(changed - first).max() > 1e-6
+
+
+def test_objects_that_functions_share_are_shared_in_the_copy():
+    fibres, lock = SimpleNamespace(gain=Param(1.0)), threading.Lock()
+
+    def delay():
+        with lock:
+            return LENGTHS / SLOW / fibres.gain.value()
+
+    model = network(delay=delay, coupled_var=lambda node: fibres.gain.value() * node.x.value)
+    first, other = x_of(model), copy.deepcopy(model)
+    set_params(other, {next(name for name in get_params(other) if name.endswith("gain")): 2.0})
+    changed = x_of(other)
+    fibres.gain.value = 2.0
+    np.testing.assert_array_equal(changed, x_of(model))
+    assert np.abs(changed - first).max() > 1e-6
+
+
+def test_an_attribute_is_no_global_of_the_same_name():
+    own = SimpleNamespace(speed=1.0 * SLOW)  # `speed` is a Param of this file, too
+    assert not [
+        name for name in get_params(network(delay=lambda: LENGTHS / own.speed)) if name.endswith("speed")
+    ]

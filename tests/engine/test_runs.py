@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import brainstate
@@ -13,6 +14,7 @@ import pytest
 
 from brainmass_delays import (
     ArgumentError,
+    Fitter,
     HopfStep,
     LinearStep,
     Network,
@@ -98,6 +100,61 @@ def test_eight_threads_on_one_simulator_agree_with_one():
     for (x, is_finite), expected in zip(found, alone, strict=True):
         np.testing.assert_array_equal(x, expected)
         assert is_finite
+
+
+def test_fits_copies_and_runs_in_threads_agree_with_one_after_another():
+    def made():
+        return Network(LinearStep(3, gamma=Param(-0.5, fit=True), init_x=1.0), conn=W, coupled_var="x", k=0.1)
+
+    shared, done = made(), threading.Event()
+    sim = Simulator(shared, DT)
+    decay = np.asarray(sim.run(3 * u.ms, monitors=["x"])["x"])
+
+    def fit(model):
+        brainstate.environ.set(precision=64)
+        fitter = Fitter(model, predict=lambda net: Simulator(net, DT).run(3 * u.ms, monitors=["x"])["x"])
+        return fitter.fit(np.zeros((12, 3)), n_steps=5).best_loss
+
+    def copies():
+        brainstate.environ.set(precision=64)
+        found = []
+        while not done.is_set() or not found:
+            other = copy.deepcopy(sim) if len(found) % 2 else pickle.loads(pickle.dumps(sim))
+            found.append(np.asarray(other.run(3 * u.ms, monitors=["x"])["x"]))
+        return found
+
+    expected = fit(made())
+    with ThreadPoolExecutor(4) as pool:
+        made_copies = pool.submit(copies)
+        try:
+            found = list(pool.map(fit, [made(), made(), copy.deepcopy(shared)]))
+        finally:
+            done.set()
+        for x in made_copies.result():
+            np.testing.assert_array_equal(x, decay)
+    assert found == [expected] * 3
+
+
+def test_a_model_that_ran_first_inside_a_fit_can_be_pickled():
+    model = Network(LinearStep(3, gamma=Param(-0.5, fit=True), init_x=1.0), conn=W, coupled_var="x", k=0.1)
+    fitter = Fitter(model, predict=lambda net: Simulator(net, DT).run(3 * u.ms, monitors=["x"])["x"])
+    fitter.fit(np.zeros((12, 3)), n_steps=2)
+    x = [
+        Simulator(each, DT).run(3 * u.ms, monitors=["x"])["x"]
+        for each in (model, pickle.loads(pickle.dumps(model)))
+    ]
+    np.testing.assert_array_equal(*x)
+    for use in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(ArgumentError, match=r"Fitter: cannot be copied.*another Fitter"):
+            use(fitter)
+
+
+def test_a_thread_that_computes_in_32_bits_beside_64_is_told_so():
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(ArgumentError, match=r"precision of this thread.*environ\.set\(precision=64\)"),
+    ):
+        pool.submit(Simulator(network(), DT).run, 3 * u.ms).result()
 
 
 def test_reads_that_nobody_uses_any_more_leave_nothing_behind():
