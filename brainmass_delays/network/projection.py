@@ -334,20 +334,13 @@ def _make_coupling(where, coupling, source, target, weights, k):
             repr(coupling),
             f"Names are {', '.join(COUPLINGS)}",
         )
-    build, set_already = getattr(coupling, "between", coupling), ()
-    if isinstance(coupling, functools.partial):
-        made, set_already = getattr(coupling.func, "between", coupling.func), coupling.keywords
-        build = functools.partial(made, *coupling.args, **set_already)
-    takes_k = "k" not in set_already and (
-        "k" in inspect.signature(coupling.__init__ if inspect.isclass(coupling) else coupling).parameters
-    )
+    own = coupling if isinstance(coupling, functools.partial) else functools.partial(coupling)
+    build = functools.partial(getattr(own.func, "between", own.func), *own.args, **own.keywords)
+    arguments = inspect.signature(own.func.__init__ if inspect.isclass(own.func) else own.func).parameters
+    takes_k = "k" in arguments and "k" not in own.keywords
     if not takes_k and not (np.isscalar(k) and k == 1.0):
-        raise ArgumentError(
-            f"{where}.k",
-            "is not an argument of the coupling given",
-            k,
-            "Let the coupling take k, or set it there",
-        )
+        cure = "Let the coupling take k, or set it there"
+        raise ArgumentError(f"{where}.k", "is not an argument of the coupling given", k, cure)
     module = build(source, target, constant(weights), **({"k": k} if takes_k else {}))
     if not isinstance(module, brainstate.nn.Module):
         raise ArgumentError(f"{where}.coupling", "must return a brainstate Module", type(module).__name__)
