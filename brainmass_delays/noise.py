@@ -203,7 +203,7 @@ class WhiteNoise(Noise):
         super().__init__(in_size, correlation, sigma=sigma)
 
     def update(self):
-        """Return the drive of the coming step, shape (..., *in_size)."""
+        """Return the drive of the coming step, shape ``(..., *in_size)``."""
         h = self._step_ms()
         sigma = self.sigma.value()
         drive = sigma * (self.normal() / jnp.sqrt(h))
@@ -274,7 +274,7 @@ class OUNoise(Noise):
         self.z = brainstate.HiddenState(self._mixed(normals(self.key.value, first, 1, *self.draw)[0]))
 
     def update(self):
-        """Return the drive of the coming step, shape (..., *in_size), and advance the process."""
+        """Return the drive of the coming step, shape ``(..., *in_size)``, and advance the process."""
         z = self.z.value
         decay = self._step_ms() / self._tau_ms()
         kick = jnp.sqrt(-jnp.expm1(-2 * decay))
@@ -367,7 +367,7 @@ class ColoredNoise(Noise):
         self.phases = brainstate.HiddenState(2 * jnp.pi * brainstate.random.uniform(size=shape))
 
     def update(self):
-        """Return the drive of the coming step, shape (..., *in_size), and turn all waves by one step."""
+        """Return the drive of the coming step, shape ``(..., *in_size)``, and turn all waves by one step."""
         phases = self.phases.value
         self.phases.value = phases + self.radians.value * self._step_ms()
         return self.sigma.value() * (jnp.sum(jnp.sin(phases), axis=-1) * np.sqrt(2 / self.n_waves))
@@ -381,7 +381,7 @@ class MultiplicativeNoise(Noise):
     noise : Noise
         The noise of strength 1, usually ``WhiteNoise(n, 1.0)``.
     gain : callable
-        ``gain(*values)`` returns g, given what the reads return; shape (..., *in_size).
+        ``gain(*values)`` returns g, given what the reads return; shape ``(..., *in_size)``.
     *reads : callable
         Reads without arguments, such as ``node.prefetch('x')``.
 
@@ -422,7 +422,7 @@ class MultiplicativeNoise(Noise):
         self.noise, self.gain, self.reads = noise, gain, reads
 
     def update(self):
-        """Return the drive of the coming step, shape (..., *in_size)."""
+        """Return the drive of the coming step, shape ``(..., *in_size)``."""
         return self.gain(*(read() for read in self.reads)) * self.noise()
 
 
