@@ -25,10 +25,12 @@ exclude_patterns = ["_build", "_extensions", "jupyter_execute", "**.ipynb_checkp
 templates_path = ["_templates"]
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
 myst_heading_anchors = 3
-# Notebooks that are not executed do not know their language; References of a docstring are a list, not footnotes.
+# A notebook that is not executed has no language; References of a docstring are a list, no footnotes.
 suppress_warnings = ["mystnb.unknown_mime_type", "myst-nb.lexer", "ref.footnote"]
 # Names that differ by their case only would share a file where the file system knows no case.
-autosummary_filename_map = {"brainmass_delays.spiking.saturation": "brainmass_delays.spiking.saturation-function"}
+autosummary_filename_map = {
+    "brainmass_delays.spiking.saturation": "brainmass_delays.spiking.saturation-function"
+}
 # Types are written for people: their words are no cross-references.
 napoleon_use_param = False
 napoleon_use_rtype = False

@@ -64,7 +64,8 @@ def tables(module) -> str:
 def part(module, title: str) -> str:
     """Return the list of one module under its title, and register the module itself."""
     declared = f"```{{eval-rst}}\n.. py:module:: {module.__name__}\n```\n"
-    return f"{title}\n\n{declared}\n{first_line(module)}\n\n{listing(module.__name__, public(module))}{tables(module)}"
+    names = listing(module.__name__, public(module)) + tables(module)
+    return f"{title}\n\n{declared}\n{first_line(module)}\n\n{names}"
 
 
 def namespace(name: str, inner: tuple[str, ...]) -> str:
@@ -80,7 +81,9 @@ def pages() -> dict[str, str]:
     """Return every page by its path in this folder."""
     made = {}
     for title, names in TOP.items():
-        made[f"api/{title.split()[0].lower()}.md"] = f"# {title}\n\n{listing('brainmass_delays', names.split())}"
+        made[f"api/{title.split()[0].lower()}.md"] = (
+            f"# {title}\n\n{listing('brainmass_delays', names.split())}"
+        )
     made |= {f"api/{name}.md": namespace(name, inner) for name, inner in NAMESPACES.items()}
     entries = "\n".join(path.removesuffix(".md") for path in made)
     declared = "```{eval-rst}\n.. py:module:: brainmass_delays\n```\n"

@@ -10,8 +10,8 @@ DOCS = Path(__file__).parent
 PAGE = DOCS / "gallery.md"
 INTRODUCTION = """# Gallery
 
-Every file of the folder `examples` is a script that runs as it stands, prints what it found, and fails if it finds something
-else. Figures go to the folder `figures`; those with `--quick` have a short run.
+Every file of the folder `examples` is a script that runs as it stands, prints what it found, and fails if it
+finds something else. Figures go to the folder `figures`; those with `--quick` have a short run.
 
 *This page is written by `docs/make_gallery.py`.*
 """
