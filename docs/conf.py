@@ -32,9 +32,12 @@ autosummary_filename_map = {
     "brainmass_delays.spiking.saturation": "brainmass_delays.spiking.saturation-function"
 }
 # Types are written for people: their words are no cross-references.
+default_role = "py:obj"  # what docstrings write as `Network` leads to its page
 napoleon_use_param = False
 napoleon_use_rtype = False
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style")]
+autodoc_typehints = "none"  # the docstring says more
+python_maximum_signature_line_length = 88
 
 nb_execution_mode = "cache"
 nb_execution_timeout = 900
@@ -49,7 +52,6 @@ html_title = f"brainmass_delays {release}"
 html_sidebars = {"**": ["contents.html"]}
 html_theme_options = {
     "article_header_end": ["notebook.html"],
-    "collapse_navigation": True,
     "footer_end": [],
     "footer_start": ["copyright"],
     "header_links_before_dropdown": 7,

@@ -53,12 +53,13 @@ def public(module) -> list[str]:
 
 def tables(module) -> str:
     """Return what is said of the tables that a namespace exports."""
-    found = [name for name in module.__all__ if isinstance(getattr(module, name), dict)]
-    return "".join(
-        f"```{{eval-rst}}\n.. py:data:: {module.__name__}.{name}\n\n   A dict of all by name: "
-        f"{', '.join(f'``{key}``' for key in getattr(module, name))}.\n```\n"
-        for name in found
-    )
+    parts = []
+    for name in module.__all__:
+        if isinstance(table := getattr(module, name), dict):
+            entries = ", ".join(f"``{key}``" for key in table)
+            declared = f".. py:currentmodule:: {module.__name__}\n.. py:data:: {name}\n"
+            parts.append(f"\n```{{eval-rst}}\n{declared}\n   A dict of all by name: {entries}.\n```\n")
+    return "".join(parts)
 
 
 def part(module, title: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).parent
 PAGE = DOCS / "gallery.md"
+SHORT = {"bold": "BOLD", "dde": "DDE", "ode": "ODE"}
 INTRODUCTION = """# Gallery
 
 Every file of the folder `examples` is a script that runs as it stands, prints what it found, and fails if it
@@ -19,7 +20,8 @@ finds something else. Figures go to the folder `figures`; those with `--quick` h
 
 def title_of(example: Path) -> str:
     """Return the name of an example as a reader would say it."""
-    return example.stem.split("_", 1)[1].replace("_", " ").capitalize()
+    first, *words = example.stem.split("_")[1:]
+    return " ".join([SHORT.get(first, first.capitalize()), *(SHORT.get(word, word) for word in words)])
 
 
 def section(example: Path) -> str:

@@ -30,12 +30,14 @@ def resolve(name: str):
 
 def add_aliases(app, env):
     """Register the names that have no page of their own as aliases of those that have."""
-    objects = env.domains.python_domain.objects
-    pages = {id(resolve(name)): entry for name, entry in objects.items()}
+    domain = env.domains.python_domain
+    pages = {id(resolve(name)): (name, entry) for name, entry in domain.objects.items()}
     for name, part in public_names().items():
-        if name not in objects and id(part) in pages:
-            page = pages[id(part)]
-            objects[name] = ObjectEntry(page.docname, page.node_id, page.objtype, aliased=True)
+        if name not in domain.objects and id(part) in pages:
+            documented, page = pages[id(part)]
+            domain.objects[name] = ObjectEntry(page.docname, page.node_id, page.objtype, aliased=True)
+            if page.objtype == "module":
+                domain.modules[name] = domain.modules[documented]
 
 
 def skip(app, what, name, obj, skipped, options):
