@@ -1,10 +1,15 @@
 """Configuration of Sphinx: pages in MyST, code cells executed at every build."""
 
+import os
 import sys
 import tomllib
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+
+os.environ.pop("MPLBACKEND", None)  # cells show their figures, also where tests must not
+# Bars of text are meant: a page has no widgets.
+os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")
 
 project = "brainmass_delays"
 author = "the brainmass_delays developers"
