@@ -51,6 +51,7 @@ bench: .venv/bench
 
 docs: .venv/docs
 	$(BIN)/python -m sphinx -W -b html docs docs/_build/html
+	$(BIN)/python docs/check_site.py docs/_build/html
 
 clean:
 	rm -rf .venv .venv-newest .jax_cache docs/_build

@@ -1,34 +1,37 @@
-"""Write api.md, the list of all public names, from what the package exports.
+"""Write api.md and the folder api, the lists of all public names, from what the package exports.
 
 python docs/make_api.py
 """
 
+import importlib
 import inspect
 from pathlib import Path
 
 import brainmass_delays
 
-PAGE = Path(__file__).with_name("api.md")
-SECTIONS = {
+DOCS = Path(__file__).parent
+# Titles of pages of the top level, and what they list.
+TOP = {
     "Networks and runs": "Connectome Network Projection Delay PlasticDelay Simulator Param "
     "get_params set_params prefetch prefetch_delay delay_index ArgumentError RunError",
     "Fits and sweeps": "Fitter FitResult fit_many CohortResult sweep SweepResult",
     "Noise and regional parameters": "WhiteNoise OUNoise ColoredNoise MultiplicativeNoise "
     "Heterogeneous Grouped",
 }
-NAMESPACES = (
-    "nodes",
-    "couplings",
-    "stimuli",
-    "observe",
-    "objectives",
-    "priors",
-    "datasets",
-    "integrate",
-    "spiking",
-    "predictive",
-    "viz",
-)
+NAMESPACES = {
+    "nodes": (),
+    "couplings": (),
+    "stimuli": (),
+    "observe": (),
+    "objectives": (),
+    "priors": (),
+    "datasets": (),
+    "integrate": (),
+    "spiking": ("tasks", "localization"),
+    "predictive": (),
+    "viz": (),
+}
+INTRODUCTION = "# API\n\nEvery public name; its page tells shapes, units, errors, gradients and sources.\n"
 
 
 def listing(module: str, names: list[str]) -> str:
@@ -38,24 +41,58 @@ def listing(module: str, names: list[str]) -> str:
     return f"```{{eval-rst}}\n{head}\n\n{lines}\n```\n"
 
 
-def documented(module) -> list[str]:
+def first_line(module) -> str:
+    """Return what a module says of itself."""
+    return (inspect.getdoc(module) or module.__name__).splitlines()[0]
+
+
+def public(module) -> list[str]:
     """Return the classes and functions that a namespace exports."""
-    names = [n for n in module.__all__ if inspect.isclass(getattr(module, n)) or callable(getattr(module, n))]
-    return sorted(names, key=str.lower)
+    return sorted((name for name in module.__all__ if callable(getattr(module, name))), key=str.lower)
 
 
-def text() -> str:
-    """Return the page."""
-    parts = ["# API\n\nEvery public name; its page tells shapes, units, errors, gradients and sources.\n"]
-    for title, names in SECTIONS.items():
-        known = [name for name in names.split() if hasattr(brainmass_delays, name)]
-        parts.append(f"## {title}\n\n{listing('brainmass_delays', known)}")
-    for name in NAMESPACES:
-        module = getattr(brainmass_delays, name)
-        first = (inspect.getdoc(module) or name).splitlines()[0]
-        parts.append(f"## `{name}`\n\n{first}\n\n{listing(module.__name__, documented(module))}")
+def tables(module) -> str:
+    """Return what is said of the tables that a namespace exports."""
+    parts = []
+    for name in module.__all__:
+        if isinstance(table := getattr(module, name), dict):
+            entries = ", ".join(f"``{key}``" for key in table)
+            declared = f".. py:currentmodule:: {module.__name__}\n.. py:data:: {name}\n"
+            parts.append(f"\n```{{eval-rst}}\n{declared}\n   A dict of all by name: {entries}.\n```\n")
+    return "".join(parts)
+
+
+def part(module, title: str) -> str:
+    """Return the list of one module under its title, and register the module itself."""
+    declared = f"```{{eval-rst}}\n.. py:module:: {module.__name__}\n```\n"
+    names = listing(module.__name__, public(module)) + tables(module)
+    return f"{title}\n\n{declared}\n{first_line(module)}\n\n{names}"
+
+
+def namespace(name: str, inner: tuple[str, ...]) -> str:
+    """Return the page of one namespace."""
+    module = getattr(brainmass_delays, name)
+    parts = [part(module, f"# {name}")]
+    for further in inner:
+        parts.append(part(importlib.import_module(f"{module.__name__}.{further}"), f"## {name}.{further}"))
     return "\n".join(parts)
 
 
+def pages() -> dict[str, str]:
+    """Return every page by its path in this folder."""
+    made = {}
+    for title, names in TOP.items():
+        made[f"api/{title.split()[0].lower()}.md"] = (
+            f"# {title}\n\n{listing('brainmass_delays', names.split())}"
+        )
+    made |= {f"api/{name}.md": namespace(name, inner) for name, inner in NAMESPACES.items()}
+    entries = "\n".join(path.removesuffix(".md") for path in made)
+    declared = "```{eval-rst}\n.. py:module:: brainmass_delays\n```\n"
+    made["api.md"] = f"{INTRODUCTION}\n{declared}\n```{{toctree}}\n:maxdepth: 1\n\n{entries}\n```\n"
+    return made
+
+
 if __name__ == "__main__":
-    PAGE.write_text(text())
+    for path, text in pages().items():
+        DOCS.joinpath(path).parent.mkdir(exist_ok=True)
+        DOCS.joinpath(path).write_text(text)

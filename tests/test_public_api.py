@@ -100,6 +100,8 @@ def test_package_is_typed():
 def test_version_is_the_same_everywhere():
     written = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE).group(1)
     assert brainmass_delays.__version__ == written
+    cited = re.search(r"^version: (.+)", (ROOT / "CITATION.cff").read_text(), re.MULTILINE).group(1)
+    assert cited == written
 
 
 @pytest.mark.parametrize("namespace", ["", ".observe", ".stimuli", ".spiking", ".predictive", ".couplings"])

@@ -11,7 +11,7 @@ MOST = 2**31 - 1  # the largest count: what 32 bits can index
 
 
 class ArgumentError(ValueError):
-    """Signal an argument that breaks a rule: ``Where.what: rule; got value. Cure.``
+    """Signal an argument that breaks a rule: ``Where.what: rule; got value`` and the cure.
 
     Parameters
     ----------

@@ -118,7 +118,7 @@ class NeuralMass(HoldsParams, brainstate.nn.Dynamics):
 
         Parameters
         ----------
-        state : tuple of array or Quantity, shape (..., *in_size)
+        state : tuple of array or Quantity, shape ``(..., *in_size)``
             States in declared order.
         t : Quantity
             Time of the evaluation.
@@ -150,7 +150,7 @@ class NeuralMass(HoldsParams, brainstate.nn.Dynamics):
 
         Parameters
         ----------
-        *inputs, **named : array_like or Quantity, shape (..., *in_size)
+        *inputs, **named : array_like or Quantity, shape ``(..., *in_size)``
             Inputs in declared order, or by name; a missing one, or None, is zero.
 
         Returns
@@ -253,7 +253,7 @@ class NeuralMass(HoldsParams, brainstate.nn.Dynamics):
         return tuple(map(self._input, self.INPUTS, given, noise))
 
     def prefetch(self, state: str) -> delayed_reads.CurrentRead:
-        """Return a read of the current value of ``state``, shape (..., *in_size)."""
+        """Return a read of the current value of ``state``, shape ``(..., *in_size)``."""
         return delayed_reads.prefetch(self, state)
 
     def prefetch_delay(

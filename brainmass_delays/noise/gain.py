@@ -15,7 +15,7 @@ class MultiplicativeNoise(Noise):
     noise : Noise
         The noise of strength 1, usually ``WhiteNoise(n, 1.0)``.
     gain : callable
-        ``gain(*values)`` returns g, given what the reads return; shape (..., *in_size).
+        ``gain(*values)`` returns g, given what the reads return; shape ``(..., *in_size)``.
     *reads : callable
         Reads without arguments, such as ``node.prefetch('x')``.
 
@@ -57,5 +57,5 @@ class MultiplicativeNoise(Noise):
         self.params = params_behind(gain)
 
     def update(self):
-        """Return the drive of the coming step, shape (..., *in_size)."""
+        """Return the drive of the coming step, shape ``(..., *in_size)``."""
         return self.gain(*(read() for read in self.reads)) * self.noise()

@@ -59,7 +59,7 @@ class WhiteNoise(Noise):
         super().__init__(in_size, correlation, sigma=sigma)
 
     def update(self):
-        """Return the drive of the coming step, shape (..., *in_size)."""
+        """Return the drive of the coming step, shape ``(..., *in_size)``."""
         h = self._step_ms()
         sigma = self.sigma.value()
         drive = sigma * (self.normal() / jnp.sqrt(h))
@@ -130,7 +130,7 @@ class OUNoise(Noise):
         self.z = brainstate.HiddenState(self._mixed(normals(self.key.value, first, 1, *self.draw)[0]))
 
     def update(self):
-        """Return the drive of the coming step, shape (..., *in_size), and advance the process."""
+        """Return the drive of the coming step, shape ``(..., *in_size)``, and advance the process."""
         z = self.z.value
         decay = self._step_ms() / self._tau_ms()
         kick = jnp.sqrt(-jnp.expm1(-2 * decay))

@@ -89,7 +89,7 @@ class ColoredNoise(Noise):
         self.phases = brainstate.HiddenState(2 * jnp.pi * brainstate.random.uniform(size=shape))
 
     def update(self):
-        """Return the drive of the coming step, shape (..., *in_size), and turn all waves by one step."""
+        """Return the drive of the coming step, shape ``(..., *in_size)``, and turn all waves by one step."""
         phases = self.phases.value
         self.phases.value = phases + self.radians.value * self._step_ms()
         return self.sigma.value() * (jnp.sum(jnp.sin(phases), axis=-1) * np.sqrt(2 / self.n_waves))

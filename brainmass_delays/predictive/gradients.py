@@ -22,8 +22,8 @@ def neg_activity_grad(t, activities, args, **energy_options):
         Time; unused, the flow is autonomous.
     activities : list of arrays, each (batch, ...)
         As for `pc_energy`.
-    args : (params, y, x, loss_id, controller)
-        ``x`` may be None; ``controller`` is unused.
+    args : tuple
+        ``(params, y, x, loss_id, controller)``: ``x`` may be None; ``controller`` is unused.
     **energy_options
         ``variant`` ('pc', 'epc' or 'bpc') and the options of `pc_energy`, `epc_energy` or `bpc_energy`.
 

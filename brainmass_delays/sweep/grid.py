@@ -25,7 +25,7 @@ class SweepResult(NamedTuple):
     results : pytree
         What ``predict`` returned, NumPy arrays ``(*grid, ...)`` with their units; the grid has one axis per
         swept argument, or one axis in all with ``product=False``.
-    status : int array, shape (*grid,)
+    status : int array, shape ``(*grid,)``
         0, or the flags of every point: a delay outside its bounds, a value that is not finite.
 
     Examples

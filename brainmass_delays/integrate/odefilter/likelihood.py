@@ -44,8 +44,8 @@ def log_likelihood_terminal(solution: FilterSolution, data, *, obs_std) -> jax.A
     References
     ----------
     .. [1] J. Beck, N. Bosch, M. Deistler, K. Kadhim, J. Macke, P. Hennig, P. Berens. Diffusion tempering
-    improves
-       parameter estimation with probabilistic integrators for ordinary differential equations. ICML 2024.
+       improves parameter estimation with probabilistic integrators for ordinary differential equations. ICML
+       2024.
 
     Examples
     --------

@@ -177,8 +177,7 @@ def solve_filter(
     References
     ----------
     .. [1] M. Schober, S. Särkkä, P. Hennig. A probabilistic model for the numerical solution of initial value
-    problems.
-       Statistics and Computing 29 (2019) 99-122.
+       problems. Statistics and Computing 29 (2019) 99-122.
     .. [2] N. Bosch, P. Hennig, F. Tronarp. Calibrated adaptive probabilistic ODE solvers. AISTATS 2021.
     .. [3] N. Krämer. Adaptive probabilistic ODE solvers without adaptive memory requirements. ProbNum 2025.
 
