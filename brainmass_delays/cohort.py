@@ -9,11 +9,11 @@ from typing import Any
 import brainstate
 import brainunit as u
 import numpy as np
-from tqdm.auto import tqdm
 
 from ._core.checks import ArgumentError, check_count, check_flag
 from ._core.files import as_path, make_folder
 from ._core.pool import Pool, check_executor
+from ._core.progress import tqdm
 from ._core.salvage import attach
 from .fit import FitResult, Fitter
 from .sweep.program import settings

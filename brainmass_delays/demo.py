@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param, SigmoidT
-from tqdm.auto import tqdm
 
 from . import objectives
 from ._core.checks import ArgumentError
 from ._core.files import replacing
+from ._core.progress import tqdm
 from .connectome import Connectome
 from .fit import FitResult, Fitter
 from .network import Network

@@ -7,11 +7,11 @@ import brainstate
 import brainunit as u
 import jax
 import numpy as np
-from tqdm.auto import tqdm
 
 from .. import objectives
 from .._core.checks import ArgumentError, check_choice, check_count
 from .._core.parameters import find_by_name, store, stored
+from .._core.progress import tqdm
 from .._core.salvage import attach
 from .._core.states import alone
 from .._core.units import magnitude

@@ -7,10 +7,10 @@ from typing import Any
 import brainunit as u
 import numpy as np
 from scipy.stats import qmc
-from tqdm.auto import tqdm
 
 from .._core.checks import ArgumentError, check_count
 from .._core.parameters import Parameter, find_by_name, search_box, store, stored
+from .._core.progress import tqdm
 from .._core.salvage import attach
 from .._core.status import RunError
 from .result import FitResult

@@ -325,6 +325,6 @@ class Simulator(Held):
 
 
 def _bar(total):
-    from tqdm.auto import tqdm
+    from .._core.progress import tqdm
 
     return tqdm(total=total, desc="simulate", unit="step")

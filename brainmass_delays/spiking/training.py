@@ -8,11 +8,11 @@ import brainunit as u
 import jax.numpy as jnp
 import numpy as np
 import optax
-from tqdm.auto import trange
 
 from .._core.arguments import checked, count, each, instance, names, numbers, optional, time
 from .._core.arguments import flag as is_flag
 from .._core.checks import ArgumentError, check_count
+from .._core.progress import trange
 from .._core.status import NOT_FINITE, flag, raise_if_failed
 from .arguments import (
     RATE,

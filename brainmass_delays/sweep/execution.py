@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from tqdm.auto import tqdm
 
 from .._core.checks import ArgumentError, check_count
 from .._core.pool import Pool, check_executor
+from .._core.progress import tqdm
 from .program import local_devices, run_chunk
 
 WHERE = "sweep.executor"
