@@ -22,6 +22,8 @@ def magnitude(where: str, value: Any, unit: u.Unit, *, plain: bool = True) -> An
     is_array = isinstance(value, NUMERIC) or hasattr(value, "__array__") or hasattr(value, "__jax_array__")
     if not is_array or getattr(value, "dtype", None) == np.dtype(object):
         cure = "Pass a number or an array" + ("" if unit.is_unitless else f" in {unit}")
+        if hasattr(value, "toarray"):  # a sparse matrix of SciPy
+            raise ArgumentError(where, "must be an array", type(value).__name__, "Write matrix.toarray()")
         raise ArgumentError(where, "must be a number", _short(value), cure)
     if isinstance(value, u.Quantity) and not value.is_unitless:
         if not u.have_same_dim(value, unit):
