@@ -134,12 +134,7 @@ def fit_many(
     """
     if not callable(make_problem):
         raise ArgumentError("fit_many.make_problem", "must be callable", type(make_problem).__name__)
-    try:
-        subjects = tuple(None if isinstance(subjects, str | bytes) else subjects)
-    except TypeError:
-        raise ArgumentError("fit_many.subjects", "must be a sequence of subjects", repr(subjects)) from None
-    if not subjects:
-        raise ArgumentError("fit_many.subjects", "must hold at least one", "none")
+    subjects = _listed(subjects)
     check_count("fit_many.retries", retries, 0)
     check_flag("fit_many.progress", progress)
     n_steps = check_count("fit_many.n_steps", n_steps)
@@ -155,15 +150,8 @@ def fit_many(
 
         def call(i):
             file = None if folder is None else str(folder / f"{i:06d}.npz")
-            return (
-                _fit_one,
-                make_problem,
-                subjects[i],
-                i,
-                n_steps,
-                {**options, "checkpoint": file},
-                settings(),
-            )
+            given = {**options, "checkpoint": file}
+            return _fit_one, make_problem, subjects[i], i, n_steps, given, settings()
 
         try:
             if executor is None:
@@ -171,14 +159,24 @@ def fit_many(
                     function, *arguments = call(i)
                     keep(i, function(*arguments))
             else:
-                Pool("fit_many.executor", call, executor, retries, keep, failed).run(
-                    list(range(len(subjects)))
-                )
+                pool = Pool("fit_many.executor", call, executor, retries, keep, failed)
+                pool.run(list(range(len(subjects))))
         except BaseException as error:
             if found:
                 attach(error, _together(subjects, found, failed), f"fit_many: {len(found)} fits had ended.")
             raise
     return _together(subjects, found, failed)
+
+
+def _listed(subjects: Any) -> tuple:
+    """Return the subjects in a row."""
+    try:
+        listed = tuple(None if isinstance(subjects, str | bytes) else subjects)
+    except TypeError:
+        raise ArgumentError("fit_many.subjects", "must be a sequence of subjects", repr(subjects)) from None
+    if not listed:
+        raise ArgumentError("fit_many.subjects", "must hold at least one", "none")
+    return listed
 
 
 def _fit_one(make_problem, subject, number, n_steps, options, environment):
