@@ -1,5 +1,6 @@
 """The layers hold: imports go downwards, formulas know no framework, only viz draws."""
 
+import ast
 import os
 import re
 import subprocess
@@ -56,5 +57,14 @@ def test_importing_the_package_loads_no_drawing_and_warns_of_nothing():
 def test_file_is_about_one_concept(path):
     assert not re.search(r"utils|helpers|common|misc", path.stem)
     text = path.read_text()
-    assert len(text.splitlines()) <= 600
     assert not text.strip() or text.startswith(('"""', 'r"""')), "a file starts with what it is about"
+    assert len(text.splitlines()) <= 350
+    assert not [name for name, n_lines in functions(text) if n_lines > 50]
+
+
+def functions(text):
+    """Yield the name and the length of every function, without its docstring."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            docstring = ast.get_docstring(node, clean=False) or ""
+            yield node.name, node.end_lineno - node.lineno - docstring.count("\n")
