@@ -140,8 +140,9 @@ def plot_lags(lags: Any, *, labels: Sequence[str] | None = None, ax: Axes | None
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('region', 'follows region on the x axis by')
     """
-    numbers = np.ma.masked_invalid(np.asarray(u.get_magnitude(lags), dtype=float))
-    largest = float(np.abs(numbers).max()) if numbers.count() else 1.0
+    numbers = np.asarray(u.get_magnitude(lags), dtype=float)
+    known = numbers[np.isfinite(numbers)]
+    largest = float(np.abs(known).max()) if known.size else 1.0
     options = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest, "colorbar": False} | kwargs
     ax = new_axes(ax, (5.2, 4.4))
     plot_connectivity(numbers, labels=labels, ax=ax, **options)

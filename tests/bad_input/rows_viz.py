@@ -76,7 +76,6 @@ ACCEPTS = {
     "spacing": "half bool",
     "size": "half bool",
 }
-row("SweepResult.plot.value", GOOD["plot_sweep.result"].plot, "none")
 row("FitResult.report.path", GOOD["result"].report, "string")
 NEEDS_EXTRA = {"plot_topography"}
 FUNCTIONS = {name: getattr(viz, name) for name in viz.__all__ if name not in NEEDS_EXTRA}

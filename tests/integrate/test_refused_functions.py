@@ -84,7 +84,7 @@ def test_functions_of_other_arguments_are_refused():
         r"solve_filter.u0: must be a tuple of 2 states": lambda: solve_filter(
             delayed, 1.0, 0.0, 1.0, order=2
         ),
-        r"solve_ode.event: must hold at least one number; got None": lambda: solve_ode(
+        r"solve_ode.event: must return a number or an array; got None": lambda: solve_ode(
             plain, 1.0, 0.0, 1.0, event=lambda t, y, args: None
         ),
     }
