@@ -14,8 +14,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 def executed(page):
     """Return the names that the code of one page defines."""
     names = {}
-    for block in re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.S):
-        if not block.startswith("src ="):
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for options, block in re.findall(r"```\{code-cell\} ipython3\n((?::.*\n)*)(.*?)```", text, re.S):
+        if "raises-exception" not in options:
             exec(block, names)
     return names
 
