@@ -108,7 +108,7 @@ def test_complex_numbers_are_not_cut_to_their_real_part():
         "solve_filter.f: must be real": lambda: solve_filter(lambda t, y, args: 1j * y, 1.0, 0.0, 1.0),
         "solve_filter.u0: must be real": lambda: solve_filter(plain, 1.0 + 1j, 0.0, 1.0),
         "solve_filter.u0_std: must be real": lambda: solve_filter(plain, 1.0, 0.0, 1.0, u0_std=1j),
-        "solve_filter_dde.u0: must be real": lambda: solve_filter_dde(delayed, 1.0 + 0j, 0.0, 1.0, 0.3),
+        "solve_filter_dde.history: must be real": lambda: solve_filter_dde(delayed, 1.0 + 0j, 0.0, 1.0, 0.3),
         "solve_filter_dde.delays: must be.*real": lambda: solve_filter_dde(delayed, 1.0, 0.0, 1.0, 1j),
         "ornstein_uhlenbeck_prior.rate: must be.*real": lambda: ornstein_uhlenbeck_prior([1.0, 0.0], rate=1j),
         "solve_filter.t1: must be.*real": lambda: solve_filter(plain, 1.0, 0.0, 1j),
@@ -124,15 +124,15 @@ def test_times_of_filters_carry_one_unit_or_none():
     """A plain number beside a time in ms was read as ms."""
     ms, mV = u.ms, u.mV
     cases = {
-        "solve_filter.t0: needs a unit such as ms": lambda: solve_filter(plain, 1.0, 0.0, 1.0 * ms),
-        "solve_filter.t1: needs a unit such as ms": lambda: solve_filter(plain, 1.0, 0.0 * ms, 1.0),
-        "solve_filter.save_at: needs a unit such as ms": lambda: solve_filter(
+        "solve_filter.t0: must have a unit of time": lambda: solve_filter(plain, 1.0, 0.0, 1.0 * ms),
+        "solve_filter.t1: must have a unit of time": lambda: solve_filter(plain, 1.0, 0.0 * ms, 1.0),
+        "solve_filter.save_at: must have a unit of time": lambda: solve_filter(
             plain, 1.0, 0.0 * ms, 1.0 * ms, save_at=GRID
         ),
         "solve_filter.dt0: must have the dimension of 1": lambda: solve_filter(
             plain, 1.0, 0.0, 1.0, dt0=1.0 * mV
         ),
-        "solve_filter_dde.delays: needs a unit such as ms": lambda: solve_filter_dde(
+        "solve_filter_dde.delays: must have a unit of time": lambda: solve_filter_dde(
             delayed, 1.0, 0.0 * ms, 1.0 * ms, 0.3
         ),
         "solve_filter.output_scale: must be plain numbers": lambda: solve_filter(

@@ -27,14 +27,14 @@ def unit_of(*values) -> u.Unit | None:
 class Coordinates:
     """Turn states and their derivatives into vectors of ``d`` numbers and back; each leaf has a unit."""
 
-    def __init__(self, where: str, example, time_unit: u.Unit | None):
+    def __init__(self, where: str, example, time_unit: u.Unit | None, argument: str = "u0"):
         plain = jax.tree.map(u.get_magnitude, example, is_leaf=_is_quantity)
         self._border, _ = Border.of(where, plain, 0.0)
         self.time_unit = time_unit
         leaves, self._structure = jax.tree.flatten(example, is_leaf=_is_quantity)
         self._units = [u.get_unit(leaf) for leaf in leaves]
         self.dtype, self._shapes = self._border.dtype, [jnp.shape(leaf) for leaf in leaves]
-        _check_real(f"{where}.u0", self.dtype)
+        _check_real(f"{where}.{argument}", self.dtype)
 
     def _key(self):
         return (
@@ -116,6 +116,10 @@ class Coordinates:
 
     def plain_time(self, where: str, value, *, plain: bool = False):
         """Return a time without its unit; a concrete one stays concrete in a trace, so it can be checked."""
+        if self.time_unit is not None and not plain and not _is_quantity(value):
+            rule = f"must have a unit of time, since one of t0, t1, save_at and delays has {self.time_unit}"
+            cure = f"Multiply it by brainunit.{self.time_unit}, or give no unit at all"
+            raise ArgumentError(where, rule, "a plain number" if is_traced(value) else value, cure)
         value = magnitude(where, value, self.time_unit or u.UNITLESS, plain=plain)
         numbers()(where, value)
         return value

@@ -20,9 +20,7 @@ class DelayedField:
         self._history = history if callable(history) else None
         start = history(t0) if callable(history) else history
         tree_of_numbers(f"{where}.history", start)
-        self.state = state = Coordinates(where, start, unit_of(t0, *others))
-        if jnp.issubdtype(state.dtype, jnp.complexfloating):
-            raise ArgumentError(f"{where}.history", "must be real", state.dtype)
+        self.state = state = Coordinates(where, start, unit_of(t0, *others), "history")
         self.where, self._f, self._args, self._constant = where, f, args, start
         self.t0 = state.time(f"{where}.t0", t0)
         delays = state.time(f"{where}.delays", delays)
