@@ -27,6 +27,7 @@ def saved(variables, **options):
     return stream.getvalue()
 
 
+@pytest.mark.filterwarnings("ignore:The default value for .spmatrix:DeprecationWarning")  # of newer SciPy
 @given(
     shape=st.tuples(st.integers(0, 5), st.integers(0, 5)),
     dtype=st.sampled_from(DTYPES),
