@@ -128,9 +128,7 @@ def _own(value: Any, memo: dict) -> Any:
     file = io.BytesIO()
     copier = _Copier(file, memo)
     copier.dump(value)
-    loader = pickle.Unpickler(io.BytesIO(file.getvalue()))
-    loader.persistent_load = copier.known.__getitem__
-    return loader.load()
+    return _Loader(io.BytesIO(file.getvalue()), copier.known).load()
 
 
 class _Copier(pickle.Pickler):
@@ -149,6 +147,17 @@ class _Copier(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         return _reduced(obj, lambda value: value) if inspect.isfunction(obj) else NotImplemented
+
+
+class _Loader(pickle.Unpickler):
+    """Read what a `_Copier` has written."""
+
+    def __init__(self, file: io.BytesIO, known: dict):
+        super().__init__(file)
+        self.known = known
+
+    def persistent_load(self, pid: int) -> Any:
+        return self.known[pid]
 
 
 def _is_wrapped(value):

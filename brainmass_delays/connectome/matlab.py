@@ -282,5 +282,7 @@ def _decode_4(name: str, numbers: np.ndarray, kind: int, is_complex: bool, budge
 
 def _whole(numbers: np.ndarray) -> np.ndarray:
     """Return numbers as integers; what is none becomes one that no check lets through."""
+    if numbers.dtype.kind in "iub":
+        return numbers.astype(np.int64)
     with np.errstate(invalid="ignore"):
         return np.where(np.isfinite(numbers), numbers, -1).astype(np.int64)
