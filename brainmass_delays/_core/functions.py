@@ -186,9 +186,6 @@ class _Carried:
     def __init__(self, original: Any):
         self.original = original
 
-    def __deepcopy__(self, memo: dict) -> Any:
-        return _own(self.original, memo)
-
     def __reduce__(self):
         function = self.original
         if isinstance(function, functools.partial):
@@ -219,9 +216,6 @@ class _Module:
 
     def __init__(self, module: types.ModuleType):
         self.original = module
-
-    def __deepcopy__(self, memo: dict) -> types.ModuleType:
-        return self.original
 
     def __reduce__(self):
         return importlib.import_module, (self.original.__name__,)

@@ -57,3 +57,9 @@ def _short(value: Any) -> str:
     """Return a value in few words."""
     spelled = repr(value)
     return spelled if len(spelled) <= 80 else f"{type(value).__name__} {spelled[:60]}..."
+
+
+def unit_attribute(value: Any) -> dict[str, str]:
+    """Return the unit of a value as xarray keeps it."""
+    unit = u.get_unit(value)
+    return {} if unit.is_unitless else {"units": str(unit)}

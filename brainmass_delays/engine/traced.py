@@ -20,6 +20,12 @@ class Traced(NamedTuple):
     results: Any
     key: tuple
 
+    def put(self, values: list) -> None:
+        """Give the states that were written their new values, of those of all states."""
+        for state, value, is_written in zip(self.states, values, self.is_written, strict=True):
+            if is_written:
+                state.value = value
+
 
 def trace(function: Callable, *arguments: Any) -> Traced:
     """Trace a function of states and arguments once."""

@@ -27,7 +27,7 @@ MOST = 2**25  # bytes of parameters kept at a time
 class GradientDescent:
     """Follow the gradient with an optax optimizer, in the space where parameters have no constraints."""
 
-    kind, uses_gradient, tolerant, takes_starts, resumes = "gradient", True, False, True, True
+    kind, uses_gradient, tolerant, takes_starts, resumes = "step", True, False, True, True
 
     def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
         optimizer = braintools.optim.Adam(lr=1e-2) if optimizer is None else optimizer
@@ -192,7 +192,7 @@ class Steps:
                 if self.journal.best_loss < best and k + 1 < n_steps:
                     self.journal.best_prediction = self._run(begun, k + 1, best)[1]
                 raise
-        self._put(ends)
+        self.traced.put(ends)
 
     def look(self) -> Evaluation:
         """Evaluate the loss where the parameters stand."""
@@ -210,11 +210,6 @@ class Steps:
         _, loss, status, *rest = kept
         scalars, terms, finite, zero = jax.tree.map(lambda x: x[k, ...], rest)
         return Evaluation(float(loss[k]), prediction, int(status[k]), scalars, terms, {}, finite, zero)
-
-    def _put(self, values):
-        for state, value, is_written in zip(self.traced.states, values, self.traced.is_written, strict=True):
-            if is_written:
-                state.value = value
 
     def _run(self, begun, n_steps, best=None):
         """Return the states after some steps, the best prediction of these, and what is told of each."""

@@ -51,7 +51,7 @@ class Problem:
 
     def __init__(self, model: Module, loss: Callable, mode: str = "auto", held: tuple[str, ...] = ()):
         self.model, self.loss, self.mode, self.held = model, loss, mode, held
-        self.kind = "value"  # of what a fit compiles: 'value', 'gradient' or 'residuals'
+        self.kind = "value"  # of what a fit compiles: 'value', 'gradient', 'step' or 'residuals'
         self.update: Callable | None = None  # what follows a gradient in the same program
         self.prepare: Callable = lambda: None  # what an engine does when other parameters may train
         self.refresh()
@@ -144,16 +144,14 @@ class Problem:
         arguments = [state.value for state in traced.states], traced.consts, target
         program = PROGRAMS.get(("loss", traced.key), lambda: fitting(jax.jit(traced.call), arguments))
         new, (value, prediction, status, *rest) = program(*arguments)
-        for state, number, is_written in zip(traced.states, new, traced.is_written, strict=True):
-            if is_written:
-                state.value = number
+        traced.put(new)
         return Evaluation(float(value), prediction, int(status), *rest)
 
     def _looked_at(self, target: Any) -> Traced:
         """Return the function that the fit is going to compile, so that nothing is traced for a look."""
         if self.kind == "residuals":
             return self.residuals(target, forward=self.mode != "reverse")
-        return self._trace(self.kind if self.update is None else "step", target)
+        return self._trace(self.kind, target)
 
     def is_random(self, target: Any) -> bool:
         """Tell whether the loss draws from ``brainstate.random``."""

@@ -197,12 +197,17 @@ class Network(Stepping, Portable, ShowsSignature, brainstate.nn.Module):
                 found[id(past)] = past
         return list(found.values())
 
-    def _stimuli(self, stimulus):
-        """Return the stimuli by population and input."""
-        if stimulus is None:
+    def _by_input(self, argument, given):
+        """Return what was given by population and input, by default the input of the only projection."""
+        if given is None:
             return {}
-        given = stimulus if isinstance(stimulus, Mapping) else {self._sole("stimulus").target: stimulus}
-        found = {self.input_names.find("Network.stimulus", target): each for target, each in given.items()}
+        if not isinstance(given, Mapping):
+            given = {self._sole(argument).target: given}
+        return {self.input_names.find(f"Network.{argument}", target): each for target, each in given.items()}
+
+    def _stimuli(self, stimulus):
+        """Return the stimuli by the full name of their input."""
+        found = self._by_input("stimulus", stimulus)
         for each in found.values():
             if not isinstance(each, Stimulus):
                 cure = "Use those of brainmass_delays.stimuli, or Simulator.run(inputs=...)"
@@ -210,11 +215,8 @@ class Network(Stepping, Portable, ShowsSignature, brainstate.nn.Module):
         return {".".join(target): each for target, each in found.items()}
 
     def _noises(self, noise):
-        """Return the noises by population and input."""
-        if noise is None:
-            return {}
-        given = noise if isinstance(noise, Mapping) else {self._sole("noise").target: noise}
-        found = {self.input_names.find("Network.noise", target): module for target, module in given.items()}
+        """Return the noises by the full name of their input."""
+        found = self._by_input("noise", noise)
         for module in found.values():
             if not isinstance(module, brainstate.nn.Module):
                 raise ArgumentError(

@@ -81,6 +81,9 @@ class Stepping:
             name: node.step_inputs(inputs)
             for (name, node), inputs in zip(own.items(), base.values(), strict=True)
         }
+        targets = {pathway.target for pathway in self.projections.values()}
+        for name, node in own.items():
+            refuse_ignored(node, [entry for population, entry in targets if population == name])
         learning = self.plastic
         new = {}
         for nodes in self._by_method(own | learning).values():
@@ -173,7 +176,6 @@ class Stepping:
             if isinstance(node, PlasticDelay):
                 found[name] = currents[name, "seen"]
                 continue
-            refuse_ignored(node, [target for population, target in currents if population == name])
             found[name] = tuple(
                 value + currents[name, entry.name] if (name, entry.name) in currents else value
                 for entry, value in zip(node.INPUTS, inputs[name], strict=True)

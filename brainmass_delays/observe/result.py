@@ -13,7 +13,7 @@ import numpy as np
 from .._core.checks import ArgumentError, check_choice
 from .._core.files import read_once, write_whole
 from .._core.status import describe, is_traced
-from .._core.units import UNIT, plain_arrays
+from .._core.units import UNIT, plain_arrays, unit_attribute
 from ..connectome import arrays
 
 MAX_BYTES = 2**34
@@ -228,10 +228,10 @@ class Trajectory(Mapping):
         data, coords = {}, {}
         for name in names:
             dims = _dimensions(name, self[name], self.times(name), name in self._times, regions)
-            data[name] = (dims, np.asarray(u.get_magnitude(self[name])), _units(self[name]))
+            data[name] = (dims, np.asarray(u.get_magnitude(self[name])), unit_attribute(self[name]))
             if dims and dims[0].startswith("time"):
                 times = self.times(name)
-                coords[dims[0]] = (dims[:1], np.asarray(u.get_magnitude(times)), _units(times))
+                coords[dims[0]] = (dims[:1], np.asarray(u.get_magnitude(times)), unit_attribute(times))
         return xarray.Dataset(data, coords, {"status": int(np.max(np.asarray(self["status"])))})
 
 
@@ -244,12 +244,6 @@ def _dimensions(name, value, times, own_times, regions):
     if len(shape) > 1 and shape[-1] == regions:
         dims[-1] = "region"
     return dims
-
-
-def _units(value: Any) -> dict[str, str]:
-    """Return the unit as xarray keeps it."""
-    unit = u.get_unit(value)
-    return {} if unit.is_unitless else {"units": str(unit)}
 
 
 def _form(value: Any) -> str:

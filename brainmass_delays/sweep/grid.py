@@ -12,6 +12,7 @@ import numpy as np
 
 from .._core.checks import ArgumentError, check_choice
 from .._core.status import NOT_RUN, describe
+from .._core.units import unit_attribute
 from ..outline import columns, written
 
 
@@ -116,8 +117,7 @@ class SweepResult(NamedTuple):
 
 def _array_and_unit(values):
     """Return numbers and the attribute that names their unit."""
-    unit = u.get_unit(values)
-    return np.asarray(u.get_magnitude(values)), {} if unit.is_unitless else {"units": str(unit)}
+    return np.asarray(u.get_magnitude(values)), unit_attribute(values)
 
 
 def mapping(axes):

@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from .._core.files import write_whole
+from ..fit.journal import spell
 from .fits import plot_fit, plot_profile
 from .frame import color_bar, new_axes, with_unit
 
@@ -61,17 +62,8 @@ def _table(head: tuple, rows: list[tuple]) -> str:
 
 
 def _optima(result) -> list[tuple]:
-    rows = []
-    for end in result.optima():
-        values = ", ".join(f"{name} {_short(value)}" for name, value in end["params"].items())
-        rows.append((f"{end['loss']:.6g}", end["n_starts"], values))
-    return rows + [("failed", 1, message) for message in result.failures]
-
-
-def _short(value) -> str:
-    number, unit = np.asarray(u.get_magnitude(value)), u.get_unit(value)
-    text = f"{number.item():.5g}" if number.size == 1 else f"{number.min():.4g} .. {number.max():.4g}"
-    return text if unit.is_unitless else f"{text} {unit}"
+    ends = [(f"{end['loss']:.6g}", end["n_starts"], spell(end["params"])) for end in result.optima()]
+    return ends + [("failed", 1, message) for message in result.failures]
 
 
 def _versions() -> list[tuple]:
