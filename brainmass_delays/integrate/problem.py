@@ -29,7 +29,7 @@ from .tableaus import METHODS
 from .tape import Reader, write
 
 # a safety of 0.8 halves the error of 0.9 at an eighth more steps
-CAUTIOUS = {"safety": 0.8, "longest": 5.0, "sudden": 2.0}
+CAUTIOUS = {"safety": 0.8, "longest": 5.0}
 STIFF_METHOD = "radau5"
 
 
@@ -64,7 +64,7 @@ class Problem:
     @classmethod
     def of(
         cls, where, u0, t0, t1, *, args, method, rtol, atol, controller, dt0, max_steps, while_loop, save_at,
-        dense, breakpoints, impulses, sparsity,
+        dense, breakpoints, impulses, sparsity, sudden=float("inf"),
     ) -> "Problem":  # fmt: skip
         """Check the arguments of the caller named ``where`` and bring them across the border."""
         border, y0 = Border.of(where, u0, t0)
@@ -79,7 +79,7 @@ class Problem:
         impulses, jump = _impulses(border, impulses, start, end)
         return cls(
             border, y0, start, end, method,
-            resolve_controller(controller, f"{where}.controller", **CAUTIOUS),
+            resolve_controller(controller, f"{where}.controller", sudden=sudden, **CAUTIOUS),
             _relative_tolerance(where, rtol, border.time_dtype), _absolute_tolerance(border, atol),
             _first_step(border, dt0), max_steps, while_loop, _save_times(border, save_at, start, end), dense,
             None if breakpoints is None else _times(border, "breakpoints", breakpoints), impulses, jump, args,

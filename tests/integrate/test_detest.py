@@ -45,14 +45,14 @@ def test_errors_are_of_the_size_of_the_tolerance(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["dopri5", "tsit5"])
-def test_median_over_all_problems(method):
+@pytest.mark.parametrize(("method", "most"), [("dopri5", 1.92), ("tsit5", 1.60)])
+def test_median_over_all_problems(method, most):
     """The orbits D1 to D5 amplify errors, to some thousand tolerances; the median does not know them."""
     tolerances = np.logspace(-3, -9, 25)
     found, evaluations = zip(*(errors(name, method, tolerances) for name in DETEST), strict=True)
     print(
         f"{method}: median {np.median(found):.2f}, largest {np.max(found):.0f}, {sum(evaluations)} evaluations"
     )
-    assert np.median(found) < 2.0
+    assert np.median(found) < most
     assert np.max(found) < 5000
     assert sum(evaluations) < 360_000
