@@ -26,16 +26,6 @@ QUICK_PAGES = {
     "write_a_monitor",
     "write_a_node",
 }
-# These still have lines that are cut at the right edge, and assert nothing.
-UNREVISED = {
-    "delayed_predictive_coding",
-    "localize_sound",
-    "ode_filter",
-    "predictive_coding",
-    "solvers",
-    "spiking_delays",
-}
-REVISED = [page for page in PAGES if page.stem not in UNREVISED]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -113,13 +103,13 @@ def test_readme_example_runs():
     assert abs(names["result"].best_params["speed"].to_decimal(names["speed_unit"]) - 3) < 0.02
 
 
-@pytest.mark.parametrize("page", REVISED, ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 def test_page_asserts_what_it_claims(page):
     programs = [code for code, _ in cells(page.read_text())]
     assert not programs or any("assert" in code for code in programs)
 
 
-@pytest.mark.parametrize("page", REVISED, ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 def test_code_fits_the_column(page):
     """Nothing of a cell is cut at the right edge, 88 characters away."""
     text = page.read_text()

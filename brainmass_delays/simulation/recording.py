@@ -128,7 +128,10 @@ class Recording:
             monitor.memory = Memory(state, step, clock.run)
 
     def choose(self, first: Any, n_steps: int, skipped: int, every: int, spans: Any) -> Chosen:
-        """Choose the steps that are recorded: multiples of ``every`` on the clock of the model."""
+        """Choose the steps that are recorded, none without readers: multiples of ``every`` on the clock of
+        the model."""
+        if not self.readers and not self.takes_output:
+            return Chosen(np.arange(0))
         cure = "Is the unit of dt or of the duration right? Else run piece by piece with init_states=False"
         check_memory("Simulator.run.duration", {f"numbers of {n_steps} steps": 8 * n_steps}, cure)
         if every == 1 and skipped == 0:
@@ -138,10 +141,11 @@ class Recording:
                 "Simulator.run.sample_every", "needs a clock whose time is known", "a traced clock",
                 "Continue a run outside of jax.jit, or record every step",
             )  # fmt: skip
-        steps = np.arange(1, n_steps + 1)
-        is_chosen = ((int(first) + steps) % every == 0) & (steps > skipped)
+        begin = skipped + 1
+        steps = np.arange(begin + -(int(first) + begin) % every, n_steps + 1, every)
         starts = np.cumsum([0, *spans.sizes])
-        parts = [np.flatnonzero(is_chosen[a:b]) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        bounds = np.searchsorted(steps, starts, side="right")
+        parts = [steps[a:b] - start - 1 for a, b, start in zip(bounds, bounds[1:], starts, strict=False)]
         main, last = parts[: spans.count], parts[spans.count :]
         width = max((len(p) for p in main), default=0)
         padded = np.zeros((len(main), width), np.int32)
@@ -149,7 +153,7 @@ class Recording:
         for row, part in enumerate(main):
             padded[row, : len(part)], valid[row, : len(part)] = part, True
         rest = last[0].astype(np.int32) if last else None
-        return Chosen(steps[is_chosen], (padded, rest), valid)
+        return Chosen(steps, (padded, rest), valid)
 
     def result(
         self, outcome: Any, chosen: Chosen, first: Any, sizes: Sequence[int], dt: u.Quantity, status: Any

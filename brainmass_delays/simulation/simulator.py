@@ -135,8 +135,9 @@ class Simulator(Held):
         Returns
         -------
         Trajectory
-            A mapping: ``'ts'``, times after each recorded step, ``(time,)``; one trajectory ``(time, ...,
-            n_nodes)`` per monitor; and ``'status'``, int32: 0, or flags as in `brainmass_delays.RunError`.
+            A mapping: ``'ts'``, times after each recorded step, ``(time,)``, none where only monitors with a
+            memory follow the run; one trajectory ``(time, ..., n_nodes)`` per monitor; and ``'status'``,
+            int32: 0, or flags as in `brainmass_delays.RunError`.
 
         Raises
         ------
