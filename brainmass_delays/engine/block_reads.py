@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .plan import last_marked
 from .windows import correlate_windows, gather_windows, scatter_windows, sum_windows
 
 # Steps of the history to go back over at once, where blocks are shorter.
@@ -94,6 +95,7 @@ class MirroredReads(NamedTuple):
                 columns,
                 taps,
                 n_steps,
+                used=last_marked(self.windows),
                 room=self.block - 1,
                 differentiable=self.differentiable,
             )
@@ -110,13 +112,13 @@ class MirroredReads(NamedTuple):
         return {kind: jnp.zeros(shape, tracks[0].dtype) for kind in weights}
 
     def transposed(self, weights, starts):
-        """List the connections by source: their targets, where their windows of totals start at step 0, and
-        their weights."""
+        """List the connections by source: their targets, which of them count, where their windows of totals
+        start at step 0, and their weights."""
         targets, valid, by_source = self._regrouped()
         flipped = jax.tree.map(
             lambda taps: jnp.where(valid[..., None], by_source(taps), 0.0)[..., ::-1], weights
         )
-        return targets, self._pad + 1 - by_source(starts), flipped
+        return targets, last_marked(valid), self._pad + 1 - by_source(starts), flipped
 
     def push(self, adjoint, tracks_bar, starts, seen_bar, first):
         """Add the cotangents of a block's totals."""
@@ -132,12 +134,14 @@ class MirroredReads(NamedTuple):
         """Gather the cotangents of what stands at the columns of some steps, by default a block, from those
         of all later totals."""
         n_steps = n_steps or self.block
-        targets, oldest, flipped = transposed
+        targets, used, oldest, flipped = transposed
         bars = [0.0] * len(self.lateness)
         for kind, per_track in flipped.items():
             for r, (taps, late) in enumerate(zip(per_track, self.lateness, strict=True)):
                 start = oldest + first - late - taps.shape[-1] + 1
-                bars[r] += sum_windows([adjoint[kind]], targets, [start], [taps], n_steps, room=self.block)
+                bars[r] += sum_windows(
+                    [adjoint[kind]], targets, [start], [taps], n_steps, used=used, room=self.block
+                )
         return bars
 
     def of_weights(self, adjoint, weights, starts, tracks, steps):
@@ -195,7 +199,8 @@ class MirroredReads(NamedTuple):
         chosen = np.flatnonzero(self.windows)
         order = chosen[np.argsort(flat[chosen], kind="stable")]
         rank = np.arange(order.size) - np.searchsorted(flat[order], flat[order])
-        rows = np.zeros((n, int(rank.max(initial=0)) + 1), int)
+        most = int(rank.max(initial=0)) + 1
+        rows = np.zeros((n, most + most % 2), int)
         slots, valid = np.zeros_like(rows), np.zeros(rows.shape, bool)
         rows[flat[order], rank], slots[flat[order], rank] = order // width, order % width
         valid[flat[order], rank] = True

@@ -38,9 +38,10 @@ class LevelReads:
         rule: Interpolation,
         offsets: tuple[float, ...],
     ):
+        self.is_summed = weights is not None
+        slots = slots.even() if self.is_summed else slots
         self.slots, self.rule, self.offsets, self.n_sources = slots, rule, offsets, n_sources
         self.has_any = bool(slots.valid.any())
-        self.is_summed = weights is not None
         self.lag = slots.take(lag, shortest)
         self.starts, self.fraction = window_starts(rule, self.lag)
         self.weights = slots.take(weights, 0.0) if self.is_summed else None

@@ -35,7 +35,7 @@ class Table(NamedTuple):
 
 class SlotList(NamedTuple):
     """List some slots of every target: ``positions`` ``(target, entry)``; where ``valid`` does not hold, an
-    entry is padding and its position is past the last slot. A list as wide as the table keeps its order."""
+    entry is padding and its position is past the last slot."""
 
     positions: np.ndarray
     sources: np.ndarray
@@ -50,7 +50,24 @@ class SlotList(NamedTuple):
     @property
     def is_whole(self) -> bool:
         """Whether the list has the order of the table."""
-        return self.width == self.n_slots
+        in_place = (self.positions == np.arange(self.width)) | ~self.valid
+        return self.width == self.n_slots and bool(in_place.all())
+
+    @property
+    def used(self) -> np.ndarray:
+        """Entries of every target up to the last valid one."""
+        return last_marked(self.valid)
+
+    def even(self) -> "SlotList":
+        """Return a list of even width, by one more entry of padding where it must be."""
+        if self.width % 2 == 0:
+            return self
+        one = [(0, 0), (0, 1)]
+        return self._replace(
+            positions=np.pad(self.positions, one, constant_values=self.n_slots),
+            sources=np.pad(self.sources, one, mode="edge"),
+            valid=np.pad(self.valid, one),
+        )
 
     def take(self, table, padding: float):
         """Take the listed entries of an array ``(target, slot)``."""
@@ -64,6 +81,11 @@ class SlotList(NamedTuple):
             return jnp.where(self.valid, values, table)
         rows = np.arange(len(self.positions))[:, None]
         return table.at[..., rows, self.positions].set(values, mode="drop")
+
+
+def last_marked(marks: np.ndarray) -> np.ndarray:
+    """Return for every row how many entries there are up to the last one marked."""
+    return np.max(np.where(marks, np.arange(1, marks.shape[1] + 1), 0), axis=1, initial=0)
 
 
 def list_slots(edges: Edges, chosen: np.ndarray, *, whole: bool = False) -> SlotList:

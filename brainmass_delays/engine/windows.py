@@ -15,6 +15,8 @@ from ..delays.interpolation import Interpolation, split
 CACHE_BYTES = 192 * 1024
 # Numbers in one turn of a loop: with more, XLA no longer compiles it as a whole.
 NUMBERS_PER_TURN = 256
+# Share of slots in use below which every target loops over its own number of them.
+RAGGED = 0.95
 # Numbers that a CPU multiplies at once.
 LANES = 8
 # Steps to correlate at once.
@@ -105,6 +107,7 @@ def sum_windows(
     taps: Sequence[jax.Array],
     n_steps: int,
     *,
+    used: np.ndarray | None = None,
     room: int = 0,
     differentiable: bool = False,
 ) -> jax.Array:
@@ -122,6 +125,9 @@ def sum_windows(
         Weights ``(target, slot, tap)``, one per track.
     n_steps : int
         Steps to sum for.
+    used : int array, optional
+        How many slots of every target count, ``(target,)``: those behind weigh nothing. An even width is
+        faster by far.
     room : int
         How many samples more every track has behind any window: a CPU sums whole vectors faster.
     differentiable : bool
@@ -136,9 +142,11 @@ def sum_windows(
         return _sum_gathered(tracks, sources, starts, taps, n_steps)
     summed = _summed_in_place(_whole_vectors(n_steps, room))
     for _ in range(tracks[0].ndim - 2):
-        summed = jax.vmap(summed, in_axes=(0, None, None, None))
+        summed = jax.vmap(summed, in_axes=(0, None, None, None, None))
     sources = jnp.asarray(sources, starts[0].dtype)
-    return summed(tuple(tracks), sources, tuple(starts), tuple(taps))[..., :n_steps]
+    is_ragged = used is not None and used.sum() < RAGGED * np.size(sources)
+    used = jnp.asarray(used, int) if is_ragged else ()
+    return summed(tuple(tracks), sources, tuple(starts), tuple(taps), used)[..., :n_steps]
 
 
 def _whole_vectors(n_steps, room):
@@ -169,8 +177,8 @@ def _summed_in_place(n_steps: int):
     """Return a sum of windows that a CPU runs without ever storing one; a batch becomes one larger sum."""
 
     @jax.custom_batching.custom_vmap
-    def summed(tracks, sources, starts, taps):
-        return _sum_in_place(tracks, sources, starts, taps, n_steps)
+    def summed(tracks, sources, starts, taps, used):
+        return _sum_in_place(tracks, sources, starts, taps, used, n_steps)
 
     @summed.def_vmap
     def batched(size, is_batched, *arrays):
@@ -179,30 +187,33 @@ def _summed_in_place(n_steps: int):
             return array.reshape(-1, *array.shape[2:])
 
         n_nodes = arrays[0][0].shape[-2]
-        tracks, sources, starts, taps = jax.tree.map(stacked, arrays, tuple(is_batched))
+        tracks, sources, starts, taps, used = jax.tree.map(stacked, arrays, tuple(is_batched))
         first_node = n_nodes * jnp.arange(size, dtype=sources.dtype)
         sources = sources + jnp.repeat(first_node, len(sources) // size)[:, None]
-        total = _summed_in_place(n_steps)(tracks, sources, starts, taps)
+        total = _summed_in_place(n_steps)(tracks, sources, starts, taps, used)
         return total.reshape(size, -1, n_steps), True
 
     return summed
 
 
-def _slots_per_turn(width, n_steps, taps):
+def _slots_per_turn(width, n_steps, taps, whole_turns):
     """Choose how many slots to work on per turn, so that all loops, or at least the inner one, are compiled
-    as a whole."""
-    for count in (4, 3, 2, 1):
+    as a whole; ``whole_turns`` must divide the width."""
+    counts = [count for count in (4, 3, 2, 1) if not (whole_turns and width % count)]
+    for count in counts:
         if n_steps * (6 + 2 * len(taps) * (count + width % count)) < NUMBERS_PER_TURN:
             return count
-    return min(4, max(1, NUMBERS_PER_TURN // (2 * n_steps * sum(w.shape[-1] for w in taps))))
+    most = max(1, NUMBERS_PER_TURN // (2 * n_steps * sum(w.shape[-1] for w in taps)))
+    return next(count for count in counts if count <= most)
 
 
-def _sum_in_place(tracks, sources, starts, taps, n_steps):
-    """Loop over targets and slots.
+def _sum_in_place(tracks, sources, starts, taps, used, n_steps):
+    """Loop over targets and slots, of every target those that are ``used``, or all.
 
     XLA compiles loops of few instructions into one function, so few slots are worked on per turn."""
     n_targets, width = sources.shape
-    per_turn = _slots_per_turn(width, n_steps, taps)
+    is_ragged = not isinstance(used, tuple)
+    per_turn = _slots_per_turn(width, n_steps, taps, is_ragged)
     n_turns, rest = divmod(width, per_turn)
 
     def piece(array, corner, shape):
@@ -224,7 +235,8 @@ def _sum_in_place(tracks, sources, starts, taps, n_steps):
                 result = add(result, i, j * per_turn + k)
             return result
 
-        result = jax.lax.fori_loop(0, n_turns, turn, jnp.zeros(n_steps, tracks[0].dtype))
+        turns = (piece(used, (i,), (1,))[0] + per_turn - 1) // per_turn if is_ragged else n_turns
+        result = jax.lax.fori_loop(0, turns, turn, jnp.zeros(n_steps, tracks[0].dtype))
         result = turn(n_turns, result, rest)
         return jax.lax.dynamic_update_slice(totals, result[None], (i, 0), allow_negative_indices=False)
 

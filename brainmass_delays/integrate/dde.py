@@ -18,8 +18,8 @@ from .programs import as_arrays, run_compiled
 from .solution import Solution
 from .switches import Switches, are_functions, stop_of
 
-# Behind a kink one estimate passes through 0, and a step five times too long is read by all that follow; of
-# ordinary equations the same bound raises the error at the end (DETEST, 'tsit5': 1.75 tolerances, 1.55 without).
+# Now and then one estimate passes through 0, and a step five times too long is read by all that follow. For
+# ordinary equations the same bound raises errors (DETEST, 'tsit5': from 1.55 tolerances to 1.75).
 SUDDEN = 2.0
 
 

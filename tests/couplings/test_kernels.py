@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainmass_delays.couplings import kernels
+from brainmass_delays.couplings.kernels.phase import sine_and_cosine
 
 PAIRWISE = {"diffusive", "powerlaw", "kuramoto", "laplacian"}
 CASES = {
@@ -200,3 +201,33 @@ def test_laplacian_is_that_of_brainmass(normalize):
     theirs = (matrix * x).sum(-1)
     ours = kernels.laplacian_coupling(x, jnp.diagonal(x), w, 1.0, normalize)
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("largest", "most"), [(3.2, 2e-7), (1e4, 2e-7), (1e6, 0.0625)])
+def test_sine_and_cosine_in_single_precision(largest, most):
+    x = np.random.default_rng(0).uniform(-largest, largest, 100_000).astype(np.float32)
+    sine, cosine = sine_and_cosine(jnp.asarray(x))
+    assert sine.dtype == cosine.dtype == jnp.float32
+    assert np.abs(sine - np.sin(x.astype(float))).max() < most
+    assert np.abs(cosine - np.cos(x.astype(float))).max() < most
+
+
+def test_sine_and_cosine_of_any_number():
+    """Exact to rounding in double precision; bounded, NaN stays NaN in single; the derivative is the other."""
+    x = np.linspace(-50.0, 50.0, 1001)
+    np.testing.assert_array_equal(sine_and_cosine(jnp.asarray(x)), [jnp.sin(x), jnp.cos(x)])
+    huge = jnp.asarray([1e8, -3e20, jnp.nan, jnp.inf], jnp.float32)
+    for values in sine_and_cosine(huge):
+        assert np.abs(values[:2]).max() <= 2
+        assert np.isnan(values[2:]).all()
+    for dtype in (jnp.float32, jnp.float64):
+        point = jnp.asarray(2.5, dtype)
+        for n, slope in enumerate((np.cos(2.5), -np.sin(2.5))):
+            np.testing.assert_allclose(
+                jax.grad(lambda x, n=n: sine_and_cosine(x)[n])(point), slope, rtol=1e-6
+            )
+            np.testing.assert_allclose(
+                jax.hessian(lambda x, n=n: sine_and_cosine(x)[n])(point),
+                -sine_and_cosine(point)[n],
+                rtol=1e-6,
+            )

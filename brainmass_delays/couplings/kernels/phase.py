@@ -1,9 +1,11 @@
 """Kernels of phases."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import brainunit as u
+import jax
 import jax.numpy as jnp
 
 from ..._core.arguments import checked
@@ -59,11 +61,57 @@ def kuramoto_coupling(
 
 def phase_features(x: Any):
     """Return the sine and the cosine of source phases."""
-    x = magnitude("kuramoto_coupling.delayed_x", x, u.UNITLESS)
-    return jnp.sin(x), jnp.cos(x)
+    return sine_and_cosine(jnp.asarray(magnitude("kuramoto_coupling.delayed_x", x, u.UNITLESS)))
 
 
 def kuramoto_combine(sums: tuple, y: Any, k: Any, alpha: Any):
     """Return the Sakaguchi-Kuramoto input from the sums of sines and cosines of the sources."""
-    phase = magnitude("kuramoto_coupling.y", y, u.UNITLESS) + alpha
-    return k * (sums[0] * jnp.cos(phase) - sums[1] * jnp.sin(phase))
+    sine, cosine = sine_and_cosine(magnitude("kuramoto_coupling.y", y, u.UNITLESS) + jnp.asarray(alpha))
+    return k * (sums[0] * cosine - sums[1] * sine)
+
+
+# pi / 2 in three parts: whole multiples of the first two are exact in single precision up to some thousands
+QUARTER_TURN = 1.5703125, 4.837512969970703125e-4, 7.549789948768648e-8
+SINE = -1.6666654611e-1, 8.3321608736e-3, -1.9515295891e-4
+COSINE = 4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5
+
+
+@jax.custom_jvp
+def sine_and_cosine(x: Any):
+    """Return both at once, in single precision by the polynomials of Cephes [1]_, which compile to vectors: a
+    fifth of the time of two library calls, which take a good part of a step of phases.
+
+    Errors are below 2e-7 up to 10 000 rad, below the distance of neighboring single numbers up to 1e6; beyond,
+    where that is more than 0.06 rad, both stay bounded.
+
+    References
+    ----------
+    .. [1] S. L. Moshier. Cephes Mathematical Library, release 2.2 (1992), sinf.c.
+    """
+    if x.dtype != jnp.float32:
+        return jnp.sin(x), jnp.cos(x)
+    n_quarters = jnp.round(x * (2 / math.pi))
+    rest = x
+    for part in QUARTER_TURN:
+        rest = rest - n_quarters * part
+    rest = jnp.clip(rest, -1.0, 1.0)  # of phases beyond all meaning
+    square = rest * rest
+    sine = rest + rest * square * _polynomial(SINE, square)
+    cosine = 1 - 0.5 * square + square * square * _polynomial(COSINE, square)
+    turn = n_quarters.astype(jnp.int32)
+    is_odd = turn & 1 == 1
+    sine, cosine = jnp.where(is_odd, cosine, sine), jnp.where(is_odd, sine, cosine)
+    return jnp.where(turn & 2 != 0, -sine, sine), jnp.where((turn + 1) & 2 != 0, -cosine, cosine)
+
+
+@sine_and_cosine.defjvp
+def _derivative(primals, tangents):
+    sine, cosine = sine_and_cosine(*primals)
+    return (sine, cosine), (cosine * tangents[0], -sine * tangents[0])
+
+
+def _polynomial(coefficients, x):
+    total = coefficients[-1]
+    for coefficient in coefficients[-2::-1]:
+        total = coefficient + x * total
+    return total
