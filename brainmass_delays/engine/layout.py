@@ -74,7 +74,7 @@ class Layout:
         return len(self.groups) - 1
 
     def _reads_singly(self, k):
-        return self.tables[k].is_live or self.plan.short[k].width > 0
+        return self.tables[k].is_live or self.plan.short[k].count > 0
 
     def number(self, read: Any, coupling: Any) -> int | None:
         """Return the number of the table of a read; None if it was not planned."""
@@ -90,7 +90,8 @@ class Layout:
         Returns
         -------
         dict
-            ``'lags'`` and ``'weights'`` by table; ``'tracks'``, the past ``(..., node, sample)`` of all
+            ``'lags'`` and ``'weights'`` by table, and both of the connections that are read singly,
+            ``'singles'``; ``'tracks'``, the past ``(..., node, sample)`` of all
             tracks in equal length; by group with slopes, ``'left'``, the slope before the initial time,
             ``'jump'``, that of the slope there, and ``'age'``, the steps since."""
         lags, weights = [], []
@@ -98,7 +99,12 @@ class Layout:
             lags.append(None if table.is_live else self._lag(request))
             is_summed = request.is_summed and not table.is_live
             weights.append(request.read.active_weights(request.coupling) if is_summed else None)
-        start = {"lags": lags, "weights": weights, "tracks": [], "left": {}, "jump": {}, "age": {}}
+        singles = [
+            tuple(None if table is None else short.take(table) for table in pair)
+            for short, *pair in zip(self.plan.short, lags, weights, strict=True)
+        ]
+        start = {"lags": lags, "weights": weights, "singles": singles}
+        start |= {"tracks": [], "left": {}, "jump": {}, "age": {}}
         n_past = max((past.rings.value.values.n_slots for past in self.pasts), default=2)
         for g, group in enumerate(self.groups):
             self._add_past(start, g, group, n_past)
@@ -186,7 +192,7 @@ class Frame(NamedTuple):
                 (level.block, level.shortest, level.n_recent, tuple(map(_slot_bytes, level.slots)))
                 for level in self.plan.levels
             ),
-            tuple(map(_slot_bytes, self.plan.short)),
+            tuple(tuple(map(_bytes, entries)) for entries in self.plan.short),
             self[2:],
         )
 

@@ -15,7 +15,7 @@ from ..delays.interpolation import Interpolation
 MAX_BLOCK = 23
 # What a step costs, in units of one sample summed: a window as many more as its block has steps; one turn of
 # a block, and of a block within a block for every target; one connection read singly; and any being read so.
-WINDOW, OUTER, INNER, SINGLE, SINGLES = 5.0, 5e3, 250.0, 100.0, 5e3
+WINDOW, OUTER, INNER, SINGLE, SINGLES = 5.0, 5e3, 250.0, 25.0, 3e3
 
 
 class Table(NamedTuple):
@@ -102,6 +102,37 @@ def list_slots(edges: Edges, chosen: np.ndarray, *, whole: bool = False) -> Slot
     return SlotList(np.where(valid, positions, n_slots), sources, valid, n_slots)
 
 
+class Entries(NamedTuple):
+    """List some slots of a table one by one: their ``targets``, ``slots`` and ``sources``, ``(entry,)``."""
+
+    targets: np.ndarray
+    slots: np.ndarray
+    sources: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.targets)
+
+    def take(self, table):
+        """Take the entries of an array ``(target, slot)``."""
+        return table[self.targets, self.slots]
+
+    def put(self, table, values):
+        """Overwrite the entries of an array ``(..., target, slot)``."""
+        return table.at[..., self.targets, self.slots].set(values)
+
+    def add(self, totals, values):
+        """Add to the totals of their targets, ``(..., target)``."""
+        return totals.at[..., self.targets].add(values)
+
+
+def list_entries(edges: Edges, chosen: np.ndarray) -> Entries:
+    """List the slots where ``chosen`` ``(target, slot)`` holds."""
+    targets, slots = np.nonzero(chosen)
+    return Entries(targets, slots, edges.sources[targets, slots])
+
+
 class Level(NamedTuple):
     """Read some slots of every table by windows of ``block`` steps; finer levels need at most the
     ``n_recent`` newest samples for the rest."""
@@ -117,7 +148,7 @@ class ReadPlan(NamedTuple):
     first), or singly, step by step (``short``). What has no delay is read at the stage itself."""
 
     levels: tuple[Level, ...]
-    short: tuple[SlotList, ...]
+    short: tuple[Entries, ...]
 
 
 def shortest_lag(rule: Interpolation, block: int, last_offset: float) -> int:
@@ -159,7 +190,7 @@ def plan_reads(tables: list[Table], block: int | None) -> ReadPlan:
             default=0,
         )
         levels.append(Level(size, slots, shortest, n_recent))
-    return ReadPlan(tuple(levels), tuple(list_slots(t.edges, r) for t, r in zip(tables, rest, strict=True)))
+    return ReadPlan(tuple(levels), tuple(list_entries(t.edges, r) for t, r in zip(tables, rest, strict=True)))
 
 
 def choose_blocks(room: np.ndarray, n_targets: int, block: int | None) -> list[int]:

@@ -99,7 +99,8 @@ class Run:
         given = Given(
             [v for v, w in values if not w], step.consts, literals,
             [(noise.key.value, noise.count.value) for noise in layout.noises],
-            start["lags"], start["weights"], start["left"], start["age"], jnp.asarray(first, jnp.int32),
+            start["lags"], start["weights"], start["singles"], start["left"], start["age"],
+            jnp.asarray(first, jnp.int32),
         )  # fmt: skip
         carry = Carry([v for v, w in values if w], start["jump"])
         # each size of span has constants of its own, such as the places of emissions in it
@@ -202,7 +203,7 @@ class Run:
         brainstate.transform.StatefulFunction(step).make_jaxpr(jnp.int32(0))
         return recorder
 
-    def _served_step(self, layout, i, s, served, recents, jumps, ages, left, lags, weights, literals):
+    def _served_step(self, layout, i, s, served, recents, jumps, ages, left, singles, weights, literals):
         """Make one step with served reads; return the newest samples, jumps, columns, and measurements."""
         head = layout.plan.levels[-1].n_recent - 1 + s
         rings = {}
@@ -210,7 +211,7 @@ class Run:
             has_slopes = layout.groups[g].slopes is not None
             kink = Kink(jumps[g], ages[g]) if has_slopes else None
             rings[g] = Rings(Ring(values, head), Ring(slopes, head) if has_slopes else None, kink)
-        server = StepServer(layout, served, rings, left, lags, weights)
+        server = StepServer(layout, served, rings, left, singles, weights)
         with served_by(server):
             measured = self._step(i, served["rows"], literals)
         recents = {
@@ -251,8 +252,8 @@ class Run:
         row = jax.tree.map(lambda x: x[0], self.rows)
         served = {"rows": row, "tables": served, "normals": normals}
         return (
-            index, index, served, recents, start["jump"], start["age"], start["left"], start["lags"],
-            start["weights"], literals,
+            index, index, served, recents, start["jump"], start["age"], start["left"],
+            start["singles"], start["weights"], literals,
         )  # fmt: skip
 
     def _trace_post(self, size, step, memory) -> Traced:

@@ -1,5 +1,6 @@
 """Run one span of steps in blocks of prefetched reads, blocks within them, and steps."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,6 +14,10 @@ from .block_reads import TableReads
 from .blocks import BlockScan, block_scan
 from .layout import Frame
 from .levels import LevelReads
+
+# Normal numbers to draw for a span at once: a few per block cost four times as much. Of more, every block
+# draws its own.
+DRAWN = 2**21
 
 
 class Carry(NamedTuple):
@@ -28,8 +33,8 @@ class Given(NamedTuple):
 
     ``fixed`` are the states that the step does not write; ``consts`` and ``literals`` what it closes over;
     ``draws`` the key and the count of every noise when the run began; ``lags`` and ``weights`` are by table,
-    ``left`` and ``age`` by group: the slope before the initial time, and how long ago that was when the run
-    began, in steps; ``first`` is the index of the run's first step."""
+    ``singles`` both of what is read singly; ``left`` and ``age`` by group: the slope before the initial time,
+    and how long ago that was when the run began, in steps; ``first`` is the index of the run's first step."""
 
     fixed: list
     consts: list
@@ -37,6 +42,7 @@ class Given(NamedTuple):
     draws: list
     lags: list
     weights: list
+    singles: list
     left: dict
     age: dict
     first: Any
@@ -99,10 +105,10 @@ class Span:
     def run(self, n_steps: int, carry: Carry, pasts: tuple, rows: Any):
         """Advance by ``n_steps``; return the carry, the newest past, and what every step returned."""
         tracks = tuple(with_room(past, n_steps) for past in pasts)
-        tables = {k: {} for k in range(len(self.frame.tables))}
-        carry, new, out = self.advance(
-            0, carry, tracks, {"rows": rows, "tables": tables}, np.int32(0), n_steps
-        )
+        served = {"rows": rows, "tables": {k: {} for k in range(len(self.frame.tables))}}
+        if n_steps * sum(math.prod(shape) * (batch or 1) for shape, batch, _ in self.step.draws) <= DRAWN:
+            served["normals"] = self._draw(0, n_steps)
+        carry, new, out = self.advance(0, carry, tracks, served, np.int32(0), n_steps)
         newest = tuple(
             with_room(jnp.concatenate([past[..., : past.shape[-1] - late], more], -1), late)[
                 ..., -past.shape[-1] :
@@ -128,7 +134,7 @@ class Span:
         for block, n_blocks in block_lengths(frame, depth, n_steps):
 
             def body(carry, seen, recent, served, at, block=block):
-                if depth == 0:
+                if "normals" not in served:
                     served = served | {"normals": self._draw(first + at, block)}
                 tables = self._serve(reads, served["tables"], seen, carry, first + at, block)
                 recent = tuple(with_room(track, block) for track in recent)
@@ -176,7 +182,7 @@ class Span:
         return served
 
     def _draw(self, first, n_steps):
-        """Draw the normal numbers of a block."""
+        """Draw the normal numbers of some steps."""
         draws = zip(self.step.draws, self.given.draws, strict=True)
         return [normals(key, count + self.base + first, n_steps, *d) for d, (key, count) in draws]
 
@@ -194,7 +200,7 @@ class Span:
             ages = {g: age + at for g, age in given.age.items()}
             states, (recents, jumps, new, out) = self.step.call(
                 self.step.join(carry.states, given.fixed), given.consts, given.first + at, i - first, served,
-                recents, carry.jumps, ages, given.left, given.lags, given.weights, given.literals,
+                recents, carry.jumps, ages, given.left, given.singles, given.weights, given.literals,
             )  # fmt: skip
             return (Carry(self.step.written(states), jumps), recents), (new, out)
 

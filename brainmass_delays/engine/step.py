@@ -148,15 +148,17 @@ class StepServer:
         By group, the newest samples, of those groups that are read singly.
     left_slopes : dict of int to array
         By group, the slope before the initial time.
-    lags, weights : list of array
-        By table, for what is read singly.
+    singles : list of tuple
+        By table, lags and weights of what is read singly, ``(entry,)``.
+    weights : list of array
+        By table, all of them.
     """
 
     def __init__(
-        self, layout: Any, served: dict, recents: dict, left_slopes: dict, lags: list, weights: list
+        self, layout: Any, served: dict, recents: dict, left_slopes: dict, singles: list, weights: list
     ):
         self.layout, self.served, self.recents = layout, served, dict(recents)
-        self.left_slopes, self.lags, self.weights = left_slopes, lags, weights
+        self.left_slopes, self.singles, self.weights = left_slopes, singles, weights
         self.before = {id(past): past.value() for past in layout.pasts}
         self.new: dict[int, Any] = {}  # by group
         self.slopes: dict[int, Any] = {}
@@ -197,7 +199,7 @@ class StepServer:
             before = self.before[id(read.past)]
             found = jnp.zeros((*before.shape[:-1], *read.edges.sources.shape), before.dtype)
         short = self.layout.plan.short[k]
-        return short.put(found, self._single(k, g, short)) if short.width else found
+        return short.put(found, self._single(k, g, short)) if short.count else found
 
     def rings(self, read):
         """Return the samples that a read looks into; None where it must look for itself."""
@@ -207,8 +209,8 @@ class StepServer:
         return self._rings(self.layout.groups_of[k][0])
 
     def _single(self, k, g, short):
-        """Read the slots that no block serves, ``(..., target, entry)``."""
-        lag = short.take(self.lags[k], 0.0) - stage().offset
+        """Read the slots that no block serves, ``(..., entry)``."""
+        lag = self.singles[k][0] - stage().offset
         return ring_buffer.read(self._rings(g), short.sources, lag, self.layout.tables[k].rule)
 
     def sums(self, read, coupling):
@@ -222,10 +224,10 @@ class StepServer:
             return read.sums_of(self._rings(groups[0]), read.flagged_lag() - stage().offset, coupling)
         short, totals = self.layout.plan.short[k], []
         for f, g in enumerate(groups):
-            total = self.served["tables"][k].get((f, offset), 0.0)
-            if short.width:
-                total += (short.take(self.weights[k], 0.0) * self._single(k, g, short)).sum(-1)
-            totals.append(total + self._instant_sum(k, read, g))
+            total = self._instant_sum(k, read, g) + self.served["tables"][k].get((f, offset), 0.0)
+            if short.count:
+                total = short.add(total, self.singles[k][1] * self._single(k, g, short))
+            totals.append(total)
         return totals
 
     def _instant_sum(self, k, read, g):

@@ -39,18 +39,19 @@ def test_every_connection_is_read_once_and_in_time(reads, block):
     ]
     plan = plan_reads(tables, block)
     for k, (edges, low, high, rule, offsets, is_live) in enumerate(tables):
-        lists = [*(level.slots[k] for level in plan.levels), plan.short[k]]
+        lists, short = [level.slots[k] for level in plan.levels], plan.short[k]
         count = sum(np.asarray(slots.put(np.zeros(low.shape), slots.valid)) for slots in map(_eager, lists))
+        np.add.at(count, (short.targets, short.slots), 1)
         np.testing.assert_array_equal(count, edges.active & (high > 0))
-        assert not is_live or not any(slots.valid.any() for slots in lists[:-1])
+        np.testing.assert_array_equal(short.sources, edges.sources[short.targets, short.slots])
+        assert not is_live or not any(slots.valid.any() for slots in lists)
         for i, level in enumerate(plan.levels):
             lag = np.asarray(_eager(level.slots[k]).take(np.floor(low + 1e-6), np.inf))
             # a block's last step reads samples that were known when the block began
             assert (lag - rule.lead - max(offsets) >= level.block - 1).all()
-            finer = [_eager(s).take(high, 0.0) for s in lists[i + 1 :]]
-            assert level.n_recent >= max(
-                (x.max(initial=0.0) for x in finer), default=0.0
-            ) + rule.tail or not any(s.valid.any() for s in lists[i + 1 :])
+            finer = [_eager(s).take(high, 0.0) for s in lists[i + 1 :]] + [short.take(high)]
+            is_needed = short.count or any(s.valid.any() for s in lists[i + 1 :])
+            assert level.n_recent >= max(x.max(initial=0.0) for x in finer) + rule.tail or not is_needed
     sizes = [level.block for level in plan.levels]
     assert sizes == sorted(sizes, reverse=True)
     assert block is None or sizes[0] == block
