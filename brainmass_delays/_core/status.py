@@ -30,7 +30,7 @@ class RunError(RuntimeError):
     """Signal a run whose result must not be used; the message names the flags, the place and the cure."""
 
 
-def flag(condition: jax.Array, bit: int) -> jax.Array:
+def flag(condition: jax.Array | bool, bit: int) -> jax.Array:
     """Return ``bit`` as int32 where ``condition`` holds, else 0."""
     return jnp.where(condition, jnp.int32(bit), jnp.int32(OK))
 

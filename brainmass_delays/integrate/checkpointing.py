@@ -17,6 +17,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
+from .._core.status import is_traced
 from .lanes import any_lane, lane, select
 from .tape import RecordingReader, ReplayingReader, add, blank, write, write_each
 
@@ -41,9 +42,11 @@ def checkpointed_tape_loop(cond, body, init, tapes, *, max_steps):
         return body(state, ReplayingReader(values, constants))
 
     _, (_, values, constants) = jax.eval_shape(record, init, tapes)
-    hoisted = _hoist(cond, init), _hoist(record, init, tapes), _hoist(replay, init, values, constants)
-    functions, consts = zip(*hoisted, strict=True)
-    loop = TapeLoop(*functions, max_steps)
+    pure_cond, *cond_consts = _hoist(cond, init)
+    pure_record, *record_consts = _hoist(record, init, tapes)
+    pure_replay, *replay_consts = _hoist(replay, init, values, constants)
+    consts = *cond_consts, *record_consts, *replay_consts
+    loop = TapeLoop(pure_cond, pure_record, pure_replay, max_steps)
     run = jax.custom_vjp(loop.run)
     run.defvjp(loop.run_and_store, loop.transpose, symbolic_zeros=True)
     return run(consts, init, tapes)
@@ -167,17 +170,17 @@ def store_size(max_steps: int) -> tuple[int, int]:
 def _hoist(fun, *args):
     """Return ``fun`` with the tracers it closes over as its first argument, and these tracers."""
     closed, out = jax.make_jaxpr(fun, return_shape=True)(*args)
-    traced = [isinstance(x, jax.core.Tracer) for x in closed.consts]
+    traced = [is_traced(x) for x in closed.consts]
 
     def pure(tracers, *args):
         tracers = iter(tracers)
         consts = [
-            next(tracers) if is_traced else x for x, is_traced in zip(closed.consts, traced, strict=True)
+            next(tracers) if is_tracer else x for x, is_tracer in zip(closed.consts, traced, strict=True)
         ]
         leaves = jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, consts))(*jax.tree.leaves(args))
         return jax.tree.unflatten(jax.tree.structure(out), leaves)
 
-    return pure, [x for x, is_traced in zip(closed.consts, traced, strict=True) if is_traced]
+    return pure, [x for x, is_tracer in zip(closed.consts, traced, strict=True) if is_tracer]
 
 
 def _inexact(tree):

@@ -72,7 +72,7 @@ class Past:
             now, ahead, inside = now[:, None], ahead[:, None], inside[:, None]
         if piece is not None:
             rows = piece.coefficients[None] if component is None else piece.coefficients[component]
-            values = jnp.where(ahead, evaluate_piece(piece.start, piece.length, rows, inside), values)
+            values = jnp.where(ahead, evaluate_piece(Pieces(piece.start, piece.length, rows), inside), values)
         return jnp.where(now, y if component is None else y[component], values)
 
     def ahead(self, state, delays, times):
@@ -91,7 +91,7 @@ class Past:
         recorded = (delays != 0) & (located >= self.t0)
         # pieces whose value is then discarded must not put NaN into a gradient
         start, length = jnp.where(recorded, start, times), jnp.where(recorded, length, 1.0)
-        value = evaluate_piece(start, length, coefficients, times)
+        value = evaluate_piece(Pieces(start, length, coefficients), times)
         initial = self.before(jnp.where(recorded, self.t0, times))
         return jnp.where(recorded if column is not None else recorded[..., None], value, initial)
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from .solution import evaluate_piece
+from .solution import Pieces, evaluate_piece
 
 BISECTIONS = 50
 NEWTON_STEPS = 3
@@ -99,13 +99,13 @@ class Gaps:
             parts.append(jnp.ravel(self.stop(t, y)))
         return jnp.concatenate(parts)
 
-    def land(self, state, reader, piece, precision) -> Landing:
+    def land(self, state, reader, piece: Pieces, precision) -> Landing:
         """Decide for an attempt whether it has landed, must be cut, or met nothing."""
 
         gap, found, time, speed, bad = reader.fixed(
             lambda reader: self._search(state, reader, piece, precision)
         )
-        exact = self.values(state, reader, time, evaluate_piece(*piece, time), piece)[gap]
+        exact = self.values(state, reader, time, evaluate_piece(piece, time), piece)[gap]
         # a Newton step of length 0 carries the derivative of the time
         offset = exact - lax.stop_gradient(exact)
         time = time - offset / jnp.where(speed == 0, 1.0, speed)
@@ -131,7 +131,7 @@ class Gaps:
         n_samples = SAMPLES_OF_EVENTS if self.switches or self.stop else SAMPLES_OF_KINKS
 
         def at(t):
-            return self.values(state, reader, t, evaluate_piece(*piece, t), piece)
+            return self.values(state, reader, t, evaluate_piece(piece, t), piece)
 
         # from past what the last step has landed on to past the end, so that no crossing is between two steps
         past = jnp.minimum(4 * precision, 0.1 * h / n_samples)

@@ -46,7 +46,9 @@ class Reads:
             indices = [np.broadcast_to(i, shape).ravel() for i, shape in zip(indices, shapes, strict=True)]
             component = np.concatenate(indices)
             kept = kept if keep_all else np.unique(component)
-        return cls(border, structure, tuple(shapes), tuple(parts), *bounds, units, component, kept)
+        return cls(
+            border, structure, tuple(shapes), tuple(parts), bounds[0], bounds[1], units, component, kept
+        )
 
     @property
     def constant(self) -> bool:
@@ -147,7 +149,7 @@ def _part(border, leaf, args) -> jax.Array | Callable:
     return lambda t, y: border.time("delays", leaf(border.with_time_unit(t), border.unravel(y), args))
 
 
-def _values(part, t, y):
+def _values(part: Any, t: Any, y: Any) -> Any:
     return part(t, y) if callable(part) else part
 
 
@@ -188,7 +190,7 @@ def _selection(border, coupled, structure):
         if got != structure:
             rule = f"must return one array per leaf of delays, {structure}"
             raise ArgumentError(f"{border.where}.coupled", rule, got)
-        indices = [np.asarray(u.get_magnitude(leaf)).real.astype(int) for leaf in leaves]
+        indices = [np.real(np.asarray(u.get_magnitude(leaf))).astype(int) for leaf in leaves]
         for index, value in zip(indices, probed, strict=True):
             if not np.array_equal(np.asarray(u.get_magnitude(value)), np.asarray(probe)[index % border.size]):
                 raise ArgumentError(

@@ -20,7 +20,7 @@ from .._core.status import DELAY_ABOVE_BOUND, MAX_STEPS_REACHED, NOT_FINITE, OK,
 from .control import Controller, scaled_norm, starting_step
 from .explicit import ExplicitMethod
 from .history import Past
-from .landing import Aim, Gaps, Landing
+from .landing import Gaps, Landing
 from .loops import tape_loop
 from .radau import Radau
 from .solution import Pieces, evaluate_piece
@@ -50,8 +50,8 @@ class State(NamedTuple):
     change: jax.Array  # of the step that is iterated, in tolerances
     rows: jax.Array  # of the past that have been written
     saved: jax.Array
-    last: Pieces | tuple
-    aim: Aim | tuple
+    last: Any  # Pieces, or nothing
+    aim: Any  # Aim, or nothing
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class March:
             spent = 2
         return state._replace(slope=slope, end=self.end(state.t, dt0), evaluations=jnp.int32(spent))
 
-    def norm(self, error, before, after, component=slice(None)):
+    def norm(self, error, before, after, component: Any = slice(None)):
         """Measure an error in tolerances."""
         return scaled_norm(error, before, after, self.rtol, self.atol[component])
 
@@ -199,8 +199,8 @@ class March:
 
         return slope
 
-    def attempt(self, state: State, reader) -> tuple[State, tuple, tuple]:
-        """Try one step; return the next attempt, and the rows and slots for the tapes."""
+    def attempt(self, state: State, reader) -> tuple[State, Pieces, jax.Array, jax.Array]:
+        """Try one step; return the next attempt, its piece, and whether the past takes it and it stands."""
         reach = []
         slope = self._slopes(state, reader, reach)
         trial = self.method.trial(state, reader, slope, self._error_norm, self.restart)
@@ -263,13 +263,13 @@ class March:
             return no, no, state.change
         overlap = lax.stop_gradient(jnp.max(jnp.stack(reach))) > 2 * self.inset(state.end)
         kept = self.past.reads.kept
-        guess = reader.fixed(lambda reader: reader.rows(lambda tape: (state.rows - 1,) * 3))
-        found = lax.stop_gradient(piece._replace(coefficients=piece.coefficients[kept]))
+        guess: Pieces = reader.fixed(lambda reader: reader.rows(lambda tape: (state.rows - 1,) * 3))
+        found: Pieces = lax.stop_gradient(piece._replace(coefficients=piece.coefficients[kept]))
         h = found.length
 
         def difference(theta):
             t = found.start + theta * h
-            before, now = evaluate_piece(*guess, t), evaluate_piece(*found, t)
+            before, now = evaluate_piece(guess, t), evaluate_piece(found, t)
             return self.norm(now - before, before, now, kept)
 
         change = jnp.max(jax.vmap(difference)(jnp.asarray([0.5, 1.0], h.dtype)))

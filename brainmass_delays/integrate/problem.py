@@ -57,7 +57,7 @@ class Problem:
     dense: bool
     jumps: jax.Array | None
     impulses: Any  # times, and amounts (impulse, component) or None
-    jump: Callable | None
+    jump: Any  # a function, or None
     args: Any
     sparsity: Any = "detect"
 
@@ -221,7 +221,7 @@ class Problem:
         ts, ys, pieces = state.t, state.y, tapes[-1] if tapes else None
         n_pieces = state.rows if self.dense and past is not None else state.saved
         if self.times is not None:
-            ts, ys = self.times, evaluate_at(pieces, self.times, n_pieces, self.start, state.t)
+            ts, ys = self.times, evaluate_at(tapes[-1], self.times, n_pieces, self.start, state.t)
             # the state after an impulse at the end of the last piece
             ys = jnp.where((ts == state.t)[:, None], state.y, ys)
         missed = equation.missed if equation else jnp.int32(0)

@@ -16,6 +16,7 @@ import numpy as np
 from jax.extend import linear_util
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 
+from .._core.status import is_traced
 from .checkpointing import TapeLoop
 
 MOST_PROGRAMS = 64
@@ -158,9 +159,7 @@ def _function(function):
 
 def _constant(value):
     """Identify an array by its contents; one whose contents are not known by itself."""
-    if isinstance(value, jax.core.Tracer) or jax.dtypes.issubdtype(
-        getattr(value, "dtype", np.dtype(object)), jax.dtypes.extended
-    ):
+    if is_traced(value) or jnp.issubdtype(getattr(value, "dtype", np.dtype(object)), jax.dtypes.extended):
         return _Same(value)
     array = np.asarray(value)
     if array.dtype == object:

@@ -94,7 +94,7 @@ class Radau:
         h, n = state.end - state.t, state.y.size
         times = jnp.stack([state.t + c * h for c in NODES])
         last = state.last
-        guess = jax.vmap(lambda t: evaluate_piece(*last, t))(times) - state.y
+        guess = jax.vmap(lambda t: evaluate_piece(last, t))(times) - state.y
         guess = jnp.where(jnp.all(jnp.isfinite(guess)), guess, 0.0)
         collocation = jnp.asarray(STAGES, h.dtype)
 

@@ -75,8 +75,9 @@ class Pieces(NamedTuple):
         return jnp.clip(jnp.searchsorted(self.start, t, side="right") - 1, 0, jnp.maximum(count, 1) - 1)
 
 
-def evaluate_piece(start, length, coefficients, t):
-    """Evaluate one piece at ``t`` by Horner's rule; the powers are the last axis of ``coefficients``."""
+def evaluate_piece(piece: Pieces, t: Any):
+    """Evaluate one piece at ``t`` by Horner's rule; the powers are the last axis of the coefficients."""
+    start, length, coefficients = piece
     theta = (t - start) / length
     theta = theta.reshape(theta.shape + (1,) * (coefficients.ndim - 1 - theta.ndim))
     value = coefficients[..., -1]
@@ -213,5 +214,5 @@ def evaluate_at(pieces: Pieces, t, count, t0, reached):
     inside = is_inside(t, t0, reached)
     t = jnp.where(inside, t, t0)
     piece = pieces.locate(t, count)
-    value = evaluate_piece(*(x[piece] for x in pieces), t)
+    value = evaluate_piece(Pieces(*(x[piece] for x in pieces)), t)
     return jnp.where(inside.reshape(inside.shape + (1,)), value, jnp.nan)

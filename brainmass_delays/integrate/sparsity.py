@@ -223,7 +223,7 @@ def _product(numbers, arguments):
         total = total + arranged(left.sets, *left_rest) @ nonzero[1]
     if right.sets is not None:
         total = total + nonzero[0] @ arranged(right.sets, *right_rest)
-    return (total > 0).reshape(-1, *batch, *rows, *columns)
+    return np.asarray(total > 0).reshape(-1, *batch, *rows, *columns)
 
 
 def _moved(equation, arguments, shapes, n):
@@ -274,5 +274,4 @@ def _says_where(name: str, n_arguments: int) -> range:
 
 def _constant(value) -> Known:
     """Return what is known of a constant of a program."""
-    value = None if isinstance(value, jax.core.Tracer) else value
-    return Known(np.shape(value), None, value)
+    return Known(np.shape(value), None, None if is_traced(value) else value)

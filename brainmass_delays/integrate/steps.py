@@ -11,7 +11,7 @@ Hochbruck, M., Ostermann, A. (2010). Exponential integrators. Acta Numerica 19, 
 
 from collections.abc import Callable
 from functools import wraps
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import brainunit as u
 import jax
@@ -56,7 +56,7 @@ class Step(NamedTuple):
     advance: Callable
 
 
-def per_ms(rate, unit: u.Unit = u.UNITLESS, where: str = "rate"):
+def per_ms(rate, unit: Any = u.UNITLESS, where: str = "rate"):
     """Return the number of ``unit`` per ms in ``rate``, a Quantity per time or already that plain number."""
     return magnitude(where, rate, unit / u.ms)
 

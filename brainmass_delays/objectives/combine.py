@@ -20,7 +20,7 @@ class Combination:
 
     def __call__(self, prediction: Any, target: Any = None) -> jax.Array:
         """Return the weighted sum."""
-        return sum(self.terms(prediction, target).values())
+        return sum(self.terms(prediction, target).values(), jnp.zeros(()))
 
     def terms(self, prediction: Any, target: Any = None) -> dict[str, jax.Array]:
         """Return the weighted terms by name; their sum is the loss."""

@@ -29,7 +29,7 @@ class Gaussian:
     def __call__(self, prediction: Any, target: Any) -> jax.Array:
         """Return the loss, ``sum(residuals**2) / 2`` plus the constant of a known noise."""
         pairs = self._pairs(prediction, target)
-        loss = sum(0.5 * jnp.sum(_residual(*pair) ** 2) for pair in pairs)
+        loss = jnp.asarray(sum(0.5 * jnp.sum(_residual(*pair) ** 2) for pair in pairs))
         if self.sigma is None:
             return loss
         return loss + sum(

@@ -96,7 +96,8 @@ def group_delay(series: Any, dt: Any, *, band: tuple, nperseg: Any = 256) -> Gro
     >>> round(float(found.delay[1, 0].to_decimal(u.ms)), 1)
     10.0
     """
-    return GroupDelay(*(d * u.ms for d in _group_delay("group_delay", series, dt, band, nperseg)))
+    delay, error = _group_delay("group_delay", series, dt, band, nperseg)
+    return GroupDelay(u.Quantity(delay, unit=u.ms), u.Quantity(error, unit=u.ms))
 
 
 @objective("loss")
@@ -232,10 +233,10 @@ def phase_delay(series: Any, dt: Any, *, band: tuple, nperseg: Any = 256) -> Pha
     diagonal = jnp.eye(len(coherent), dtype=bool)
     error = jnp.where(diagonal, 0, jnp.sqrt(variance) / (2 * jnp.pi * frequency))
     return PhaseDelay(
-        1e3 * phase / (2 * jnp.pi * frequency) * u.ms,
-        1e3 * error * u.ms,
-        frequency * u.Hz,
-        1e3 / frequency * u.ms,
+        u.Quantity(1e3 * phase / (2 * jnp.pi * frequency), unit=u.ms),
+        u.Quantity(1e3 * error, unit=u.ms),
+        u.Quantity(frequency, unit=u.Hz),
+        u.Quantity(1e3 / frequency, unit=u.ms),
     )
 
 

@@ -25,7 +25,7 @@ def objective(kind: str) -> Callable[[Callable], Callable]:
             inspect.signature(function).bind(None, None, **options)  # a misspelled option fails here
             return functools.partial(called_or_configured, **options)
 
-        called_or_configured.kind = kind
+        vars(called_or_configured)["kind"] = kind
         return called_or_configured
 
     return mark

@@ -40,7 +40,7 @@ def frequencies(nperseg: int, dt: Any, band: tuple | None = None) -> u.Quantity:
     """
     nperseg = samples("frequencies.nperseg", nperseg, dt, minimum=2)
     kept = kept_bins("frequencies", nperseg, dt, band)
-    return np.fft.rfftfreq(nperseg, seconds("frequencies.dt", dt))[kept] * u.Hz
+    return u.Quantity(np.fft.rfftfreq(nperseg, seconds("frequencies.dt", dt))[kept], unit=u.Hz)
 
 
 @checked(series=SERIES, dt=time, nperseg=is_length, band=optional(is_band))

@@ -81,7 +81,7 @@ def sine_and_cosine(x: Any):
     """Return both at once, in single precision by the polynomials of Cephes [1]_, which compile to vectors: a
     fifth of the time of two library calls, which take a good part of a step of phases.
 
-    Errors are below 2e-7 up to 10 000 rad, below the distance of neighboring single numbers up to 1e6; beyond,
+    Errors are below 2e-7 up to 1e4 rad, below the distance of neighboring single numbers up to 1e6; beyond,
     where that is more than 0.06 rad, both stay bounded.
 
     References

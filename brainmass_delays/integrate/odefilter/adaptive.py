@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from ..._core.status import MAX_STEPS_REACHED, NOT_FINITE, OK, STEP_UNDERFLOW, flag
 from ..control import Controller
 from .acceptance import error_power
-from .gaussian import Gaussian, Kernel, compose, identity_kernel, predict, predict_and_reverse, push
+from .gaussian import Gaussian, compose, identity_kernel, predict, predict_and_reverse, push
 from .step import Filter
 
 MOST_FAILURES = 10  # attempts in a row that are not finite, each five times shorter than the one before
@@ -21,7 +21,7 @@ class Node(NamedTuple):
 
     t: jax.Array
     gaussian: Gaussian
-    kernel: Kernel | None
+    kernel: Any  # Kernel; None without smoothing
 
 
 class State(NamedTuple):

@@ -33,8 +33,8 @@ class March:
     """Run a filter from kink to kink, to tolerance, or in equal steps without a controller."""
 
     filter: DelayFilter
-    rtol: jax.Array
-    atol: jax.Array
+    rtol: jax.Array | float
+    atol: jax.Array | float
     controller: Controller | None
     shortest: jax.Array
     max_steps: int

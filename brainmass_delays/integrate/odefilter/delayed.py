@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import accumulate
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ class DelayedField:
     """Hold ``u'(t) = f(t, u(t), u(t - delays), args)`` in vectors (d,) and delayed values (J, d)."""
 
     def __init__(self, where: str, f: Callable, history, t0, delays, *others, args, u0):
-        self._history = history if callable(history) else None
+        self._history: Any = history if callable(history) else None
         start = history(t0) if callable(history) else history
         tree_of_numbers(f"{where}.history", start)
         self.state = state = Coordinates(where, start, unit_of(t0, *others), "history")
@@ -42,8 +43,8 @@ class DelayedField:
         """Return the value and ``num`` derivatives of the history at times (J,), shape (J, num + 1, d)."""
         state, name = self.state, f"{self.where}.history"
         if self._history is None:
-            value = state.to_vector(name, self._constant, 0)
-            return jnp.zeros((len(times), num + 1, state.size), state.dtype).at[:, 0].set(value)
+            constant = state.to_vector(name, self._constant, 0)
+            return jnp.zeros((len(times), num + 1, state.size), state.dtype).at[:, 0].set(constant)
 
         def value(t):
             return state.to_vector(name, self._history(state.with_time_unit(t)), 0)

@@ -8,7 +8,7 @@ All functions use plain coordinates. The usual rescaling by powers of the step s
 decompositions and triangular solves do not change under a scaling of columns, only sums of covariances would.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -153,8 +153,8 @@ def push(kernel: Kernel, gaussian: Gaussian) -> Gaussian:
     return Gaussian(kernel.gain @ gaussian.mean + kernel.shift, factor)
 
 
-def rescale(distribution: Gaussian | Kernel, scale: jax.Array) -> Gaussian | Kernel:
-    """Multiply all standard deviations of each block by its ``scale``, shape (block,)."""
+def rescale(distribution: Any, scale: jax.Array) -> Any:
+    """Multiply all standard deviations of each block of a Gaussian or kernel by its ``scale``, (block,)."""
     return distribution._replace(factor=scale[:, None, None] * distribution.factor)
 
 

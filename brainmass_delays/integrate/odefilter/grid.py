@@ -113,7 +113,7 @@ def _prepare(
     )  # fmt: skip
     times = filter.equation.state.plain_time(f"{where}.grid", grid)
     numbers(finite=True)(f"{where}.grid", times)
-    if not is_traced(times) and np.any(np.diff(np.asarray(times)) <= 0):
+    if not is_traced(times) and np.any(np.diff(np.asarray(times, float)) <= 0):
         raise ArgumentError(f"{where}.grid", "must increase", times)
     _check_steps(f"{where}.grid", times, filter.dynamics.longest)
     return filter, filter.equation.state.time(f"{where}.grid", grid)
@@ -123,7 +123,7 @@ def _check_steps(where: str, times, longest: jax.Array) -> None:
     """Refuse steps too long for the prior where numbers can be looked at."""
     if is_traced((times, longest)):
         return
-    step = np.max(np.diff(np.asarray(times)))
+    step = float(np.max(np.diff(np.asarray(times, float))))
     if step > longest:
         raise ArgumentError(where, f"must have steps below {longest}, 1024 / rate of the prior", step)
 

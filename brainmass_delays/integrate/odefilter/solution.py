@@ -124,13 +124,16 @@ class FilterSolution:
         filtered, posterior = insert(self.track, self.dynamics, jnp.where(good, inner, jnp.nan))
         smooth = self.posterior is not None
         passed = jnp.sum(self.track.times[1:] <= inner[:, None], axis=1)
-        return _report(
-            dataclasses.replace(self, status=self.status | refused(good)),
-            t=self.coordinates.with_time_unit(inner),
-            gaussian=posterior.marginals() if smooth else filtered,
-            posterior=posterior if smooth else None,
-            accepted=jnp.minimum(passed, self.accepted[-1]),
+        fields = _reported(
+            self.dynamics.layout,
+            self.coordinates,
+            self.status | refused(good),
+            self.coordinates.with_time_unit(inner),
+            posterior.marginals() if smooth else filtered,
+            posterior if smooth else None,
+            jnp.minimum(passed, self.accepted[-1]),
         )
+        return dataclasses.replace(self, **fields)
 
     def sample(self, key, n_samples: int):
         """Draw paths of the solution over the reported times.
@@ -206,7 +209,7 @@ def finish(filter: Filter, run: Run, correct_underconfidence: bool) -> FilterSol
     scales = None if run.scales is None else scale * run.scales
     posterior = None
     if run.kernels is not None:
-        last = jax.tree.map(lambda rows: rows[-1], gaussian)
+        last = Gaussian(*(rows[-1] for rows in gaussian))
         posterior = Posterior(last, rescale(run.kernels, scale))
     run = run._replace(gaussian=gaussian, scales=scales)
     return finish_with(run, posterior, scale, filter.dynamics, filter.equation.state)
@@ -214,22 +217,16 @@ def finish(filter: Filter, run: Run, correct_underconfidence: bool) -> FilterSol
 
 def finish_with(run: Run, posterior, scale, dynamics, coordinates) -> FilterSolution:
     """Restore structure and units."""
-    solution = FilterSolution(
-        t=None,
-        mean=None,
-        std=None,
+    gaussian = run.gaussian if posterior is None else posterior.marginals()
+    t = coordinates.with_time_unit(run.t)
+    return FilterSolution(
         output_scale=dynamics.output_scale * (scale[0] if len(scale) == 1 else scale),
-        accepted=None,
         rejected=run.rejected,
-        status=run.status,
-        marginal=None,
-        posterior=None,
         track=None if run.scales is None else Track(run.t, run.gaussian, run.scales),
         dynamics=dynamics,
         coordinates=coordinates,
+        **_reported(dynamics.layout, coordinates, run.status, t, gaussian, posterior, run.accepted),
     )
-    gaussian = run.gaussian if posterior is None else posterior.marginals()
-    return _report(solution, coordinates.with_time_unit(run.t), gaussian, posterior, run.accepted)
 
 
 def raised(where: str, solution: FilterSolution) -> FilterSolution:
@@ -239,24 +236,22 @@ def raised(where: str, solution: FilterSolution) -> FilterSolution:
     return solution
 
 
-def _report(solution: FilterSolution, t, gaussian: Gaussian, posterior, accepted) -> FilterSolution:
-    """Return a solution that reports other times."""
-    layout, state = solution.dynamics.layout, solution.coordinates
+def _reported(layout, state, status, t, gaussian: Gaussian, posterior, accepted) -> dict[str, Any]:
+    """Return the fields of a solution that say what is known at some times."""
     rows, stds = layout.rows(gaussian.mean), layout.std_rows(column_norms(gaussian.factor))
     tree_of = state.with_unit if layout.shared else state.to_tree
-    return dataclasses.replace(
-        solution,
-        t=t,
-        mean=tuple(state.to_tree(rows[..., k, :], k) for k in range(layout.n_coefficients)),
-        std=tuple(
+    return {
+        "t": t,
+        "mean": tuple(state.to_tree(rows[..., k, :], k) for k in range(layout.n_coefficients)),
+        "std": tuple(
             tree_of(stds[..., k] if layout.shared else stds[..., k, :], k)
             for k in range(layout.n_coefficients)
         ),
-        accepted=accepted,
-        marginal=gaussian,
-        posterior=posterior,
-        status=solution.status | flag(~jnp.all(jnp.isfinite(gaussian.mean)), NOT_FINITE),
-    )
+        "accepted": accepted,
+        "marginal": gaussian,
+        "posterior": posterior,
+        "status": status | flag(~jnp.all(jnp.isfinite(gaussian.mean)), NOT_FINITE),
+    }
 
 
 def calibrated_scale(surprise: jax.Array, accepted: jax.Array, correct_underconfidence: bool) -> jax.Array:

@@ -1,7 +1,7 @@
 """One step of the filter: extrapolate, compare with the equation, correct."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,6 @@ from ..._core.status import is_traced
 from .coordinates import Coordinates, Equation
 from .gaussian import (
     Gaussian,
-    Kernel,
     Transition,
     column_norms,
     observe,
@@ -40,7 +39,7 @@ class Step(NamedTuple):
     """
 
     gaussian: Gaussian
-    kernel: Kernel | None
+    kernel: Any  # Kernel; None without smoothing
     error: jax.Array
     surprise: jax.Array
     scale: jax.Array
