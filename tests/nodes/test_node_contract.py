@@ -22,6 +22,7 @@ MontbrioPazoRoxinStep CoombesByrneStep WongWangExcInhStep EpileptorStep LarterBr
 # What holds for the base class is tested on a plain, a forced and a unitful model.
 some_node = pytest.mark.parametrize("name", ["HopfStep", "Generic2dOscillatorStep", "JansenRitStep"])
 shared_node = pytest.mark.parametrize("name", SHARED.split())
+KEYWORDS = {"ALNStep": ("table",)}  # what a constructor takes beside what is declared
 DT = 0.05
 SIZE = 3
 
@@ -69,7 +70,7 @@ def test_signature_is_the_declaration(name):
     model = NODES[name]
     arguments = inspect.signature(model).parameters
     expected = ["in_size", *(p.name for p in model.PARAMETERS), *(s.argument for s in model.STATES)]
-    expected += [*(i.noise for i in model.INPUTS if i.noise), "method"]
+    expected += [*(i.noise for i in model.INPUTS if i.noise), "method", *KEYWORDS.get(name, ())]
     assert list(arguments) == expected
     assert all(f"\n{argument} : " in model.__doc__ for argument in expected)
 
