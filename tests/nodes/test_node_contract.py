@@ -213,6 +213,38 @@ def test_gradient_of_every_parameter_equals_central_differences(name):
         np.testing.assert_allclose(slopes[key], expected[i], rtol=1e-6, atol=1e-8, err_msg=key)
 
 
+# States, by name, where a formula would be 0/0, a branch ends or a table does; others are 0.
+GUARDS = {
+    "ReducedWongWangStep": [{"S": (0.108 / 0.27 - 0.33) / (0.6 * 0.2609)}],
+    "WongWangExcInhStep": [{"S_e": (125 / 310 - 0.382) / (1.4 * 0.15)}, {"S_i": 0.7 * 0.382 - 177 / 615}],
+    "EpileptorStep": [{"x2": -0.25}, {"z": 4.0, "x1": 0.0}],
+    "Epileptor2DStep": [{"z": 4.0}],
+    "ThalamusStep": [{"Ca": -1e-6}, {"V_t": -60.0, "V_r": -60.0}],
+    "ZerlautStep": [{"E": 0.01, "I": 0.01}],
+    "ALNStep": [{"mufe": 99.0, "mufi": -99.0, "sigmae": 99.0}, {"seev": -1.0, "siev": -1.0}],
+}
+
+
+@every_node
+def test_rates_and_gradients_are_finite_at_every_guard(name):
+    model = NODES[name]
+    params = {p.name: float(u.get_mantissa(p.default)) for p in model.PARAMETERS}
+
+    def rates(values, state):
+        node = model(1, **{p.name: values[p.name] * u.get_unit(p.default) for p in model.PARAMETERS})
+        entries = zip(model.STATES, state, strict=True)
+        given = tuple(x if s.unit.is_unitless else x * s.unit for s, x in entries)
+        found = node.derivative(given, 0.0 * u.ms, node.step_inputs(()))
+        return jnp.stack([per_ms(r, s.unit) * jnp.ones(1) for r, s in zip(found, model.STATES, strict=True)])
+
+    for guard in [{}, *GUARDS.get(name, [])]:
+        assert set(guard) <= set(model.STATE_NAMES)
+        state = jnp.array([[guard.get(s.name, 0.0)] for s in model.STATES])
+        slopes = jax.jacrev(rates, (0, 1))(params, state)
+        for leaf in jax.tree.leaves((rates(params, state), slopes)):
+            assert np.all(np.isfinite(leaf)), guard
+
+
 @some_node
 def test_gradient_of_a_step_equals_central_differences(name):
     """A step with stages, in a parameter and in the initial values alike."""
