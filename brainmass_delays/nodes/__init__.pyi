@@ -336,6 +336,7 @@ class EpileptorStep(NeuralMass):
         noise_x1: Any = ...,
         noise_x2: Any = ...,
         noise_y2: Any = ...,
+        noise_y1: Any = ...,
         method: Method = ...,
     ) -> None: ...
 

@@ -121,7 +121,7 @@ def EpileptorStep(s, d, a, b, c, d_, r, x0, Iext, slope, Iext2, tau, aa, bb, Kvf
     f1 = np.where(x1 < 0, -a * x1**2 + b * x1, slope - x2 + 0.6 * (z - 4) ** 2)
     return (
         tt * (y1 - z + Iext + Kvf * d[0] + f1 * x1) + d[2],
-        tt * (c - d_ * x1**2 - y1),
+        tt * (c - d_ * x1**2 - y1) + d[5],
         tt * r * (permittivity(x1, z, x0, modification) - z + Ks * d[0]),
         tt * (-y2 + x2 - x2**3 + Iext2 + bb * g - 0.3 * (z - 3.5) + Kf * d[1]) + d[3],
         tt * (-y2 + np.maximum(0, aa * (x2 + 0.25))) / tau + d[4],

@@ -19,6 +19,7 @@ STEPS = {
     "GastSchmidtKnoscheSDStep": 0.01, "GastSchmidtKnoscheSFStep": 0.01, "LinearStep": 0.05,
 }  # fmt: skip
 QUICK = ["ReducedWongWangStep", "EpileptorStep", "ThalamusStep", "ALNStep"]
+COUPLINGS = {"KuramotoStep": "kuramoto"}  # a phase means nothing as an input
 # What travels where the first state is not meant, and what a node sends to itself after how long.
 SOURCES = {"ALNStep": "rate_e"}
 LOCAL = {"ALNStep": {("rate_e", "E_local"): 4.0 * u.ms, ("rate_i", "I_local"): 2.0 * u.ms}}
@@ -36,7 +37,7 @@ def network(name, n=76):
         (None, model.INPUTS[0].name),
         conn=CONNECTOME,
         speed=6.0,
-        coupling="additive",
+        coupling=COUPLINGS.get(name, "additive"),
         k=STRENGTHS.get(name, 0.05),
     )
     near = [
@@ -75,4 +76,4 @@ def run_from_the_default_start(name, duration):
     assert int(run["status"]) == 0 and np.all(np.isfinite(x))
     assert run["bold"].shape == (10, 76) and np.all(np.isfinite(run["bold"]))
     assert np.ptp(x, axis=0).min() > 0, "nothing moved"
-    assert jnp.abs(x).max() < 1e4
+    assert np.abs(x).max() < 2e4  # a phase turns by 1 per ms
