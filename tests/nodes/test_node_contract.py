@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from brainstate.nn import Param
 
+from brainmass_delays import Network
 from brainmass_delays.integrate.steps import STEPS, per_ms
 from brainmass_delays.nodes import NODES
 
@@ -353,5 +354,32 @@ def test_trajectories_are_those_of_brainmass_with_inputs_by_name(name, method):
             if kind is model
             else [u.get_magnitude(getattr(node, s).value) for s in model.STATE_NAMES]
         )
+    for s, theirs, ours in zip(model.STATE_NAMES, *found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, err_msg=s)
+
+
+@shared_node
+def test_parameters_by_position_and_the_default_method_are_those_of_brainmass(name):
+    """Other values than the defaults, in the order of brainmass; a network of it knows ``n_node``."""
+    brainmass = pytest.importorskip("brainmass")
+    model = NODES[name]
+    first = model.STATE_NAMES[0]
+    net = Network(
+        model(SIZE), conn=np.ones((SIZE, SIZE)), delay=1 * u.ms, coupled_var=first, self_connection=False
+    )
+    assert net.n_node == SIZE
+    if name == "KuramotoStep":
+        pytest.skip("brainmass has a network of phases, no node")
+    # theirs is ours at tau = 1 ms only, where the model of Montbrio et al. is concerned
+    values = [p.default * (1.0 if p.name == "tau" else 1.05) for p in model.PARAMETERS]
+    initial = {s.argument: braintools.init.Constant(0.3 * s.unit) for s in model.STATES}
+    found = []
+    for kind in (getattr(brainmass, name), model):
+        node = kind(SIZE, *values, method="exp_euler", **initial)
+        brainstate.nn.init_all_states(node)
+        with brainstate.environ.context(dt=DT * u.ms, t=0.0 * u.ms):
+            for _ in range(5):
+                node.update()
+        found.append([np.asarray(u.get_magnitude(getattr(node, s).value)) for s in model.STATE_NAMES])
     for s, theirs, ours in zip(model.STATE_NAMES, *found, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, err_msg=s)
