@@ -10,8 +10,9 @@ import scipy.io
 
 from ._core.arguments import checked, optional, text
 from ._core.checks import check_choice
+from ._core.wheels import Dataset, Files, verified_files
 from .connectome import Connectome
-from .connectome.fetch import DATASETS, Dataset, Files, verified_files
+from .connectome.fetch import DATASETS
 
 __all__ = ["Recording", "fetch", "subjects"]
 

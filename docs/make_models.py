@@ -13,6 +13,7 @@ import brainunit as u
 import matplotlib.pyplot as plt
 import numpy as np
 
+from brainmass_delays import Network, Projection
 from brainmass_delays.nodes import NODES
 from brainmass_delays.nodes.describe import short_name, table
 
@@ -41,7 +42,10 @@ RUNS = {
     "LarterBreakspearStep": (0.1, 500, {"d_V": 0.57}, {}, ("V", "Z")),
     "ThalamusStep": (0.02, 5000, {}, {}, ("V_t", "V_r")),
     "ZerlautStep": (0.1, 2000, {}, {"E_stim": 2.0 * u.Hz, "I_stim": 2.0 * u.Hz}, ("E", "W_e")),
+    "ALNStep": (0.1, 1000, {}, {}, ("mufe", "mufi")),
 }
+# What a node sends to itself, and after how long.
+LOCAL = {"ALNStep": {("rate_e", "E_local"): 4.0 * u.ms, ("rate_i", "I_local"): 2.0 * u.ms}}
 INTRODUCTION = """# Node models
 
 Every model below is a declaration and one derivative; `describe('jansen_rit')` prints its table. A plain
@@ -79,6 +83,10 @@ def caption(model):
     """Say what the figure of one model shows."""
     _, duration, parameters, inputs, _ = RUNS[model.__name__]
     given = ", ".join(f"`{name}` = {value:g}" for name, value in (parameters | inputs).items())
+    given += " and ".join(
+        f"`{source}` at `{target}` after {delay:g}"
+        for (source, target), delay in LOCAL.get(model.__name__, {}).items()
+    )
     return f"*{duration:g} ms of one node from its default start{', with ' + given if given else ''}.*"
 
 
@@ -86,12 +94,17 @@ def trajectory(model):
     """Return times and a dict of the states of one run, as numbers of their units."""
     dt, duration, parameters, inputs, _ = RUNS[model.__name__]
     brainstate.random.seed(1)
-    node = model(1, **parameters)
-    brainstate.nn.init_all_states(node)
+    node = whole = model(1, **parameters)
+    if local := LOCAL.get(model.__name__):
+        options = {"weights": np.ones((1, 1)), "coupling": "additive", "self_connection": True}
+        parts = [Projection(*ends, delay=delay, **options) for ends, delay in local.items()]
+        whole = Network(node, projections=parts)
+    with brainstate.environ.context(dt=dt * u.ms):
+        brainstate.nn.init_all_states(whole)
 
     def one(_):
         with brainstate.environ.context(dt=dt * u.ms):
-            node.update(**inputs)
+            whole.update(**inputs)
         return {s: u.get_mantissa(getattr(node, s).value)[0] for s in node.STATE_NAMES}
 
     n = round(duration / dt)

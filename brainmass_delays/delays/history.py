@@ -102,7 +102,7 @@ def _magnitude(where, value, unit):
     numbers(finite=True)(where, value)
     if isinstance(value, u.Quantity) and not u.have_same_dim(value, unit):
         raise ArgumentError(where, f"must have the unit of the state, {unit}", u.get_unit(value))
-    return value.to_decimal(unit) if isinstance(value, u.Quantity) else jnp.asarray(value)
+    return jnp.asarray(value.to_decimal(unit) if isinstance(value, u.Quantity) else value)
 
 
 def _broadcast(where, value, shape):

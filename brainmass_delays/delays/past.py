@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from .._core.arguments import function_of
 from .._core.checks import ArgumentError
 from .._core.functions import Portable
+from .._core.impulses import land
 from .._core.memory import check_memory
 from .._core.parameters import params_behind
 from .._core.states import write
@@ -116,6 +117,7 @@ class Past(Portable, brainstate.nn.Module):
 
     def push(self) -> None:
         """Add the newest sample; during a run, tell who serves it."""
+        land(self.signal.node)
         if server() is not None and server().push(self):
             return
         dt = float(step_size("prefetch_delay").to_decimal(u.ms))

@@ -1,7 +1,7 @@
 """Node models: the local dynamics of a region."""
 
-from .aln import ALNStep, CascadeTable
 from .base import NeuralMass
+from .cascade_table import CascadeTable
 from .declaration import Input, Parameter, StateVariable
 from .describe import describe
 from .inhibition import Inhibition, feedback_inhibition, tune_inhibition
@@ -9,7 +9,6 @@ from .zoo import *  # noqa: F403
 from .zoo import __all__ as _models
 
 __all__ = [
-    "ALNStep",
     "CascadeTable",
     "Inhibition",
     "Input",

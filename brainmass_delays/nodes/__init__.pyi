@@ -6,8 +6,8 @@ import brainstate
 from brainstate.nn import Param
 
 from .._core.choices import Method
-from .aln import CascadeTable as CascadeTable
 from .base import NeuralMass as NeuralMass
+from .cascade_table import CascadeTable as CascadeTable
 from .declaration import Input as Input
 from .declaration import Parameter as Parameter
 from .declaration import StateVariable as StateVariable
@@ -17,7 +17,6 @@ from .inhibition import feedback_inhibition as feedback_inhibition
 from .inhibition import tune_inhibition as tune_inhibition
 
 __all__ = [
-    "ALNStep",
     "CascadeTable",
     "Inhibition",
     "Input",
@@ -49,6 +48,7 @@ __all__ = [
     "LarterBreakspearStep",
     "ThalamusStep",
     "ZerlautStep",
+    "ALNStep",
 ]
 
 NODES: dict[str, type[NeuralMass]]
@@ -135,7 +135,7 @@ class ALNStep(NeuralMass):
         noise_e: Any = ...,
         noise_i: Any = ...,
         method: Method = ...,
-        table: Any,
+        table: Any = ...,
     ) -> None: ...
 
 class CoombesByrne4DStep(NeuralMass):
@@ -336,6 +336,7 @@ class EpileptorStep(NeuralMass):
         noise_x1: Any = ...,
         noise_x2: Any = ...,
         noise_y2: Any = ...,
+        noise_y1: Any = ...,
         method: Method = ...,
     ) -> None: ...
 

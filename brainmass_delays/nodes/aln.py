@@ -1,89 +1,16 @@
 """The adaptive linear-nonlinear cascade: a mean field of adaptive exponential integrate-and-fire neurons."""
 
-import io
-from os import PathLike
-from typing import Any, NamedTuple
-
 import brainunit as u
 import jax.numpy as jnp
 
-from .._core.checks import ArgumentError, check_finite
-from .._core.files import read_once
+from .._core.arguments import instance
 from .base import NeuralMass
+from .cascade_table import CascadeTable
 from .declaration import POSITIVE, Input, Parameter, StateVariable
 
-MOST_BYTES = 2**28  # of the file of neurolib, and of any table in it
 CURRENT = u.mV / u.ms
 SPREAD = u.mV / u.ms**0.5
-
-
-class CascadeTable(NamedTuple):
-    """Hold what the cascade looks up: four quantities of a neuron at a mean and a spread of its input.
-
-    Parameters
-    ----------
-    mu : array, shape (n_mu,)
-        Evenly spaced means of the input, in mV/ms.
-    sigma : array, shape (n_sigma,)
-        Evenly spaced standard deviations of the input, in mV per square root of ms.
-    rate, potential, tau_mu, tau_sigma : array, shape (n_mu, n_sigma)
-        Firing rate (kHz), mean potential (mV), and time constants (ms) of the response to either.
-    """
-
-    mu: Any
-    sigma: Any
-    rate: Any
-    potential: Any
-    tau_mu: Any
-    tau_sigma: Any
-
-    @classmethod
-    def read(cls, path: str | PathLike) -> "CascadeTable":
-        """Read the file ``quantities_cascade.h5`` of neurolib; needs h5py.
-
-        Parameters
-        ----------
-        path : str or path
-            The file, found in neurolib's wheel under ``neurolib/models/aln/aln-precalc``.
-        """
-        try:
-            import h5py
-        except ImportError:
-            rule = "needs the package h5py"
-            raise ArgumentError("CascadeTable.read", rule, cure="pip install h5py") from None
-        names = ("mu_vals", "sigma_vals", "r_ss", "V_mean_ss", "tau_mu_exp", "tau_sigma_exp")
-        content = read_once("CascadeTable.read.path", path, MOST_BYTES)
-        try:
-            with h5py.File(io.BytesIO(content), "r") as file:
-                found = [_table(file, name) for name in names]
-        except Exception as error:  # damaged bytes make the library raise anything
-            rule = f"{path} must be the table of neurolib"
-            raise ArgumentError("CascadeTable.read.path", rule, error) from error
-        return cls(*(check_finite(f"CascadeTable.{name}", x) for name, x in zip(names, found, strict=True)))
-
-    def lookup(self, mu, sigma):
-        """Return rate, potential, tau_mu and tau_sigma at a mean and a spread, held at the borders."""
-        i, x = _position(mu, self.mu)
-        j, y = _position(sigma, self.sigma)
-
-        def value(table):
-            table = jnp.asarray(table)
-            low = table[i, j] * (1 - y) + table[i, j + 1] * y
-            high = table[i + 1, j] * (1 - y) + table[i + 1, j + 1] * y
-            return low * (1 - x) + high * x
-
-        return tuple(value(table) for table in self[2:])
-
-
-def _table(file, name):
-    """Return one table of a file; it must lie in this file, and be no larger than a file may be."""
-    import h5py
-
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"{name} is a link")
-    if file[name].nbytes > MOST_BYTES:
-        raise ValueError(f"{name} holds {file[name].nbytes:.3g} bytes")
-    return file[name][()]
+SHORTEST = 0.2  # ms; the table says 0 where the response to the spread is faster than what it resolves
 
 
 class ALNStep(NeuralMass):
@@ -102,17 +29,25 @@ class ALNStep(NeuralMass):
     :math:`\tau_\sigma` come from the table at :math:`(\mu_p - I_A / C, \sigma_p)`.
 
     {parameters}
+    table : CascadeTable, optional
+        What the response is looked up in. By default `CascadeTable.fetch`, downloaded when first needed.
+
+    Raises
+    ------
+    OSError
+        If the table is needed, was not given and cannot be downloaded.
 
     Notes
     -----
-    The table is given as ``ALNStep(..., table=CascadeTable.read(path))``. The rates are the signals
+    The rates are the signals
     ``rate_e`` and ``rate_i``. They come back as inputs, so that the local delays of the model are delays of
     the network and can be trained like any other: ``E_local`` and ``I_local`` take the rates of the same
     region, 4 ms and 2 ms ago; ``E_inp`` takes the weighted sum of the excitatory rates of other regions, and
     ``E_inp2`` the sum with squared weights, which raises the variance. ``mu_e_inp`` and ``mu_i_inp`` are
     currents and take noise. The spread :math:`\sigma` is a state here, so that a rate depends on states only
     (``filter_sigma`` of neurolib, which leaves it out by default). Beyond the table its border holds, with a
-    gradient of 0; inside it is piecewise bilinear. A variance below 0 counts as 0.
+    gradient of 0; inside it is piecewise bilinear. A variance below 0 counts as 0, and a time constant
+    :math:`\tau_\sigma` below 0.2 ms, as the table has where neurons fire fast, counts as 0.2 ms.
 
     References
     ----------
@@ -124,20 +59,23 @@ class ALNStep(NeuralMass):
 
     Examples
     --------
-    A table made up for the example:
+    Two regions that hear themselves after local delays, which can be trained, with a table made up for the
+    example:
 
-    >>> import brainstate
     >>> import brainunit as u
     >>> import numpy as np
-    >>> from brainmass_delays.nodes.aln import ALNStep, CascadeTable
+    >>> from brainmass_delays import ALNStep, CascadeTable, Network, Param, Projection, Simulator
     >>> mu, sigma = np.linspace(-1, 4, 6), np.linspace(1, 5, 5)
     >>> rate = 0.02 * np.maximum(mu, 0)[:, None] * np.ones(5)
     >>> table = CascadeTable(mu, sigma, rate, rate - 60, rate + 5, rate + 5)
-    >>> node = ALNStep(2, table=table)
-    >>> _ = brainstate.nn.init_all_states(node)
-    >>> with brainstate.environ.context(dt=0.1 * u.ms):
-    ...     print(node.update(E_local=0.01 * u.kHz).shape)
-    (2,)
+    >>> options = {'weights': np.eye(2), 'coupling': 'additive', 'self_connection': True}
+    >>> local = {('rate_e', 'E_local'): 4.0 * u.ms, ('rate_i', 'I_local'): 2.0 * u.ms}
+    >>> net = Network(ALNStep(2, table=table), projections=[
+    ...     Projection(*ends, delay=Param(delay, fit=True), max_delay=10 * u.ms, **options)
+    ...     for ends, delay in local.items()])
+    >>> run = Simulator(net, dt=0.1 * u.ms).run(20 * u.ms, monitors=['rate_e'])
+    >>> run['rate_e'].shape
+    (200, 2)
     """
 
     STATES = (
@@ -194,9 +132,19 @@ class ALNStep(NeuralMass):
         "rate_i": lambda node, state: node.inhibitory(*map(u.get_mantissa, state))[0] * u.kHz,
     }
 
-    def __init__(self, *args, table: CascadeTable, **kwargs):
+    def __init__(self, *args, table: CascadeTable | None = None, **kwargs):
         super().__init__(*args, **kwargs)
-        self.table = table
+        if table is not None:
+            cure = "Use CascadeTable.fetch() or CascadeTable.read(path)"
+            instance(CascadeTable, "a CascadeTable", cure)(self._where("table"), table)
+        self._table = table
+
+    @property
+    def table(self) -> CascadeTable:
+        """What the response is looked up in, downloaded when it is first needed."""
+        if self._table is None:
+            self._table = CascadeTable.fetch()
+        return self._table
 
     def excitatory(self, mufe, mufi, IA, *rest):
         """Return rate (kHz), potential and time constants of E, given all states as numbers."""
@@ -231,8 +179,8 @@ class ALNStep(NeuralMass):
             adaptation / self.tauA.value() + self.b.value() * rate_e,
             *(((1 - s) * z - s) / self._tau(p) for p, s, _, z, _ in entries),
             *(_variance_rate(self._tau(p), s, v, z, z2) for p, s, v, z, z2 in entries),
-            (spread_e - sigmae) / tau_sigma_e,
-            (spread_i - sigmai) / tau_sigma_i,
+            (spread_e - sigmae) / jnp.maximum(tau_sigma_e, SHORTEST),
+            (spread_i - sigmai) / jnp.maximum(tau_sigma_i, SHORTEST),
         )
 
     def _tau(self, pair: str):
@@ -271,11 +219,3 @@ PAIRS = ("ee", "ei", "ie", "ii")  # target, source
 def _variance_rate(tau, s, v, z, z2):
     """Return the rate of the variance of open synapses."""
     return ((1 - s) ** 2 * z2 + (z2 - 2 * tau * (z + 1)) * v) / tau**2
-
-
-def _position(x, grid):
-    """Return the index below ``x`` in an even grid, and the share of the way to the next."""
-    place = (x - grid[0]) / (grid[1] - grid[0])
-    index = jnp.clip(jnp.floor(place), 0, len(grid) - 2).astype(int)
-    share = place - index
-    return index, jnp.where(share < 0, 0.0, jnp.where(share > 1, 1.0, share))

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from .._core.checks import ArgumentError, check_choice
 from .._core.choices import InterpolationName
+from .._core.impulses import landed
 from .._core.param import HoldsParams
 from .._core.units import magnitude
 from ..delays import read as delayed_reads
@@ -202,9 +203,10 @@ class NeuralMass(HoldsParams, brainstate.nn.Dynamics):
         return tuple(getattr(self, name).value for name in self.STATE_NAMES)
 
     def set_values(self, values: tuple) -> None:
-        """Set all states."""
+        """Set all states at the end of a step."""
         for name, value in zip(self.STATE_NAMES, values, strict=True):
-            getattr(self, name).value = value
+            state = getattr(self, name)
+            state.value = landed(state, value)
 
     def start_step(self) -> None:
         """Forget the slopes of the step before."""

@@ -108,6 +108,8 @@ def signature(model: type, default_method: str) -> inspect.Signature:
     arguments += [inspect.Parameter(s.argument, keyword, default=s.default) for s in model.STATES]
     arguments += [inspect.Parameter(i.noise, keyword, default=None) for i in model.INPUTS if i.noise]
     arguments += [inspect.Parameter("method", keyword, default=default_method)]
+    own = inspect.signature(model.__init__).parameters.values()
+    arguments += [p.replace(annotation=p.empty) for p in own if p.kind is keyword]
     return inspect.Signature(arguments)
 
 

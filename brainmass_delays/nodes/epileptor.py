@@ -29,7 +29,7 @@ class EpileptorStep(NeuralMass):
     .. math::
 
         \dot x_1 &= k_t (y_1 - z + I_1 + K_{vf} c_1 - f_1(x_1, x_2, z) x_1) + s_1 \\
-        \dot y_1 &= k_t (c - d x_1^2 - y_1) \\
+        \dot y_1 &= k_t (c - d x_1^2 - y_1) + s_4 \\
         \dot z &= k_t r (h(x_1, z) - z + K_s c_1) \\
         \dot x_2 &= k_t (-y_2 + x_2 - x_2^3 + I_2 + b_b g - 0.3 (z - 3.5) + K_f c_2) + s_2 \\
         \dot y_2 &= k_t (-y_2 + a_a \max(0, x_2 + 0.25)) / \tau + s_3 \\
@@ -45,11 +45,13 @@ class EpileptorStep(NeuralMass):
     -----
     The inputs ``x1_inp`` and ``x2_inp`` are the couplings :math:`c_1` and :math:`c_2`, in the literature
     differences of the first and of the fourth state; their strengths :math:`K` are 0 by default. ``x1_stim``,
-    ``x2_stim`` and ``y2_stim`` add to the rates, per ms, and take noise. ``update`` returns the field
-    potential :math:`x_2 - x_1`, which travels as the signal ``lfp``. Equations 1 to 5 of the paper, with the
-    low-pass :math:`g` written as a state; its integral form and the factor 0.002 differ from programs that,
-    like this one, put :math:`b_b = 2` before :math:`g`. The kinks at :math:`x_1 = 0` and :math:`x_2 = -0.25`
-    are continuous; the gradient there is that of the branch above.
+    ``x2_stim``, ``y2_stim`` and ``y1_stim`` add to the rates, per ms, and take noise. ``update`` returns the
+    field potential :math:`x_2 - x_1`, which travels as the signal ``lfp``. Equations 1 to 5 of the paper,
+    with the low-pass :math:`g` written as a state: its :math:`0.002 \int e^{-0.01 (t - s)} x_1(s) \, ds` is
+    :math:`b_b g` with :math:`b_b = 2`. Its noise has two strengths, 0.025 for the first population (x1, y1)
+    and 0.25 for the second (x2, y2); programs differ in whether these or their squares multiply the
+    increments, so that there is no default. The kinks at :math:`x_1 = 0` and :math:`x_2 = -0.25` are
+    continuous; the gradient there is that of the branch above.
 
     References
     ----------
@@ -94,13 +96,14 @@ class EpileptorStep(NeuralMass):
         Input("x1_stim", noise="noise_x1"),
         Input("x2_stim", noise="noise_x2"),
         Input("y2_stim", noise="noise_y2"),
+        Input("y1_stim", noise="noise_y1"),
     )
     SIGNALS = {"lfp": lambda node, state: state[3] - state[0]}
 
     def derivative(self, state, t, drive):
         """Return the rates of all states, per ms."""
         x1, y1, z, x2, y2, g = state
-        c1, c2, x1_stim, x2_stim, y2_stim = drive
+        c1, c2, x1_stim, x2_stim, y2_stim, y1_stim = drive
         k = self.tt.value()
         below = self.a.value() * x1**2 - self.b.value() * x1
         above = x2 - self.slope.value() - 0.6 * (z - 4) ** 2
@@ -110,7 +113,7 @@ class EpileptorStep(NeuralMass):
         y2_target = jnp.where(x2 < -0.25, 0.0, self.aa.value() * (x2 + 0.25))
         return (
             k * dx1 + x1_stim,
-            k * (self.c.value() - self.d.value() * x1**2 - y1),
+            k * (self.c.value() - self.d.value() * x1**2 - y1) + y1_stim,
             k * self.r.value() * (permittivity(self, x1, z) - z + self.Ks.value() * c1),
             k * (dx2 + self.Kf.value() * c2) + x2_stim,
             k * (y2_target - y2) / self.tau.value() + y2_stim,

@@ -1,5 +1,6 @@
 """The table of all node models."""
 
+from .aln import ALNStep
 from .base import NeuralMass
 from .coombes_byrne import CoombesByrne4DStep, CoombesByrneStep
 from .dumont_gutkin import DumontGutkinStep
@@ -44,6 +45,7 @@ NODES: dict[str, type[NeuralMass]] = {
         LarterBreakspearStep,
         ThalamusStep,
         ZerlautStep,
+        ALNStep,
     )
 }
 

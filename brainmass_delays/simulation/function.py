@@ -16,6 +16,7 @@ from .._core.units import magnitude
 from ..delays.past import Past
 from ..engine.clock import clock_of
 from ..network import Network
+from ..nodes.base import NeuralMass
 from ..observe import Trajectory
 from .recording import streams
 
@@ -49,16 +50,26 @@ def run_function(simulator: Any, duration: Any, options: dict) -> Callable[..., 
     return run
 
 
-def start_from(model, states):
-    """Put other initial values into the states of the nodes, and let the histories follow."""
-    where = "Simulator.function.states"
+def states_by_name(model: brainstate.nn.Module) -> dict[str, brainstate.State]:
+    """Return the states of nodes by name, with that of the population in a network, or with the path to a
+    part of any other model."""
     nodes = model.populations if isinstance(model, Network) else {"": model}
-    known = {
+    found = {
         f"{name}.{key}".lstrip("."): state
         for name, node in nodes.items()
         for key, state in vars(node).items()
         if isinstance(state, brainstate.State)
     }
+    if isinstance(model, Network | NeuralMass):
+        return found
+    deep = model.states(brainstate.HiddenState)
+    return {".".join(map(str, path)): state for path, state in deep.items()} | found
+
+
+def start_from(model, states):
+    """Put other initial values into the states of the nodes, and let the histories follow."""
+    where = "Simulator.function.states"
+    known = states_by_name(model)
     for name, value in states.items():
         full = unique_ending(where, name, known)
         state = known[full]

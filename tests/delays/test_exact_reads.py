@@ -211,3 +211,12 @@ def test_a_trained_delay_has_its_gradient_at_the_bound():
         brainstate.nn.init_all_states(node)
         grads = brainstate.transform.grad(lambda: reads().sum(), delay.val)()
     assert float(u.get_magnitude(grads)) == pytest.approx(-3.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("past", [0, 0 * u.mV / u.mV, np.float32(0), [0, 0]])
+def test_a_history_of_whole_numbers_is_one_of_numbers(past):
+    node = Recorded(2, init_x=1.0)
+    with brainstate.environ.context(dt=STEP * u.ms):
+        reads = prefetch_delay(node, "x", 0.3 * u.ms, max_delay=0.5 * u.ms, init=past)
+        brainstate.nn.init_all_states(node)
+        np.testing.assert_array_equal(reads(), 0.0)

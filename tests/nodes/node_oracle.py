@@ -1,7 +1,12 @@
 """Rates of every node model in plain NumPy: per ms, mV, Hz, sharing no code with the package."""
 
+from pathlib import Path
+
 import numpy as np
+from scipy.interpolate import RegularGridInterpolator
 from scipy.special import erfc
+
+MADE_UP = np.load(Path(__file__).parents[1] / "golden" / "nodes_neurolib_aln.npz")  # a table for the cascade
 
 
 def logistic(x):
@@ -116,7 +121,7 @@ def EpileptorStep(s, d, a, b, c, d_, r, x0, Iext, slope, Iext2, tau, aa, bb, Kvf
     f1 = np.where(x1 < 0, -a * x1**2 + b * x1, slope - x2 + 0.6 * (z - 4) ** 2)
     return (
         tt * (y1 - z + Iext + Kvf * d[0] + f1 * x1) + d[2],
-        tt * (c - d_ * x1**2 - y1),
+        tt * (c - d_ * x1**2 - y1) + d[5],
         tt * r * (permittivity(x1, z, x0, modification) - z + Ks * d[0]),
         tt * (-y2 + x2 - x2**3 + Iext2 + bb * g - 0.3 * (z - 3.5) + Kf * d[1]) + d[3],
         tt * (-y2 + np.maximum(0, aa * (x2 + 0.25))) / tau + d[4],
@@ -244,3 +249,42 @@ def ThalamusStep(s, d, **p):
     rates = np.array([d[0], p["N_tr"] * Q[1], p["N_rt"] * Q[0] + d[1], p["N_rr"] * Q[1]])
     gamma = np.array([p["gamma_e"], p["gamma_r"]] * 2)[:, None]
     return (*dV, dCa, *dh, dm1, exchange, *dS, *(gamma**2 * (rates - S) - 2 * gamma * dS))
+
+
+def looked_up(name, mu, sigma):
+    """Return one quantity of the made-up table, held at its borders."""
+    grid = MADE_UP["table/mu"], MADE_UP["table/sigma"]
+    at = [np.clip(x, axis[0], axis[-1]) for x, axis in zip((mu, sigma), grid, strict=True)]
+    return RegularGridInterpolator(grid, MADE_UP[f"table/{name}"])(np.stack(at, axis=-1))
+
+
+def ALNStep(s, d, mue_ext_mean, mui_ext_mean, sigmae_ext, sigmai_ext, c_gl, Ke_gl, Ke, Ki, tau_se, tau_si, cee, cie,
+            cei, cii, Jee_max, Jie_max, Jei_max, Jii_max, a, b, EA, tauA, C, gL):  # fmt: skip
+    mu_e, mu_i, IA, *synapses, sigma_e, sigma_i = s
+    at_e, at_i = (mu_e - IA / C, sigma_e), (mu_i, sigma_i)
+    pairs = [  # target, c, K, J, tau, the rate of the source
+        ("e", cee, Ke, Jee_max, tau_se, d[2]), ("e", cei, Ki, Jei_max, tau_si, d[3]),
+        ("i", cie, Ke, Jie_max, tau_se, d[2]), ("i", cii, Ki, Jii_max, tau_si, d[3]),
+    ]  # fmt: skip
+    current = {"e": mue_ext_mean + d[4], "i": mui_ext_mean + d[5]}
+    variance = {"e": sigmae_ext**2, "i": sigmai_ext**2}
+    means, variances = [], []
+    for k, (target, c, K, J, tau, rate) in enumerate(pairs):
+        m, v = synapses[k], synapses[4 + k]
+        z, z2 = c * tau / abs(J) * K * rate, (c * tau / J) ** 2 * K * rate
+        if k == 0:
+            z = z + c_gl * tau / abs(J) * Ke_gl * d[0]
+            z2 = z2 + (c_gl * tau / J) ** 2 * Ke_gl * d[1]
+        means.append(((1 - m) * z - m) / tau)
+        variances.append(((1 - m) ** 2 * z2 + (z2 - 2 * tau * (z + 1)) * v) / tau**2)
+        current[target] = current[target] + J * m
+        variance[target] = variance[target] + 2 * J**2 * v * tau * (C / gL) / ((1 + z) * (C / gL) + tau)
+    return (
+        (current["e"] - mu_e) / looked_up("tau_mu", *at_e),
+        (current["i"] - mu_i) / looked_up("tau_mu", *at_i),
+        (a * (looked_up("potential", *at_e) - EA) - IA) / tauA + b * looked_up("rate", *at_e),
+        *means,
+        *variances,
+        (np.sqrt(variance["e"]) - sigma_e) / np.maximum(looked_up("tau_sigma", *at_e), 0.2),
+        (np.sqrt(variance["i"]) - sigma_i) / np.maximum(looked_up("tau_sigma", *at_i), 0.2),
+    )

@@ -9,6 +9,7 @@ import pytest
 from brainstate.nn import Param
 
 from brainmass_delays import ArgumentError, Connectome, LinearStep, stimuli
+from brainmass_delays._core.parameters import find_parameters
 
 TIMES = np.linspace(-20.0, 80.0, 401)
 ms, nA = u.ms, u.nA
@@ -23,6 +24,11 @@ BUILT = {
     "Alpha": (lambda a, o, tau: stimuli.Alpha(a, o, tau), (2.0, 10.03, 5.0)),
     "Data": (lambda a, b, c: stimuli.Data(jnp.stack([a, b, c]) * nA, [0.0, 10.1, 35.2]), (0.0, 2.0, -1.0)),
     "BandNoise": (lambda s: stimuli.BandNoise(s, (1.0, 40.0), n_regions=2), (0.7,)),
+    "Constant": (lambda a: stimuli.Constant(a * u.mV), (1.3,)),
+    "Feedback": (
+        lambda g, w: stimuli.Feedback(lambda t, x: -g * x * jnp.sin(w * t), lambda: jnp.array([1.0, 2.0])),
+        (0.7, 0.3),
+    ),
     "sum of products": (
         lambda a, o, f: stimuli.Pulse(a, o, 20.0, 5.0) * stimuli.Sine(1.0, f) + 0.5 * stimuli.Ramp(a, o, 9.0),
         (1.2, 10.0, 25.0),
@@ -48,6 +54,15 @@ def test_gradients_equal_central_differences(name):
     for i, slope in enumerate(slopes):
         ends = [loss(*(x + sign * 1e-5 * (i == j) for j, x in enumerate(at))) for sign in (1, -1)]
         np.testing.assert_allclose(slope, (ends[0] - ends[1]) / 2e-5, rtol=1e-6, atol=1e-6, err_msg=f"{i}")
+
+
+def test_every_stimulus_and_all_of_its_parameters_are_among_them():
+    for name in set(stimuli.__all__) - {"Product", "Stimulus", "Sum", "site"}:
+        build, at = BUILT[name]
+        n_params = len(find_parameters(build(*at), fixed=True))
+        assert name in ("Data", "Feedback") or n_params == len(at), (
+            name
+        )  # the values of one, the law of the other
 
 
 def sampled(stimulus):

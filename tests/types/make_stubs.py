@@ -23,9 +23,7 @@ from .._core.choices import Method
 def constructor(model: type) -> str:
     """Return the constructor of a model as a line of a stub."""
     parts, star = ["self"], False
-    own = inspect.signature(model.__init__).parameters.values()
-    extra = [p for p in own if p.kind is p.KEYWORD_ONLY]
-    for p in [*inspect.signature(model).parameters.values(), *extra]:
+    for p in inspect.signature(model).parameters.values():
         if p.kind is p.KEYWORD_ONLY and not star:
             parts.append("*")
             star = True
