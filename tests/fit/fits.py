@@ -1,5 +1,6 @@
 """Fit to a checkpoint in a process that the tests may kill: ``python fits.py ENGINE CHECKPOINT RESULT``."""
 
+import os
 import sys
 import time
 from unittest import mock
@@ -76,4 +77,5 @@ def numbers(result):
 if __name__ == "__main__":
     engine, checkpoint, out = sys.argv[1:]
     result = fit(engine, checkpoint, pause=0.02)
-    np.savez(out, **numbers(result))
+    np.savez(f"{out}.part.npz", **numbers(result))
+    os.replace(f"{out}.part.npz", out)  # whole or not at all
