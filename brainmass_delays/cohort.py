@@ -123,8 +123,9 @@ def fit_many(
     Notes
     -----
     Whatever a subject raises is its message; the others go on. In one process, subjects of one size share
-    compiled programs wherever their steps are the same operations. Results of other processes come without
-    their models. Random numbers begin for subject i at seed i.
+    compiled programs wherever their steps are the same operations on arrays of the same shapes: a speed that
+    has no lower bound above 0, with ``max_delay=``, gives all of them buffers of one length. Results of
+    other processes come without their models. Random numbers begin for subject i at seed i.
 
     Examples
     --------

@@ -11,7 +11,6 @@ import optax
 
 from .._core.checks import ArgumentError
 from .._core.parameters import store, stored
-from .._core.status import RunError
 from .._core.tracing import TOO_EARLY
 from ..engine.traced import trace
 from .checkpoint import pack, unpack
@@ -111,7 +110,7 @@ class GradientDescent:
         """Whether several starts can go down together."""
         return not self._follows_loss
 
-    def run_together(self, journals: list[Journal], n_steps: int) -> list[RunError | None] | None:
+    def run_together(self, journals: list[Journal], n_steps: int) -> list[Exception | None] | None:
         """Take ``n_steps`` steps from where each journal begins, side by side; return what ended those that
         diverged. None if two do not fit in the memory, or cannot be traced together."""
         self._register()

@@ -14,7 +14,7 @@ from .._core.memory import SMALL, free_memory
 from .._core.status import RunError
 from ..engine.programs import PROGRAMS
 from .journal import Journal
-from .problem import Evaluation, Problem
+from .problem import Evaluation, Problem, ZeroGradient
 from .steps import Pace, Plan, evaluation, loop, n_best, plan, record, strong
 
 # Share of the free memory that starts side by side may take.
@@ -44,7 +44,7 @@ class Lanes:
     def __init__(self, journals: list[Journal], problem: Problem, steps: Plan, size: int, program: Callable):
         self.journals, self.problem, self.plan = journals, problem, steps
         self.size, self.program = size, program
-        self.failures: list[RunError | None] = [None] * len(journals)
+        self.failures: list[RunError | ZeroGradient | None] = [None] * len(journals)
         self.pace = Pace(steps.room)
         self.before, self.fixed = self._now()
         self.groups = [_stacked([self.before] * size) for _ in range(-(-len(journals) // size))]
@@ -140,7 +140,7 @@ class Lanes:
             for k in range(counts[slot]):
                 try:
                     record(journal, self.problem, k, told, None)
-                except RunError as error:
+                except (RunError, ZeroGradient) as error:
                     self.failures[i] = error
                     break
                 except BaseException:

@@ -15,7 +15,11 @@ from .._core.progress import tqdm
 from .._core.salvage import attach
 from .._core.status import RunError
 from .journal import Journal
+from .problem import ZeroGradient
 from .result import FitResult
+
+# What ends one start and leaves the others alone.
+UNUSABLE = (RunError, ZeroGradient)
 
 
 def starting_values(
@@ -48,7 +52,7 @@ def run_starts(
     run: Callable[[tqdm, int], FitResult], parameters: dict[str, Parameter], starts: list[dict], bar: tqdm
 ) -> FitResult:
     """Run from every start and keep the best outcome; a start that fails is left out and reported."""
-    results, failures = [], []
+    results, failures, unusable = [], [], []
     before = stored(parameters)
     with bar, _handing_out(results, failures, parameters, before):
         for i, start in enumerate(starts):
@@ -56,9 +60,10 @@ def run_starts(
             _place(start, parameters, before)
             try:
                 results.append((run(bar, i), stored(parameters)))
-            except RunError as error:
+            except UNUSABLE as error:
                 failures.append(f"start {i + 1}: {error}")
-    return _concluded(results, failures, parameters, before)
+                unusable.append(error)
+    return _concluded(results, failures, unusable, parameters, before)
 
 
 def run_together(
@@ -72,13 +77,14 @@ def run_together(
     """Run from all starts side by side and keep the best outcome; a start that fails is left out and
     reported. ``run`` returns what the engine says of each start, its error if it failed, or None if it cannot
     run them so."""
-    journals, results, failures = [], [], []
+    journals, results, failures, unusable = [], [], [], []
     before = stored(parameters)
 
     def gather(outcomes):
         for i, (journal, outcome) in enumerate(zip(journals, outcomes, strict=True)):
-            if isinstance(outcome, RunError):
+            if isinstance(outcome, UNUSABLE):
                 failures.append(f"start {i + 1}: {outcome}")
+                unusable.append(outcome)
             elif journal.history:
                 journal.restore()
                 results.append((conclude(journal, outcome), stored(parameters)))
@@ -98,7 +104,7 @@ def run_together(
             return None
         gather(outcomes)
     bar.close()
-    return _concluded(results, failures, parameters, before)
+    return _concluded(results, failures, unusable, parameters, before)
 
 
 def _place(start: dict[str, Any], parameters: dict[str, Parameter], before: dict[str, Any]) -> None:
@@ -124,11 +130,17 @@ def _handing_out(results: list, failures: list[str], parameters: dict[str, Param
 
 
 def _concluded(
-    results: list[tuple[FitResult, dict]], failures: list[str], parameters: dict[str, Parameter], before: dict
+    results: list[tuple[FitResult, dict]],
+    failures: list[str],
+    unusable: list[Exception],
+    parameters: dict[str, Parameter],
+    before: dict,
 ) -> FitResult:
     """Return the best outcome; warn of the starts that failed."""
     if not results:
         store(parameters, before)
+        if all(isinstance(error, ZeroGradient) for error in unusable):
+            raise unusable[0]  # which is then no matter of the start
         raise RunError("Fitter.fit: no start gave a usable fit. " + " ".join(failures))
     for failure in failures:
         warnings.warn(failure, stacklevel=5)

@@ -139,6 +139,21 @@ def test_schedules_that_follow_the_loss_run_one_after_the_other(programs):
     assert programs == []
 
 
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_start_from_which_no_way_leads_is_reported(loop):
+    def predict(model):  # flat below 0.5
+        return jnp.maximum(model.slope.value(), 0.5) * TARGET + 0 * model.offset.value().sum()
+
+    with pytest.warns(UserWarning) as caught:
+        result = fitted(predict=predict, n_steps=20, loop=loop, starts={"slope": [0.2, 0.8, 1.5]})
+    assert any(
+        "start 1: Fitter.fit: the gradient of the loss must not be zero" in str(w.message) for w in caught
+    )
+    assert len(result.starts) == 2 and "exactly 0 with respect to" in result.failures[0]
+    with pytest.raises(ArgumentError, match="the gradient of the loss must not be zero at the start"):
+        fitted(predict=predict, n_steps=20, loop=loop, starts={"slope": [0.2, 0.3]})
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("stop", [3, 17, 100])
 def test_what_was_found_before_an_error_is_handed_out(error, stop, monkeypatch):
