@@ -107,7 +107,7 @@ class Run(LossExplorer):
             n_steps=len(journal.history),
             prediction=journal.best_prediction,
             model=self.model,
-            param_history={name: u.math.stack(part).ravel() for name, part in journal.scalars.items()},
+            param_history={name: _course(part) for name, part in journal.scalars.items()},
             terms=journal.terms,
             backend=self.backend,
             optimizer=self.optimizer,
@@ -131,3 +131,9 @@ class Run(LossExplorer):
                 "mean nothing. Look at Fitter.profile; simulate longer, or fit other features.",
                 stacklevel=3,
             )
+
+
+def _course(values: list[Any]) -> Any:
+    """Return numbers of one unit as one array."""
+    numbers = np.array([np.asarray(u.get_magnitude(value)) for value in values])
+    return u.maybe_decimal(jnp.asarray(numbers).ravel() * u.get_unit(values[0]))

@@ -15,7 +15,7 @@ from .._core.status import RunError
 from ..engine.programs import PROGRAMS
 from .journal import Journal
 from .problem import Evaluation, Problem, ZeroGradient
-from .steps import Pace, Plan, evaluation, loop, n_best, plan, record, strong
+from .steps import Pace, Plan, evaluation, loop, n_best, plan, record, stand, strong
 
 # Share of the free memory that starts side by side may take.
 MEMORY_SHARE = 0.5
@@ -125,7 +125,7 @@ class Lanes:
             for slot, journal in enumerate(self.journals[group * self.size : (group + 1) * self.size]):
                 if self.failures[group * self.size + slot] is None:
                     found, prediction = _lane(kept, slot), _lane(predictions, slot)
-                    self._stand(found, 0)
+                    stand(self.problem, found, 0)
                     journal.finish(partial(evaluation, 0, found, prediction))
 
     def _take(self, group: int, counts: np.ndarray) -> None:
@@ -166,10 +166,6 @@ class Lanes:
 
     def _put(self, changing: list) -> None:
         self.plan.traced.put(self.plan.joined(changing, self.fixed))
-
-    def _stand(self, found: Any, k: int) -> None:
-        for parameter, values in zip(self.problem.parameters.values(), found[0], strict=True):
-            parameter.state.value = jax.tree.map(lambda x: x[k, ...], values)
 
 
 def _compiled(steps: Plan, journal: Journal, size: int) -> tuple[Callable, float]:

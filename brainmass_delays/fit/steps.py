@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.parameters import stored
+from .._core.states import put
 from ..engine.programs import PROGRAMS
 from ..engine.traced import Traced
 from ..integrate.lanes import any_lane, lane, select
@@ -81,6 +82,7 @@ class Steps:
         self.plan = plan(problem, journal.target, journal.key)
         self.traced = self.plan.traced
         self.pace = Pace(self.plan.room)
+        self._program: Any = None
 
     def take(self, n_steps: int) -> None:
         """Take some steps; where the journal stops, the parameters stand at the step where it does."""
@@ -111,22 +113,28 @@ class Steps:
         changing, fixed = self.plan.apart(begun)
         given = fixed, self.traced.consts, self.journal.target, self.journal.key
         arguments = changing, *given, n_steps, best
-        program = PROGRAMS.get(
-            ("steps", *self.plan.key), lambda: fitting(jax.jit(partial(loop, self.plan)), arguments)
-        )
-        return program(*arguments)
+        if self._program is None:
+            self._program = PROGRAMS.get(
+                ("steps", *self.plan.key), lambda: fitting(jax.jit(partial(loop, self.plan)), arguments)
+            )
+        return self._program(*arguments)
 
 
 def record(journal: Journal, problem: Problem, k: int, kept: Any, prediction: Any) -> None:
     """Tell a journal of step ``k`` of those that were taken; the parameters then stand where it was."""
-    for parameter, values in zip(problem.parameters.values(), kept[0], strict=True):
-        parameter.state.value = jax.tree.map(lambda x: x[k, ...], values)
+    stand(problem, kept, k)
     journal.record(journal.consider(evaluation(k, kept, prediction)))
 
 
 def n_best(journal: Journal, kept: Any) -> int:
     """Return how many of the steps that were taken lead to the best one that the journal knows."""
     return 1 + int(np.flatnonzero(kept[1] == journal.best_loss)[0])
+
+
+def stand(problem: Problem, kept: Any, k: int) -> None:
+    """Let the parameters stand where they were at step ``k``."""
+    states = [parameter.state for parameter in problem.parameters.values()]
+    put(states, jax.tree.map(lambda x: x[k, ...], kept[0]))
 
 
 def evaluation(k: int, kept: Any, prediction: Any) -> Evaluation:
