@@ -10,7 +10,7 @@ import brainstate
 import brainunit as u
 import numpy as np
 
-from ._core.checks import ArgumentError, check_count, check_flag
+from ._core.checks import ArgumentError, check_count, check_flag, check_number
 from ._core.files import as_path, make_folder
 from ._core.pool import Pool, check_executor
 from ._core.progress import tqdm
@@ -54,15 +54,18 @@ class CohortResult:
         -------
         dict of str to Quantity or numpy.ndarray
             ``'subject'``, ``'loss'`` and every parameter by name, with a leading axis of subjects; NaN where
-            a fit failed.
+            a fit failed. With intervals also ``'name.low'`` and ``'name.high'``.
         """
         known = [result for result in self.results if result is not None]
         table: dict[str, Any] = {"subject": np.array([str(s) for s in self.subjects])}
         table["loss"] = np.array([np.nan if r is None else r.best_loss for r in self.results])
         for name, value in known[0].best_params.items() if known else ():
-            unit, gap = u.get_unit(value), np.full(np.shape(u.get_magnitude(value)), np.nan)
-            rows = [gap if r is None else _number(r.best_params.get(name), unit, gap) for r in self.results]
-            table[name] = u.maybe_decimal(np.stack(rows) * unit)
+            table[name] = _column(
+                [None if r is None else r.best_params.get(name) for r in self.results], value
+            )
+        ends = [{} if r is None else _ends(r) for r in self.results]
+        for name in next(filter(None, ends), {}):
+            table[name] = _column([end.get(name) for end in ends], table[name.rsplit(".", 1)[0]][0])
         return table
 
 
@@ -74,6 +77,7 @@ def fit_many(
     executor: Any = None,
     retries: int = 1,
     checkpoints: str | os.PathLike | None = None,
+    level: float | None = None,
     progress: bool = False,
     **options: Any,
 ) -> CohortResult:
@@ -89,12 +93,18 @@ def fit_many(
     n_steps : int, default 100
         As for `Fitter.fit`.
     executor : concurrent.futures.Executor or callable, optional
-        Runs the fits, as for `sweep`: a pool of spawned processes, Dask's ``client.get_executor()``, or a
-        function that makes one, which is called again when a killed worker has broken it.
+        Runs the fits, as for `sweep`: a pool of spawned processes, which share the cores of the machine,
+        Dask's ``client.get_executor()``, or a function that makes one, which is called again when a killed
+        worker has broken it. Fits that were under way then are made again one by one, so that one whose
+        worker is killed every time costs its row only.
     retries : int, default 1
         How often a fit whose worker was lost is made again.
     checkpoints : str or path, optional
         A folder with one checkpoint per subject: fits that were ended go on, finished ones are finished.
+    level : float, optional
+        Probability of intervals, which `FitResult.uncertainty` then computes where a fit has run; the
+        objective must be a likelihood. They are in the table as ``'speed.low'`` and ``'speed.high'``, and in
+        ``found['uncertainty']`` of each result.
     progress : bool, default False
         Show a progress bar.
     **options
@@ -113,8 +123,9 @@ def fit_many(
     Notes
     -----
     Whatever a subject raises is its message; the others go on. In one process, subjects of one size share
-    compiled programs wherever their steps are the same operations. Results of other processes come without
-    their models. Random numbers begin for subject i at seed i.
+    compiled programs wherever their steps are the same operations on arrays of the same shapes: a speed that
+    has no lower bound above 0, with ``max_delay=``, gives all of them buffers of one length. Results of
+    other processes come without their models. Random numbers begin for subject i at seed i.
 
     Examples
     --------
@@ -139,6 +150,7 @@ def fit_many(
     check_flag("fit_many.progress", progress)
     n_steps = check_count("fit_many.n_steps", n_steps)
     check_executor("fit_many.executor", executor)
+    _check_level(level)
     folder = None if checkpoints is None else _folder(checkpoints)
     found: dict[int, tuple[FitResult | None, str]] = {}
     failed: dict[int, Exception] = {}
@@ -151,7 +163,7 @@ def fit_many(
         def call(i):
             file = None if folder is None else str(folder / f"{i:06d}.npz")
             given = {**options, "checkpoint": file}
-            return _fit_one, make_problem, subjects[i], i, n_steps, given, settings()
+            return _fit_one, make_problem, subjects[i], i, n_steps, level, given, settings()
 
         try:
             if executor is None:
@@ -179,8 +191,13 @@ def _listed(subjects: Any) -> tuple:
     return listed
 
 
-def _fit_one(make_problem, subject, number, n_steps, options, environment):
-    """Fit one subject; return its result or its message."""
+def _check_level(level: Any) -> None:
+    if level is not None and check_number("fit_many.level", level, above=0) >= 1:
+        raise ArgumentError("fit_many.level", "must be below 1", level)
+
+
+def _fit_one(make_problem, subject, number, n_steps, level, options, environment):
+    """Fit one subject; return its result and its message, one of which is empty."""
     if brainstate.environ.get_precision() != environment["precision"]:  # workers start with 32 bits
         brainstate.environ.set(precision=environment["precision"])
     context = {k: v for k, v in environment.items() if k != "precision"}
@@ -193,7 +210,13 @@ def _fit_one(make_problem, subject, number, n_steps, options, environment):
                 rule = "must return a Fitter and a target"
                 raise ArgumentError("fit_many.make_problem", rule, repr(problem))
             fitter, target = problem
-            return fitter.fit(target, n_steps, **options), ""
+            if level is not None and not fitter._loss.is_measured:
+                rule = "needs a likelihood as objective, such as objectives.gaussian(sigma)"
+                raise ArgumentError("fit_many.level", rule, repr(fitter.objective))
+            result = fitter.fit(target, n_steps, **options)
+            if level is not None:
+                result.uncertainty(level=level)
+            return result, ""
     except Exception as error:
         return None, f"{type(error).__name__}: {error}"
 
@@ -211,6 +234,23 @@ def _folder(path: Any) -> Path:
     folder = Path(as_path("fit_many.checkpoints", path))
     make_folder("fit_many.checkpoints", folder)
     return folder
+
+
+def _ends(result: FitResult) -> dict[str, Any]:
+    """Return the ends of the intervals by name, if they were asked for."""
+    found = result.found.get("uncertainty")
+    intervals = {} if found is None else found.intervals
+    return {
+        f"{name}.{side}": end
+        for name, pair in intervals.items()
+        for side, end in zip(("low", "high"), pair, strict=True)
+    }
+
+
+def _column(values: list, like: Any) -> Any:
+    """Stack the values of subjects in the unit of one, NaN where there is none or one of another shape."""
+    unit, gap = u.get_unit(like), np.full(np.shape(u.get_magnitude(like)), np.nan)
+    return u.maybe_decimal(np.stack([_number(value, unit, gap) for value in values]) * unit)
 
 
 def _number(value: Any, unit: u.Unit, gap: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, ParamSpec, TypeVar
 
@@ -33,14 +33,15 @@ def holding(states: list[brainstate.State], values: list[Any]) -> Iterator[None]
     It is no write: nothing is recorded, and whatever the states held comes back.
     """
     before = [state.value for state in states]  # a read, so that a trace knows the state
-    _put(states, values)
+    put(states, values)
     try:
         yield
     finally:
-        _put(states, before)
+        put(states, before)
 
 
-def _put(states, values):
+def put(states: Iterable[brainstate.State], values: Iterable[Any]) -> None:
+    """Let states have other values; it is no write that a trace would record."""
     for state, value in zip(states, values, strict=True):
         vars(state)["_value"] = value
 

@@ -15,6 +15,8 @@ from .._core.parameters import search_box, store, stored
 from .journal import Journal
 from .problem import Problem
 
+# A loss that ranks last; nevergrad warns of larger ones.
+WORST = 1e20
 _DERIVATIVE_FREE = {"nelder-mead", "powell", "cobyla", "cobyqa"}
 
 
@@ -134,7 +136,7 @@ class Nevergrad:
                     value.reshape(self._box[name][0].shape), "Fitter.search_space"
                 )
             loss = journal.step(gradient=False).loss
-            search.tell(candidate, loss if np.isfinite(loss) else np.inf)
+            search.tell(candidate, min(loss, WORST) if np.isfinite(loss) else WORST)
             if not journal.replay:
                 journal.keep(dict)
         journal.restore()

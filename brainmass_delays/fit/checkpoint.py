@@ -71,10 +71,15 @@ class Checkpoint:
                     f"Delete {self.path} to begin anew, or name another file",
                 )
 
-    def keep(self, index: int, arrays: dict[str, np.ndarray]) -> None:
-        """Write what the start of an index has come to."""
+    def keep(self, index: int, arrays: dict[str, np.ndarray], *, write: bool = True) -> None:
+        """Note what the start of an index has come to, and write all."""
         self.starts += [{} for _ in range(index + 1 - len(self.starts))]
         self.starts[index] = arrays
+        if write:
+            self.write()
+
+    def write(self) -> None:
+        """Write what was noted."""
         meta = {"fingerprint": self.fingerprint, "n_starts": len(self.starts)}
         named = {f"{i}/{name}": array for i, start in enumerate(self.starts) for name, array in start.items()}
         content = io.BytesIO()
@@ -105,9 +110,9 @@ class Keeper:
             else min(wanted, self.checkpoint.every - n_steps % self.checkpoint.every)
         )
 
-    def keep(self, arrays: dict[str, np.ndarray]) -> None:
-        """Write what this start has come to."""
-        self.checkpoint.keep(self.index, arrays)
+    def keep(self, arrays: dict[str, np.ndarray], *, write: bool = True) -> None:
+        """Note what this start has come to, and write it."""
+        self.checkpoint.keep(self.index, arrays, write=write)
 
 
 @contextmanager

@@ -148,9 +148,15 @@ def uncertainty(found: Curvature, parameters: dict[str, Parameter], level: float
             "Fit with objective=objectives.gaussian(sigma), or compare Fitter.profile and Fitter.noise_floor",
         )
     values, vectors = np.linalg.eigh(found.matrix)
-    values = np.maximum(values, RANK * max(values[-1], np.finfo(float).tiny))
-    covariance = (vectors / values) @ vectors.T
-    sd = np.sqrt(np.diag(covariance))
+    if values[-1] <= 0:  # flat, or the top of a hill: nothing is known
+        values, vectors = np.zeros(len(values)), np.eye(len(values))
+        sd, correlation = np.full(len(values), np.inf), np.eye(len(values))
+        covariance = np.diag(sd)
+    else:
+        values = np.maximum(values, RANK * values[-1])
+        covariance = (vectors / values) @ vectors.T
+        sd = np.sqrt(np.diag(covariance))
+        correlation = covariance / np.outer(sd, sd)
     intervals = _intervals(found, parameters, sd, level)
     wide = _intervals(found, parameters, sd, 0.95)
     flat = (vectors**2 @ (values <= 10 * RANK * values[-1])) > TOUCHED
@@ -159,8 +165,7 @@ def uncertainty(found: Curvature, parameters: dict[str, Parameter], level: float
         for name, part in parameters.items()
     }
     return Uncertainty(
-        found.labels, level, intervals, identified, covariance, covariance / np.outer(sd, sd), found.sigma,
-        found.method,
+        found.labels, level, intervals, identified, covariance, correlation, found.sigma, found.method,
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from .problem import MODES, Problem
 from .profile import NoiseFloor
 from .result import FitResult
 from .run import Run
-from .starts import run_starts, starting_values
+from .starts import starting_values
 
 BACKENDS = {"grad": GradientDescent, "least_squares": LeastSquares, "scipy": Scipy, "nevergrad": Nevergrad}
 DEFAULTS = {"least_squares": objectives.gaussian()}
@@ -212,9 +212,11 @@ class Fitter(Run):
             Steps (``grad``, ``least_squares``), iterations (``scipy``) or generations of ``n_sample``
             candidates (``nevergrad``), per start.
         starts : int or dict of str to sequence, optional
-            Fit from several starts one after another and keep the best: a number of points drawn from the
-            search space by Latin hypercube with a fixed seed, or the starting values of some parameters by
-            name, one per start. Parameters not named start where they stand.
+            Fit from several starts and keep the best: a number of points drawn from the search space by Latin
+            hypercube with a fixed seed, or the starting values of some parameters by name, one per start.
+            Parameters not named start where they stand. Where there are no callbacks and the learning rate
+            does not follow the loss, ``grad`` runs them side by side, on all devices, as many at once as fit
+            in half of the free memory; otherwise one runs after another.
         resume : bool, default False
             ``backend='grad'``: go on where the last fit of this Fitter ended, with its last parameters and
             the memory and learning rate of its optimizer, so that ``fit(n_steps=50)`` and then
@@ -277,8 +279,6 @@ class Fitter(Run):
             else:
                 self._journal = None
                 values = starting_values(starts, self._problem.parameters, self.search_space)
-                bar = self._bar(n_steps * len(values))
-                run = partial(self._run, target, n_steps, kept=kept)
-                result = run_starts(run, self._problem.parameters, values, bar)
+                result = self._run_starts(target, n_steps, values, kept=kept)
             self._compare_with_noise(result, target)
         return result

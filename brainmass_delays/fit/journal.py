@@ -74,11 +74,12 @@ class Journal:
         self._tell(evaluation.loss, silent=replayed)
         return evaluation
 
-    def keep(self, engine: Callable[[], dict], *, now: bool = False) -> None:
-        """Write the journal, and what the engine needs to go on, if it is time."""
+    def keep(self, engine: Callable[[], dict], *, now: bool = False, write: bool = True) -> None:
+        """Write the journal, and what the engine needs to go on, if it is time; without ``write`` it is only
+        noted for a later writing."""
         if self.keeper.is_due(len(self.history)) or (now and self.keeper.checkpoint is not None):
             engine = {f"engine/{name}": value for name, value in engine().items()}
-            self.keeper.keep(history_arrays(self) | engine)
+            self.keeper.keep(history_arrays(self) | engine, write=write)
 
     def go_on(
         self, *, gradient: bool, look: Callable[[], Evaluation] | None = None

@@ -62,6 +62,11 @@ class Loss:
         return getattr(getattr(loss, "func", loss), "is_likelihood", False)
 
     @property
+    def is_measured(self) -> bool:
+        """Whether its scale is known or can be estimated, so that parameters have intervals."""
+        return self.is_likelihood or self.squares is not None
+
+    @property
     def follows_time(self) -> bool:
         """Whether residuals are those of time series, whose axis 0 is time."""
         return getattr(self.objective, "of", None) is None

@@ -73,9 +73,15 @@ class Prior(Regularization):
         """Return numbers whose halved squares are `loss` up to a constant, as least squares need them."""
         return self.root(jnp.asarray(value), *self.numbers())
 
-    def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
-        """Draw plain numbers in the unit of the parameter."""
-        return self.draw(key, shape, *self.numbers())
+    def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> Any:
+        """Draw values in the unit of the arguments; where the prior belongs to a parameter, plain numbers in
+        the unit of that."""
+        if self.unit is not None:
+            return self.draw(key, shape, *self.numbers())
+        values = [getattr(self, name) for name in self.names if name in self.QUANTITIES]
+        units = [u.get_unit(value.value() if _is_param(value) else value) for value in values]
+        unit = next((unit for unit in units if not unit.is_unitless), u.UNITLESS)
+        return u.maybe_decimal(self.in_unit("Prior.sample", unit).sample(key, shape) * unit)
 
     def sample_init(self, shape: Any) -> jax.Array:
         """Draw a value with brainstate's own random numbers."""

@@ -39,6 +39,10 @@ class Evaluation:
     zero: dict[str, Any] = field(default_factory=dict)
 
 
+class ZeroGradient(ArgumentError):
+    """Say that the loss does not change with any parameter where a fit begins."""
+
+
 class Problem:
     """Hold a model, its trainable parameters, and its loss with and without gradient.
 
@@ -191,7 +195,7 @@ class Problem:
         zero = [name for name, is_zero in first.zero.items() if is_zero]
         if not zero or first.loss == 0:
             return
-        error = ArgumentError(
+        error = ZeroGradient(
             "Fitter.fit",
             "the gradient of the loss must not be zero at the start",
             f"exactly 0 with respect to {', '.join(zero)}",

@@ -273,8 +273,7 @@ class FitResult:
         write_report(self, path)
 
     def _is_measured(self) -> bool:
-        loss = self.context.problem.loss
-        return loss.is_likelihood or loss.squares is not None
+        return self.context.problem.loss.is_measured
 
     def __getstate__(self):
         """Leave out the model and what belongs to this process."""

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import brainstate
@@ -19,6 +20,7 @@ from .explorer import LossExplorer, over_seeds
 from .journal import Journal, Stopped
 from .profile import NoiseFloor
 from .result import Context, FitResult
+from .starts import run_starts, run_together
 
 # Evaluations with other random numbers that tell how much a loss is worth.
 FLOOR_SEEDS = 4
@@ -45,13 +47,27 @@ class Run(LossExplorer):
         finally:
             brainstate.random.DEFAULT.value = after
 
-    def _run(self, target, n_steps: int, bar, index: int, *, resume=False, kept=None) -> FitResult:
-        """Run the backend once, from the start of an index."""
+    def _begun(self, target, bar, index: int, kept: Checkpoint | None) -> Journal:
+        """Return the journal of the start of an index, which begins where the parameters stand."""
         brainstate.random.DEFAULT.value = self._key
-        journal = Journal(
+        return Journal(
             self._problem, target, self.callbacks, bar, tolerant=self._backend.tolerant, key=self._key,
             keeper=Keeper(kept, index),
         )  # fmt: skip
+
+    def _run_starts(self, target, n_steps: int, values: list[dict], *, kept=None) -> FitResult:
+        """Run the backend from several starts: side by side if it can, or one after the other."""
+        bar, parameters = self._bar(n_steps * len(values)), self._problem.parameters
+        if len(values) > 1 and not self.callbacks and getattr(self._backend, "side_by_side", False):
+            begin = lambda i: self._begun(target, bar, i, kept)  # noqa: E731
+            run = lambda journals: self._backend.run_together(journals, n_steps)  # noqa: E731
+            if (found := run_together(begin, run, self._result, parameters, values, bar)) is not None:
+                return found
+        return run_starts(partial(self._run, target, n_steps, kept=kept), parameters, values, bar)
+
+    def _run(self, target, n_steps: int, bar, index: int, *, resume=False, kept=None) -> FitResult:
+        """Run the backend once, from the start of an index."""
+        journal = self._begun(target, bar, index, kept)
         if resume and self._journal is not None:
             journal.best_loss, journal.best_prediction = (
                 self._journal.best_loss,
@@ -91,7 +107,7 @@ class Run(LossExplorer):
             n_steps=len(journal.history),
             prediction=journal.best_prediction,
             model=self.model,
-            param_history={name: u.math.stack(part).ravel() for name, part in journal.scalars.items()},
+            param_history={name: _course(part) for name, part in journal.scalars.items()},
             terms=journal.terms,
             backend=self.backend,
             optimizer=self.optimizer,
@@ -107,7 +123,7 @@ class Run(LossExplorer):
         if not np.all(np.isfinite(losses)) or np.ptp(losses) == 0:
             return
         self._floor = result.found["noise_floor"] = NoiseFloor(losses)
-        gain = result.history[0] - result.best_loss
+        gain = max(run.history[0] for run in result.starts or (result,)) - result.best_loss
         if self._floor.hides(gain):
             warnings.warn(
                 f"Fitter.fit: the loss went down by {gain:.3g}, and with other random numbers it differs by "
@@ -115,3 +131,9 @@ class Run(LossExplorer):
                 "mean nothing. Look at Fitter.profile; simulate longer, or fit other features.",
                 stacklevel=3,
             )
+
+
+def _course(values: list[Any]) -> Any:
+    """Return numbers of one unit as one array."""
+    numbers = np.array([np.asarray(u.get_magnitude(value)) for value in values])
+    return u.maybe_decimal(jnp.asarray(numbers).ravel() * u.get_unit(values[0]))

@@ -1,7 +1,8 @@
-"""Several starts of one fit: where they are, one run after the other, and what became of them."""
+"""Several starts of one fit: where they are, side by side or one after the other, and what became of them."""
 
 import warnings
 from collections.abc import Callable
+from contextlib import contextmanager
 from typing import Any
 
 import brainunit as u
@@ -13,7 +14,12 @@ from .._core.parameters import Parameter, find_by_name, search_box, store, store
 from .._core.progress import tqdm
 from .._core.salvage import attach
 from .._core.status import RunError
+from .journal import Journal
+from .problem import ZeroGradient
 from .result import FitResult
+
+# What ends one start and leaves the others alone.
+UNUSABLE = (RunError, ZeroGradient)
 
 
 def starting_values(
@@ -46,37 +52,98 @@ def run_starts(
     run: Callable[[tqdm, int], FitResult], parameters: dict[str, Parameter], starts: list[dict], bar: tqdm
 ) -> FitResult:
     """Run from every start and keep the best outcome; a start that fails is left out and reported."""
-    results, failures = [], []
+    results, failures, unusable = [], [], []
     before = stored(parameters)
+    with bar, _handing_out(results, failures, parameters, before):
+        for i, start in enumerate(starts):
+            bar.set_description(f"start {i + 1}/{len(starts)}")
+            _place(start, parameters, before)
+            try:
+                results.append((run(bar, i), stored(parameters)))
+            except UNUSABLE as error:
+                failures.append(f"start {i + 1}: {error}")
+                unusable.append(error)
+    return _concluded(results, failures, unusable, parameters, before)
+
+
+def run_together(
+    begin: Callable[[int], Journal],
+    run: Callable[[list[Journal]], list | None],
+    conclude: Callable[[Journal, Any], FitResult],
+    parameters: dict[str, Parameter],
+    starts: list[dict],
+    bar: tqdm,
+) -> FitResult | None:
+    """Run from all starts side by side and keep the best outcome; a start that fails is left out and
+    reported. ``run`` returns what the engine says of each start, its error if it failed, or None if it cannot
+    run them so."""
+    journals, results, failures, unusable = [], [], [], []
+    before = stored(parameters)
+
+    def gather(outcomes):
+        for i, (journal, outcome) in enumerate(zip(journals, outcomes, strict=True)):
+            if isinstance(outcome, UNUSABLE):
+                failures.append(f"start {i + 1}: {outcome}")
+                unusable.append(outcome)
+            elif journal.history:
+                journal.restore()
+                results.append((conclude(journal, outcome), stored(parameters)))
+
+    with _handing_out(results, failures, parameters, before):
+        for i, start in enumerate(starts):
+            _place(start, parameters, before)
+            journals.append(begin(i))
+        bar.set_description(f"{len(starts)} starts")
+        try:
+            outcomes = run(journals)
+        except BaseException:
+            gather([None] * len(journals))
+            raise
+        if outcomes is None:
+            store(parameters, before)
+            return None
+        gather(outcomes)
+    bar.close()
+    return _concluded(results, failures, unusable, parameters, before)
+
+
+def _place(start: dict[str, Any], parameters: dict[str, Parameter], before: dict[str, Any]) -> None:
+    """Let the parameters stand at a start."""
+    store(parameters, before)
+    for name, value in start.items():
+        find_by_name("Fitter.fit.starts", name, parameters).set(value, f"Fitter.fit.starts[{name!r}]")
+
+
+@contextmanager
+def _handing_out(results: list, failures: list[str], parameters: dict[str, Parameter], before: dict):
+    """Hand out what was found with an error that ends all starts."""
     try:
-        with bar:
-            for i, start in enumerate(starts):
-                bar.set_description(f"start {i + 1}/{len(starts)}")
-                store(parameters, before)
-                for name, value in start.items():
-                    find_by_name("Fitter.fit.starts", name, parameters).set(
-                        value, f"Fitter.fit.starts[{name!r}]"
-                    )
-                try:
-                    results.append((run(bar, i), stored(parameters)))
-                except RunError as error:
-                    failures.append(f"start {i + 1}: {error}")
+        yield
     except BaseException as error:
         if isinstance(partial := getattr(error, "result", None), FitResult):
             results.append((partial, stored(parameters)))
         store(parameters, before)
         if results:
-            attach(
-                error,
-                _best_of(results, parameters, failures),
-                f"Fitter.fit: so are all {len(results)} starts begun.",
-            )
+            note = f"Fitter.fit: so are all {len(results)} starts begun."
+            attach(error, _best_of(results, parameters, failures), note)
         raise
+
+
+def _concluded(
+    results: list[tuple[FitResult, dict]],
+    failures: list[str],
+    unusable: list[Exception],
+    parameters: dict[str, Parameter],
+    before: dict,
+) -> FitResult:
+    """Return the best outcome; warn of the starts that failed."""
     if not results:
         store(parameters, before)
+        if all(isinstance(error, ZeroGradient) for error in unusable):
+            raise unusable[0]  # which is then no matter of the start
         raise RunError("Fitter.fit: no start gave a usable fit. " + " ".join(failures))
     for failure in failures:
-        warnings.warn(failure, stacklevel=4)
+        warnings.warn(failure, stacklevel=5)
     return _best_of(results, parameters, failures)
 
 

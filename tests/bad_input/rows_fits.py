@@ -104,6 +104,7 @@ rows(
         "n_steps": "",
         "executor": "none",
         "retries": "zero",
+        "level": "none",
         "progress": FLAG,
     },
 )

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import brainunit as u
 import numpy as np
-from brainstate.nn import SigmoidT
+from brainstate.nn import Module, SigmoidT
 
-from brainmass_delays import Connectome, Fitter, HopfStep, Network, Param, Simulator
+from brainmass_delays import Connectome, Fitter, HopfStep, Network, Param, Simulator, objectives
 
 SPEED = u.mm / u.ms
 
@@ -38,10 +38,41 @@ def problem(subject):
     return Fitter(network(n, subject, speed), predict=simulate, backend="scipy"), target
 
 
+class Level(Module):
+    def __init__(self):
+        super().__init__()
+        self.x = Param(0.5 * u.mV)
+
+    def update(self):
+        return self.x.value() * np.ones(8)
+
+
+SIGMA = 0.2
+
+
+def level_problem(level):
+    """A mean of eight values with a known noise."""
+    data = level + SIGMA * np.random.default_rng(0).normal(size=8)
+    objective = objectives.gaussian(SIGMA * u.mV)
+    return Fitter(Level(), predict=lambda m: m(), objective=objective, backend="scipy"), data * u.mV
+
+
+def connectivity_problem(subject):
+    fitter, target = problem(subject)
+    return Fitter(fitter.model, predict=simulate, backend="scipy", objective=objectives.fc_rmse()), target
+
+
 def deadly_problem(subject):
     """The first worker that fits subject 2 is killed."""
     mark = Path(os.environ["DEADLY_MARK"])
     if subject == 2 and not mark.exists():
         mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return problem(subject)
+
+
+def fatal_problem(subject):
+    """Every worker that fits subject 2 is killed, as where its memory does not suffice."""
+    if subject == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     return problem(subject)

@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
+import brainunit as u
 import numpy as np
 import pytest
 
@@ -85,7 +86,43 @@ def test_dask_gives_the_results_of_a_loop(loop, importable):
 @pytest.mark.slow
 def test_a_killed_worker_costs_a_retry(loop, importable, tmp_path, monkeypatch):
     monkeypatch.setenv("DEADLY_MARK", str(tmp_path / "mark"))
-    same(fit_many(problems.deadly_problem, SUBJECTS, 30, executor=pool, retries=8), loop)
+    same(fit_many(problems.deadly_problem, SUBJECTS, 30, executor=pool), loop)
+    assert (tmp_path / "mark").exists()
+
+
+@pytest.mark.slow
+def test_a_subject_that_kills_its_workers_costs_its_row_only(loop, importable):
+    found = fit_many(problems.fatal_problem, SUBJECTS, 30, executor=pool)
+    assert [bool(m) for m in found.messages] == [s in (2, 5) for s in SUBJECTS]
+    assert "BrokenProcessPool" in found.messages[2] and found.results[2] is None
+    others = np.array([s for s in SUBJECTS if s not in (2, 5)])
+    speeds = [t.table()["speed"].to_decimal(problems.SPEED)[others] for t in (found, loop)]
+    np.testing.assert_allclose(*speeds, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_loky_gives_the_results_of_a_loop(loop, importable):
+    loky = pytest.importorskip("loky")
+    with loky.get_reusable_executor(2) as executor:
+        same(fit_many(problems.problem, SUBJECTS, 30, executor=executor), loop)
+
+
+@pytest.mark.slow
+def test_executorlib_gives_the_results_of_a_loop(loop, importable):
+    executorlib = pytest.importorskip("executorlib")
+    with executorlib.SingleNodeExecutor(max_workers=2, block_allocation=True) as executor:
+        same(fit_many(problems.problem, SUBJECTS, 30, executor=executor), loop)
+
+
+@pytest.mark.slow
+def test_a_worker_of_dask_that_is_killed_costs_a_retry(loop, importable, tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setenv("DEADLY_MARK", str(tmp_path / "mark"))
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        same(fit_many(problems.deadly_problem, SUBJECTS, 30, executor=client.get_executor()), loop)
     assert (tmp_path / "mark").exists()
 
 
@@ -102,16 +139,30 @@ def test_a_lost_worker_without_a_retry_costs_its_row():
     assert found.messages == ("", "ZeroDivisionError: division by zero") and found.results[0] is not None
 
 
+def test_intervals_are_those_of_each_fit_and_survive_a_pickle():
+    found = fit_many(problems.level_problem, [1.0, 2.0, float("nan")], 30, level=0.9)
+    assert pickle.loads(pickle.dumps(found)).table().keys() == found.table().keys()
+    table = {name: column.to_decimal(u.mV) for name, column in found.table().items() if name.startswith("x")}
+    half = 1.6449 * problems.SIGMA / np.sqrt(8)  # of the mean of eight values, 90 %
+    for side, sign in (("low", -1), ("high", 1)):
+        np.testing.assert_allclose(table[f"x.{side}"][:2], table["x"][:2] + sign * half, rtol=1e-3)
+        assert np.isnan(table[f"x.{side}"][2])
+    assert found.results[0].found["uncertainty"].level == 0.9
+    plain = fit_many(problems.connectivity_problem, [0], 2, level=0.9)
+    assert "fit_many.level: needs a likelihood as objective" in plain.messages[0]
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
         ((3, [1]), "fit_many.make_problem: must be callable"),
         ((problems.problem, []), "fit_many.subjects: must hold at least one"),
         ((problems.problem, [1], 0), "fit_many.n_steps: must be a whole number"),
+        ((problems.problem, [1], 1, {"level": 1.5}), "fit_many.level: must be below 1; got 1.5"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments, message):
     with pytest.raises(ArgumentError, match=message):
-        fit_many(*arguments)
+        fit_many(*arguments[:3], **(arguments[3] if len(arguments) > 3 else {}))
     assert "must return a Fitter and a target" in fit_many(lambda s: (s, s), [1]).messages[0]
     assert "unexpected keyword" in fit_many(problems.problem, [1], wrong=3).messages[0]

@@ -1,7 +1,9 @@
 """Fit to a checkpoint in a process that the tests may kill: ``python fits.py ENGINE CHECKPOINT RESULT``."""
 
+import os
 import sys
 import time
+from unittest import mock
 
 import brainstate
 import braintools
@@ -10,7 +12,7 @@ import numpy as np
 from brainstate.nn import Module
 
 from brainmass_delays import Param
-from brainmass_delays.fit import Fitter
+from brainmass_delays.fit import Fitter, side_by_side
 
 brainstate.environ.set(precision=64)
 T = np.linspace(0.0, 3.0, 40)
@@ -35,6 +37,7 @@ ENGINES = {
     "nelder-mead": ({"backend": "scipy", "optimizer": "Nelder-Mead"}, 40, None),
     "least_squares": ({"backend": "least_squares"}, 60, None),
     "starts": ({"optimizer": lambda: braintools.optim.Adam(lr=0.05)}, 20, {"scale": [[1.0, 0.3], [0.2, 0.2], [2.0, 1.0]]}),
+    "lanes": ({"optimizer": lambda: braintools.optim.Adam(lr=0.05)}, 20, {"scale": [[1.0, 0.3], [0.2, 0.2], [2.0, 1.0]]}),
     "nevergrad": (
         {"backend": "nevergrad", "search_space": {"rate": (0.1, 5.0), "scale": (0.0, 3.0)}, "optimizer": {"n_sample": 4}}, 20, None
     ),
@@ -46,8 +49,16 @@ def fit(engine, checkpoint, *, pause=0.0, n_steps=None, **options):
     brainstate.random.seed(1)
     settings, steps, starts = ENGINES[engine]
     settings = {k: v() if callable(v) else v for k, v in settings.items()}
-    fitter = Fitter(Decay(), predict=lambda m: m(), callbacks=lambda info: time.sleep(pause), **settings)
-    return fitter.fit(TARGET, n_steps or steps, starts=starts, checkpoint=checkpoint, every=3, **options)
+    callbacks = None if engine == "lanes" else lambda info: time.sleep(pause)
+
+    def recorded(*given):
+        record(*given)
+        time.sleep(pause)
+
+    record = side_by_side.record  # of starts side by side, which have no callbacks
+    fitter = Fitter(Decay(), predict=lambda m: m(), callbacks=callbacks, **settings)
+    with mock.patch.object(side_by_side, "record", recorded):
+        return fitter.fit(TARGET, n_steps or steps, starts=starts, checkpoint=checkpoint, every=3, **options)
 
 
 def numbers(result):
@@ -66,4 +77,5 @@ def numbers(result):
 if __name__ == "__main__":
     engine, checkpoint, out = sys.argv[1:]
     result = fit(engine, checkpoint, pause=0.02)
-    np.savez(out, **numbers(result))
+    np.savez(f"{out}.part.npz", **numbers(result))
+    os.replace(f"{out}.part.npz", out)  # whole or not at all

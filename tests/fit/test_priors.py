@@ -69,6 +69,17 @@ def test_the_residual_of_a_gamma_is_smooth_at_its_mode():
     np.testing.assert_allclose(slope(mode) ** 2, curvature, rtol=1e-6)
 
 
+def test_a_prior_alone_draws_values_with_units():
+    key = jax.random.key(0)
+    alone, bound = priors.LogNormal(5.0 * u.meter / u.second, 0.3), u.mm / u.ms
+    drawn = alone.sample(key, (3,))
+    np.testing.assert_allclose(drawn.to_decimal(bound), alone.in_unit("here", bound).sample(key, (3,)))
+    assert isinstance(priors.Gamma(2.0, 1.0).sample(key), jax.Array)
+    np.testing.assert_allclose(
+        priors.Uniform(1.0 * u.mV, 2000.0 * u.uvolt).sample(key, (9,)).to_decimal(u.mV), 1.5, atol=0.5
+    )
+
+
 def test_units_are_converted_and_checked():
     speed = Param(6.0 * MM_MS, reg=priors.Normal(5000.0 * u.mm / u.second, 1.0 * M_S))
     np.testing.assert_allclose(speed.reg_loss(), -scipy.stats.norm(5, 1).logpdf(6))

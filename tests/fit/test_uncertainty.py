@@ -107,6 +107,28 @@ def test_bounds_hold_for_intervals_and_flat_parameters_are_named():
     assert "+1.00 k" in repr(directions)
 
 
+@pytest.mark.parametrize("method", ["gauss_newton", "hessian"])
+def test_where_the_loss_is_flat_nothing_is_known(method):
+    class Step(Module):
+        def __init__(self):
+            super().__init__()
+            self.slope = Param(1.5, t=SigmoidT(0.0, 2.0))
+            self.free = Param(1.0)
+
+        def update(self):
+            edge = jnp.maximum(self.slope.value() - 1.0, 0.0) ** 2  # flat below 1
+            return jnp.array([1.0, 2.0]) * edge + 0 * self.free.value()
+
+    fitter = Fitter(Step(), predict=lambda m: m(), objective=objectives.gaussian(0.1), backend="scipy")
+    with pytest.warns(UserWarning, match="exactly 0 with respect to free"):
+        result = fitter.fit(np.array([-1.0, -1.0]), 50)
+    assert result.best_params["slope"] <= 1.0
+    found = result.uncertainty(method=method)
+    np.testing.assert_allclose([float(x) for x in found.intervals["slope"]], [0.0, 2.0], atol=1e-6)
+    assert found.identified == {"slope": False, "free": False} and np.all(np.isinf(np.diag(found.covariance)))
+    assert result.summary().count("not identified") == 2
+
+
 def test_only_a_sum_of_two_is_identified():
     class Sum(Module):
         def __init__(self):
