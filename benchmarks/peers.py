@@ -43,24 +43,44 @@ class UserPowerLaw(brainstate.nn.Module):
         super().__init__()
         self.source, self.target, self.weights = source, target, weights
 
+    def power(self, difference):
+        """Return the signed power."""
+        return jnp.sign(difference) * jnp.abs(difference) ** EXPONENT
+
     def update(self):
         """Return the drive ``(..., n_nodes)``."""
         difference = self.source() - self.target()[..., None]
-        magnitude = jnp.abs(difference) ** EXPONENT
-        return GAIN * (self.weights.value() * jnp.sign(difference) * magnitude).sum(-1)
+        return GAIN * (self.weights.value() * self.power(difference)).sum(-1)
 
 
-def network(case: Case, speed=None, full: bool = False, **options) -> bd.Network:
+class SignedPowerLaw(UserPowerLaw):
+    """Do the same by the function that this library has for it."""
+
+    def power(self, difference):
+        """Return the signed power."""
+        return bd.couplings.signed_power(difference, EXPONENT)
+
+
+OWN_KERNELS = {"powerlaw": UserPowerLaw, "signed_power": SignedPowerLaw}
+
+
+def network(
+    case: Case, speed=None, full: bool = False, noise: float = 0.0, fastest: float = FASTEST, **options
+) -> bd.Network:
     """Build a case in this library; its speed is a trainable Param between bounds, unless given.
 
-    ``full`` keeps the whole matrix of a sparse network.
+    ``full`` keeps the whole matrix of a sparse network; ``noise`` is that of both states.
     """
     if speed is None:
-        bounds = brainstate.nn.SigmoidT(case.slowest * u.mm / u.ms, FASTEST * u.mm / u.ms)
+        bounds = brainstate.nn.SigmoidT(case.slowest * u.mm / u.ms, fastest * u.mm / u.ms)
         speed = bd.Param(SPEED * u.mm / u.ms, fit=True, t=bounds)
     x, y = case.start
-    node = bd.HopfStep(case.n_nodes, a=GROWTH, w=FREQUENCY, beta=1.0, init_x=x, init_y=y, method="heun")
-    coupling, k = (UserPowerLaw, 1.0) if case.coupling == "powerlaw" else (case.coupling, GAIN)
+    noises = {name: bd.WhiteNoise(case.n_nodes, noise) for name in ("noise_x", "noise_y") if noise}
+    node = bd.HopfStep(
+        case.n_nodes, a=GROWTH, w=FREQUENCY, beta=1.0, init_x=x, init_y=y, method="heun", **noises
+    )
+    own = OWN_KERNELS.get(case.coupling)
+    coupling, k = (own, 1.0) if own else (case.coupling, GAIN)
     weights = bd.Param(case.weights, fit=False) if full else case.weights
     return bd.Network(
         node,
@@ -175,7 +195,21 @@ def _tvboptim():
         def post(self, summed_inputs, local_states, params):
             return params.G * summed_inputs
 
+    class Kuramoto(base.DelayedCoupling):
+        """Sines of phase differences, as a user would write them."""
+
+        N_OUTPUT_STATES = 1
+        DEFAULT_PARAMS = Bunch(G=1.0)
+        PRE_USES_LOCAL = True
+
+        def pre(self, delayed_states, local_states, params):
+            return jnp.sin(delayed_states - local_states)
+
+        def post(self, summed_inputs, local_states, params):
+            return params.G * summed_inputs
+
     couplings = {
+        "kuramoto": Kuramoto,
         "additive": linear.DelayedLinearCoupling,
         "diffusive": linear.DelayedDifferenceCoupling,
         "powerlaw": PowerLaw,
@@ -183,8 +217,11 @@ def _tvboptim():
     return Hopf, couplings, DenseLengthGraph, Network, prepare, native
 
 
-def tvboptim_model(case: Case, n_steps: int, strategy: str, **options):
+def tvboptim_model(case: Case, n_steps: int, strategy: str, noise: float = 0.0, **options):
     """Return ``(simulate(speed) -> trajectory of x)``, pure, with linear reads and a live speed."""
+    installed("tvboptim")
+    from tvboptim.experimental.network_dynamics.noise import AdditiveNoise
+
     Hopf, couplings, DenseLengthGraph, Network, prepare, native = _tvboptim()
     reads = {
         "incoming_states": "x",
@@ -195,7 +232,8 @@ def tvboptim_model(case: Case, n_steps: int, strategy: str, **options):
     if case.coupling != "additive":
         reads["local_states"] = "x"
     graph = DenseLengthGraph(case.weights, case.lengths, SPEED, max_delay_bound=case.max_delay)
-    network = Network(Hopf(), {"delayed": couplings[case.coupling](**reads)}, graph)
+    noises = {"noise": AdditiveNoise(sigma=noise)} if noise else {}
+    network = Network(Hopf(), {"delayed": couplings[case.coupling](**reads)}, graph, **noises)
     model, config = prepare(network, native.Heun(**options), t0=0.0, t1=n_steps * DT, dt=DT)
     start = jnp.asarray(case.start)
     history = config.initial_state.coupling.delayed.history
