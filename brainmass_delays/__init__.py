@@ -5,6 +5,7 @@ import importlib
 from . import integrate, objectives, stimuli
 from ._core import pickles
 from ._core.checks import ArgumentError
+from ._core.cores import use_cores
 from ._core.param import Param
 from ._core.parameters import get_params, set_params
 from ._core.status import RunError
@@ -62,6 +63,7 @@ __all__ = [
     "set_params",
     "stimuli",
     "sweep",
+    "use_cores",
     *_LAZY,
     *_couplings,
     *_nodes,

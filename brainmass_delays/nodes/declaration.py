@@ -158,7 +158,9 @@ def _entry(name: str, kind: str, text: str) -> str:
 def shown(default: Any) -> str:
     """Write a default value as users would."""
     if isinstance(default, Callable) and not isinstance(default, u.Quantity):
-        return str(default).splitlines()[0]
+        # not by its repr, which lets JAX compute: an import would settle how many devices there are
+        numbers = {n: v for n, v in vars(default).items() if isinstance(v, int | float | u.Quantity)}
+        return f"{type(default).__name__}({', '.join(f'{n}={shown(v)}' for n, v in numbers.items())})"
     if isinstance(default, u.Quantity):
         return f"{float(default.mantissa):g} {u.get_unit(default)}"
     return f"{default:g}"

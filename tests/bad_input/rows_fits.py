@@ -80,6 +80,7 @@ row("Fitter.log_density.space", lambda v: _likely().log_density(DATA, space=v))
 
 row("get_params.model", bd.get_params)
 row("get_params.fixed", lambda v: (bd.get_params(_Model(), fixed=v), None)[1], FLAG)
+row("use_cores.n", bd.use_cores)
 row("set_params.model", lambda v: bd.set_params(v, {"x": 1.0}))
 row("set_params.values", lambda v: bd.set_params(_Model(), v))
 

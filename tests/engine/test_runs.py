@@ -2,8 +2,11 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import brainstate
 import brainunit as u
@@ -25,6 +28,7 @@ from brainmass_delays import (
     WhiteNoise,
     observe,
     prefetch_delay,
+    use_cores,
 )
 
 DT = 0.25 * u.ms
@@ -395,3 +399,18 @@ def test_a_trace_that_reads_the_first_key_leaves_none_of_its_own(key):
     twice = [jax.jit(lambda a: a * jnp.sum(run(**drawn)["x"]))(a) for a in (1.0, 2.0)]
     assert float(twice[1]) == pytest.approx(2 * float(twice[0]))
     assert brainstate.random.rand(1).shape == (1,)
+
+
+@pytest.mark.slow
+def test_two_cores_give_the_same_results():
+    """Large sums are shared, by a call that an import does not forestall and that comes too late once JAX has started."""
+    program = Path(__file__).parent / "two_cores.py"
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["2", "equal", "True"]
+
+
+def test_more_cores_than_there_are():
+    for n in (0, 10**6, 1.5, "two"):
+        with pytest.raises(ArgumentError, match=r"use_cores\.n"):
+            use_cores(n)
