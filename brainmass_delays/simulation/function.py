@@ -76,7 +76,7 @@ def start_from(model, states):
         number = magnitude(f"{where}[{name!r}]", value, u.get_unit(state.value))
         shape = u.math.shape(state.value)
         try:
-            number = jnp.broadcast_to(number, shape).astype(u.get_magnitude(state.value).dtype)
+            number = jnp.broadcast_to(jnp.asarray(number), shape).astype(u.get_magnitude(state.value).dtype)
         except ValueError:
             raise ArgumentError(f"{where}[{name!r}]", f"must have shape {shape}", np.shape(number)) from None
         state.value = u.maybe_decimal(number * u.get_unit(state.value))

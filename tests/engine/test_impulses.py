@@ -339,3 +339,9 @@ def test_traced_times_are_refused():
     sim = Simulator(HopfStep(3), dt=0.1 * u.ms)
     with pytest.raises(ArgumentError, match="needs times that are known"):
         jax.jit(lambda t: sim.run(10 * u.ms, impulses=(t[None] * u.ms, ONE))["status"])(2.0)
+
+
+def test_other_initial_values_are_given_by_the_same_names():
+    run = Simulator(Pair(), dt=0.5 * u.ms).function(1 * u.ms, monitors=lambda model: model.count.value)
+    found = run({}, states={"count": [4.0, 8.0], "node.x": 1.0})["output"]
+    np.testing.assert_allclose(found, [[3.0, 5.0], [2.5, 3.5]], rtol=1e-12)
