@@ -199,7 +199,7 @@ def _per_name(where: str, values: Any, names: tuple, what: str) -> Param:
         if set(values) != set(names):
             raise ArgumentError(where, f"must be named like every {what} ({', '.join(names)})", list(values))
         values = u.math.stack([u.math.asarray(values[name]) for name in names])
-    numbers()(where, values.value() if isinstance(values, Param) else values)
+    numbers(finite=True)(where, values.value() if isinstance(values, Param) else values)
     if not (isinstance(values, Param | u.Quantity) or is_traced(values)):
         values = np.asarray(values)
     param = constant(values)

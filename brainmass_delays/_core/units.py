@@ -1,6 +1,6 @@
 """The border between quantities with units and plain magnitudes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import brainunit as u
@@ -30,6 +30,9 @@ def magnitude(where: str, value: Any, unit: u.Unit, *, plain: bool = True) -> An
             raise ArgumentError(where, f"must have the dimension of {unit}", f"{u.get_unit(value)}")
         return value.to_decimal(unit)
     if not plain and not unit.is_unitless:
+        if isinstance(value, list | tuple) and any(isinstance(part, u.Quantity) for part in value):
+            cure = f"Write the unit once, as in [1.0, 2.0] * brainunit.{unit}"
+            raise ArgumentError(where, "must be an array with one unit", "a list of quantities", cure)
         raise ArgumentError(
             where,
             f"needs a unit such as {unit}",
@@ -43,14 +46,24 @@ UNIT = ".unit"
 
 
 def plain_arrays(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return every value as a plain array under its name, and its unit, if any, under ``name.unit``."""
+    """Return every value as a plain array under its name, and its unit, if any, under ``name.unit``; what a
+    value holds by name is found under ``name.part``."""
     plain = {}
-    for name, value in values.items():
+    for name, value in parts_by_name(values):
         unit = u.get_unit(value)
         plain[name] = np.asarray(u.get_magnitude(value))
         if not unit.is_unitless:
             plain[name + UNIT] = np.array(str(unit))
     return plain
+
+
+def parts_by_name(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield values with their names, those of a dict within under ``name.part``."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from parts_by_name({f"{name}.{part}": inner for part, inner in value.items()})
+        else:
+            yield name, value
 
 
 def _short(value: Any) -> str:

@@ -207,12 +207,12 @@ def _mask(connectome, where: str, regions: tuple, edges: tuple) -> np.ndarray:
         raise ArgumentError(where, "needs at least one region or connection, by regions or edges", "none")
     mask = np.zeros(connectome.weights.shape, bool)
     for region in regions:
-        i = connectome._index(region)
+        i = connectome._index(region, f"{where}.regions")
         mask[i], mask[:, i] = True, True
     for edge in edges:
         if not isinstance(edge, tuple | list) or len(edge) != 2:
             raise ArgumentError(f"{where}.edges", "must hold pairs (target, source)", repr(edge))
-        target, source = map(connectome._index, edge)
+        target, source = (connectome._index(end, f"{where}.edges") for end in edge)
         if connectome.weights[target, source] == 0:
             raise ArgumentError(f"{where}.edges", "must name connections that exist", repr(edge))
         mask[target, source] = True

@@ -149,13 +149,13 @@ class Selection:
             centres=None if self._centres is None else self._centres[indices],
         )
 
-    def _index(self, region: int | str) -> int:
-        """Return the index of a region given by index or label."""
+    def _index(self, region: int | str, where: str = "Connectome.select.regions") -> int:
+        """Return the index of a region given by index or label, for the argument that messages name."""
         if isinstance(region, str):
-            check_choice("Connectome.select.regions", region, self._labels)
+            check_choice(where, region, self._labels)
             if (count := self._labels.count(region)) > 1:
                 raise ArgumentError(
-                    "Connectome.select.regions",
+                    where,
                     "must be labels of one region each",
                     f"{region!r}, which {count} regions have",
                     "Select these by their indices",
@@ -163,5 +163,6 @@ class Selection:
             return self._labels.index(region)
         if not isinstance(region, Integral) or isinstance(region, bool) or not 0 <= region < self.n_regions:
             rule = f"must be labels or whole numbers from 0 to {self.n_regions - 1}"
-            raise ArgumentError("Connectome.select.regions", rule, repr(region))
+            cure = "Write numpy.flatnonzero(mask)" if isinstance(region, bool | np.bool_) else ""
+            raise ArgumentError(where, rule, repr(region), cure)
         return int(region)

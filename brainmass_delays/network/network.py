@@ -211,7 +211,7 @@ class Network(Stepping, Portable, ShowsSignature, brainstate.nn.Module):
         for each in found.values():
             if not isinstance(each, Stimulus):
                 cure = "Use those of brainmass_delays.stimuli, or Simulator.run(inputs=...)"
-                raise ArgumentError("Network.stimulus", "must be a Stimulus", repr(each), cure)
+                raise ArgumentError("Network.stimulus", "must be a Stimulus", type(each).__name__, cure)
         return {".".join(target): each for target, each in found.items()}
 
     def _noises(self, noise):

@@ -73,8 +73,8 @@ def noise_sources(title: str, noises: dict[str, Any], shape: tuple[int, ...]) ->
         where = f"{title}.{name}"
         if noise is None:
             continue
-        if not callable(noise):
-            raise ArgumentError(where, "must be a noise module", repr(noise), "Use WhiteNoise or OUNoise")
+        if not callable(noise) or inspect.isclass(noise):
+            raise ArgumentError(where, "must be a noise module", repr(noise), "Use WhiteNoise(n, sigma)")
         if getattr(noise, "varshape", shape) != shape:
             rule = f"must have the shape of the population, {shape}"
             raise ArgumentError(where, rule, noise.varshape, "Smaller ones would give all regions one noise")
@@ -103,9 +103,15 @@ def initial_value(where: str, state: StateVariable, source: Any, shape: tuple[in
     return in_unit(jnp.broadcast_to(number, shape).astype(brainstate.environ.dftype()), state.unit)
 
 
-def input_value(where: str, entry: Input, value: Any) -> Any:
-    """Return the number of the unit of one input; None is zero."""
-    return 0.0 if value is None else magnitude(where, value, entry.unit)
+def input_value(where: str, entry: Input, value: Any, shape: tuple[int, ...]) -> Any:
+    """Return the number of the unit of one input of a population of some shape; None is zero."""
+    number = 0.0 if value is None else magnitude(where, value, entry.unit)
+    given = u.math.shape(number)
+    if not _broadcasts(given[-len(shape) :], shape):
+        raise ArgumentError(
+            where, f"must be a number or have shape (..., {', '.join(map(str, shape))})", given
+        )
+    return number
 
 
 def in_order(where: str, entries: tuple[Input, ...], inputs: tuple, named: dict[str, Any]) -> tuple:

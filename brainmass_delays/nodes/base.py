@@ -296,11 +296,15 @@ class NeuralMass(HoldsParams, brainstate.nn.Dynamics):
     def _sample(self, entry: Input):
         """Return one sample of the noise of one input, as the number of its unit."""
         noise = self.noises[entry.name]
-        return 0.0 if noise is None else arguments.input_value(self._where(entry.noise), entry, noise())
+        return (
+            0.0
+            if noise is None
+            else arguments.input_value(self._where(entry.noise), entry, noise(), self.varshape)
+        )
 
     def _input(self, entry: Input, value: Any, noise: Any):
         """Return one input with its noise, in its unit."""
-        number = arguments.input_value(self._where(entry.name), entry, value)
+        number = arguments.input_value(self._where(entry.name), entry, value, self.varshape)
         return arguments.in_unit(number + noise, entry.unit)
 
     def _keep(self, rates: tuple, state: tuple) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from .._core.checks import ArgumentError, check_choice
 from .._core.files import read_once, write_whole
 from .._core.status import describe, is_traced
-from .._core.units import UNIT, plain_arrays, unit_attribute
+from .._core.units import UNIT, parts_by_name, plain_arrays, unit_attribute
 from ..connectome import arrays
 
 MAX_BYTES = 2**34
@@ -222,15 +222,15 @@ class Trajectory(Mapping):
         """
         import xarray
 
-        names = [name for name in self if name not in RESERVED]
-        lasts = [np.shape(self[name])[-1] for name in names if np.ndim(self[name]) > 1]
+        values = {name: value for name, value in parts_by_name(self) if name not in RESERVED}
+        lasts = [np.shape(value)[-1] for value in values.values() if np.ndim(value) > 1]
         regions = max(set(lasts), key=lasts.count, default=None)
         data, coords = {}, {}
-        for name in names:
-            dims = _dimensions(name, self[name], self.times(name), name in self._times, regions)
-            data[name] = (dims, np.asarray(u.get_magnitude(self[name])), unit_attribute(self[name]))
+        for name, value in values.items():
+            times = self._times.get(name, self["ts"])
+            dims = _dimensions(name, value, times, name in self._times, regions)
+            data[name] = (dims, np.asarray(u.get_magnitude(value)), unit_attribute(value))
             if dims and dims[0].startswith("time"):
-                times = self.times(name)
                 coords[dims[0]] = (dims[:1], np.asarray(u.get_magnitude(times)), unit_attribute(times))
         return xarray.Dataset(data, coords, {"status": int(np.max(np.asarray(self["status"])))})
 
@@ -247,7 +247,9 @@ def _dimensions(name, value, times, own_times, regions):
 
 
 def _form(value: Any) -> str:
-    """Return shape, dtype and unit of a value."""
+    """Return shape, dtype and unit of a value, or of each of several by name."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name} {_form(part)}" for name, part in value.items())
     unit = u.get_unit(value)
     number = u.get_magnitude(value)
     return f"{np.shape(number)} {np.result_type(number)}" + ("" if unit.is_unitless else f", {unit}")

@@ -7,8 +7,8 @@ import brainstate
 import brainunit as u
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from .._core.arguments import mapping, numbers, optional
 from .._core.checks import ArgumentError
 from .._core.parameters import find_by_name, find_parameters, unique_ending
 from .._core.states import LOCK, holding, present_key, untouched
@@ -27,6 +27,9 @@ def run_function(simulator: Any, duration: Any, options: dict) -> Callable[..., 
 
     def run(params: dict | None = None, *, states: dict | None = None, key: Any = None) -> Trajectory:
         params = params or {}
+        optional(mapping)("Simulator.function.states", states)
+        for name, value in (states or {}).items():
+            numbers()(f"Simulator.function.states[{name!r}]", value)
         known = find_parameters(model)
         chosen = [find_by_name("Simulator.function.params", name, known) for name in params]
         values = [
@@ -73,12 +76,12 @@ def start_from(model, states):
     for name, value in states.items():
         full = unique_ending(where, name, known)
         state = known[full]
-        number = magnitude(f"{where}[{name!r}]", value, u.get_unit(state.value))
+        number = jnp.asarray(magnitude(f"{where}[{name!r}]", value, u.get_unit(state.value)))
         shape = u.math.shape(state.value)
         try:
             number = jnp.broadcast_to(number, shape).astype(u.get_magnitude(state.value).dtype)
         except ValueError:
-            raise ArgumentError(f"{where}[{name!r}]", f"must have shape {shape}", np.shape(number)) from None
+            raise ArgumentError(f"{where}[{name!r}]", f"must have shape {shape}", number.shape) from None
         state.value = u.maybe_decimal(number * u.get_unit(state.value))
     for past in model.nodes(Past).values() if states else ():
         past.init_state()

@@ -7,6 +7,7 @@ import brainstate
 import brainunit as u
 import jax.numpy as jnp
 import numpy as np
+from brainstate.nn import Param
 
 from .._core.arguments import function_of, numbers
 from .._core.checks import ArgumentError, check_finite
@@ -130,6 +131,7 @@ def _jump(name: str, state: brainstate.State, amount: Any, which: np.ndarray, n_
     """Return ``f(value, row, t)``, the value of a state after the impulse of a row."""
     where, unit = f"{WHERE} amounts[{name!r}]", u.get_unit(state.value)
     shape, dtype = u.math.shape(state.value), u.get_magnitude(state.value).dtype
+    amount = amount.value() if isinstance(amount, Param) else amount
     if callable(amount):
         function_of("t, x")(where, amount)
         return lambda x, row, t: u.math.where(row > 0, _like(where, amount(t, x), unit, shape, dtype), x)
@@ -154,6 +156,8 @@ def _like(where, value, unit, shape, dtype):
     if value is None:
         raise ArgumentError(where, "must return the state after the impulse", "None", "Add a return")
     number = jnp.asarray(magnitude(where, value, unit))
+    if jnp.iscomplexobj(number):
+        raise ArgumentError(where, "must return real numbers", "complex numbers")
     if not _fits(number.shape, shape):
         raise ArgumentError(where, f"must return shape {shape}", number.shape)
     return u.maybe_decimal(jnp.broadcast_to(number, shape).astype(dtype) * unit)

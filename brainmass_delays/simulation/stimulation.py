@@ -160,6 +160,9 @@ def _function(name, function):
     """Return a function of step and time from one of both or of time alone."""
     if isinstance(function, brainstate.nn.Module):
         return lambda i, t: function(t)
+    if inspect.isclass(function):
+        where, cure = f"Simulator.run.inputs[{_title(name)!r}]", f"Write {function.__name__}(...)"
+        raise ArgumentError(where, "must be an object, not its class", function, cure)
     if not (takes(function, 1) or takes(function, 2)):
         got = f"a function {inspect.signature(function)}"
         raise ArgumentError(

@@ -1,5 +1,6 @@
 """What a stimulus is, and how stimuli combine."""
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
-from .._core.arguments import numbers
+from .._core.arguments import numbers, returned, takes
 from .._core.checks import ArgumentError, check_finite
 from .._core.param import HoldsParams, constant
 from .._core.parameters import params_behind
@@ -152,7 +153,34 @@ class Constant(Stimulus):
         return self.amplitude.value()
 
 
-class Sum(Stimulus):
+class Pair(Stimulus):
+    """Make one stimulus of two.
+
+    Parameters
+    ----------
+    first, second : Stimulus
+    """
+
+    def __init__(self, first: Stimulus, second: Stimulus):
+        super().__init__()
+        for name, part in (("first", first), ("second", second)):
+            if not isinstance(part, Stimulus):
+                raise ArgumentError(self._where(name), "must be a stimulus", repr(part))
+        self.first, self.second = first, second
+
+    def _parts_at(self, t):
+        """Return the values of both, refused if they are not of the same regions."""
+        parts = self.first.value(t), self.second.value(t)
+        shapes = [u.math.shape(part) for part in parts]
+        try:
+            np.broadcast_shapes(*shapes)
+        except ValueError:
+            rule = "must be of two stimuli with the same regions"
+            raise ArgumentError(type(self).__name__, rule, f"shapes {shapes[0]} and {shapes[1]}") from None
+        return parts
+
+
+class Sum(Pair):
     """Add two stimuli; what ``+`` makes.
 
     Parameters
@@ -166,19 +194,16 @@ class Sum(Stimulus):
     0.5
     """
 
-    def __init__(self, first: Stimulus, second: Stimulus):
-        super().__init__()
-        for name, part in (("first", first), ("second", second)):
-            if not isinstance(part, Stimulus):
-                raise ArgumentError(self._where(name), "must be a stimulus", repr(part))
-        self.first, self.second = first, second
-
     def value(self, t):
         """Return the sum."""
-        return self.first.value(t) + self.second.value(t)
+        first, second = self._parts_at(t)
+        if not u.have_same_dim(first, second):
+            units = f"{u.get_unit(first)} and {u.get_unit(second)}"
+            raise ArgumentError("Sum", "must be of two stimuli with one unit", units)
+        return first + second
 
 
-class Product(Stimulus):
+class Product(Pair):
     """Multiply two stimuli; what ``*`` makes.
 
     Parameters
@@ -192,16 +217,10 @@ class Product(Stimulus):
     0.6
     """
 
-    def __init__(self, first: Stimulus, second: Stimulus):
-        super().__init__()
-        for name, part in (("first", first), ("second", second)):
-            if not isinstance(part, Stimulus):
-                raise ArgumentError(self._where(name), "must be a stimulus", repr(part))
-        self.first, self.second = first, second
-
     def value(self, t):
         """Return the product."""
-        return self.first.value(t) * self.second.value(t)
+        first, second = self._parts_at(t)
+        return first * second
 
 
 class Feedback(Stimulus):
@@ -235,11 +254,14 @@ class Feedback(Stimulus):
         if not callable(law) or not reads or not all(map(callable, reads)):
             rule = "needs a law and at least one read, all callable"
             raise ArgumentError("Feedback.law", rule, (law, *reads), "Read a state with node.prefetch('x')")
+        if not takes(law, 1 + len(reads)):
+            rule = f"must be a function of the time and {len(reads)} values read"
+            raise ArgumentError("Feedback.law", rule, f"a function {inspect.signature(law)}")
         self.law, self.reads, self.params = law, reads, params_behind(law)
 
     def value(self, t):
         """Return what the law makes of the values read now."""
-        return self.law(t, *(read() for read in self.reads))
+        return returned("Feedback.law", self.law(t, *(read() for read in self.reads)))
 
 
 def site(connectome: Any, regions: Iterable[int | str], weight: Any = 1.0) -> np.ndarray:
@@ -272,9 +294,17 @@ def site(connectome: Any, regions: Iterable[int | str], weight: Any = 1.0) -> np
     if not hasattr(connectome, "select") or not hasattr(connectome, "labels"):
         raise ArgumentError("site.connectome", "must be a Connectome", repr(connectome))
     numbers(unit=u.UNITLESS, finite=True, axes=(0, 1), traced=False)("site.weight", weight)
-    labels = connectome.select(regions).labels
+    if isinstance(regions, str | bytes) or not isinstance(regions, Iterable):
+        raise ArgumentError("site.regions", "must be a list of labels or whole numbers", repr(regions))
+    places = [connectome._index(region, "site.regions") for region in regions]
+    if not places or len(set(places)) < len(places):
+        raise ArgumentError("site.regions", "must name at least one, each only once", places)
+    if np.shape(weight) not in ((), (1,), (len(places),)):
+        raise ArgumentError(
+            "site.weight", f"must be one number or {len(places)}", f"shape {np.shape(weight)}"
+        )
     weights = np.zeros(connectome.n_regions)
-    weights[[connectome.labels.index(label) for label in labels]] = weight
+    weights[places] = weight
     return weights
 
 

@@ -72,7 +72,13 @@ def test_resections_are_swept_in_one_program():
     "call, message",
     [
         (lambda: HEALTHY.lesion(), "Connectome.lesion: needs at least one region or connection"),
-        (lambda: HEALTHY.lesion(["nowhere"]), "must be one of"),
+        (lambda: HEALTHY.lesion(["nowhere"]), "Connectome.lesion.regions: must be one of"),
+        (
+            lambda: HEALTHY.resect([99]),
+            "Connectome.resect.regions: must be labels or whole numbers from 0 to 7",
+        ),
+        (lambda: HEALTHY.resect(np.ones(8, bool)), r"Write numpy.flatnonzero\(mask\)"),
+        (lambda: HEALTHY.lesion(edges=[(0, "V9")]), "Connectome.lesion.edges: must be one of"),
         (
             lambda: HEALTHY.lesion([0], weight=-1.0),
             "Connectome.lesion.weight: must be finite and not negative",

@@ -19,6 +19,7 @@ from brainmass_delays import (
     KuramotoStep,
     LinearStep,
     Network,
+    Param,
     Projection,
     Simulator,
 )
@@ -272,6 +273,17 @@ def test_gradients_in_amounts_are_central_differences(gradient):
         assert found[i] == pytest.approx((ends[0] - ends[1]) / 2e-4, rel=1e-6), i
 
 
+def test_a_trained_amount_gets_its_gradient():
+    amount = Param([0.5, 1.0], fit=True)
+    sim = Simulator(LinearStep(1, gamma=-0.1, init_x=0.0, method="exp_euler"), dt=0.5 * u.ms)
+
+    def end():
+        return sim.run(5 * u.ms, impulses=([2.0, 4.0] * u.ms, {"x": amount}), monitors=["x"])["x"][-1, 0]
+
+    slopes = brainstate.transform.grad(end, amount.val)()
+    np.testing.assert_allclose(slopes, np.exp([-0.3, -0.1]), rtol=1e-9)
+
+
 def test_other_times_and_amounts_compile_nothing(compilations):
     sim = Simulator(LinearStep(2, gamma=-0.1, init_x=1.0), dt=0.5 * u.ms)
 
@@ -317,6 +329,8 @@ BAD = {
     "amount unit": (([2.0] * u.ms, {"x": [1.0] * u.mV}), "must have the dimension of 1"),
     "arguments": (([2.0] * u.ms, {"x": lambda x: x}), r"must be a function of \(t, x\)"),
     "no return": (([2.0] * u.ms, {"x": lambda t, x: None}), "must return the state after the impulse"),
+    "complex": (([2.0] * u.ms, {"x": lambda t, x: 1j * x}), "must return real numbers"),
+    "quantities": (([2.0 * u.ms, 3.0 * u.ms], ONE), r"Write the unit once, as in \[1.0, 2.0\] \* brainunit.ms"),
     "returned": (([2.0] * u.ms, {"x": lambda t, x: jnp.zeros(7)}), r"must return shape \(3,\)"),
 }  # fmt: skip
 
@@ -339,3 +353,16 @@ def test_traced_times_are_refused():
     sim = Simulator(HopfStep(3), dt=0.1 * u.ms)
     with pytest.raises(ArgumentError, match="needs times that are known"):
         jax.jit(lambda t: sim.run(10 * u.ms, impulses=(t[None] * u.ms, ONE))["status"])(2.0)
+
+
+def test_other_initial_values_are_given_by_the_same_names():
+    run = Simulator(Pair(), dt=0.5 * u.ms).function(1 * u.ms, monitors=lambda model: model.count.value)
+    found = run({}, states={"count": [4.0, 8.0], "node.x": 1.0})["output"]
+    np.testing.assert_allclose(found, [[3.0, 5.0], [2.5, 3.5]], rtol=1e-12)
+    for states, message in {
+        "a list": ([1.0], "Simulator.function.states: must be a dict by name"),
+        "text": ({"count": "high"}, r"states\['count'\]: must be a number"),
+        "regions": ({"count": [1.0, 2.0, 3.0]}, r"states\['count'\]: must have shape \(2,\)"),
+    }.values():
+        with pytest.raises(ArgumentError, match=message):
+            run({}, states=states)

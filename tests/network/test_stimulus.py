@@ -96,3 +96,14 @@ def test_an_equation_has_it_too():
 def test_what_is_no_stimulus_is_refused(stimulus, message):
     with pytest.raises(ArgumentError, match=message):
         network(stimulus=stimulus)
+
+
+def test_a_stimulus_of_other_regions_is_refused():
+    net = network(stimulus=stimuli.Constant(np.ones(99)))
+    with pytest.raises(ArgumentError, match=r"x_inp: must be a number or have shape .*; got \(99,\)"):
+        Simulator(net, dt=0.1 * u.ms).run(1 * u.ms)
+
+
+def test_the_class_of_a_stimulus_is_no_stimulus():
+    with pytest.raises(ArgumentError, match="must be an object, not its class; got .* Write Pulse"):
+        Simulator(network(), dt=0.1 * u.ms).run(1 * u.ms, inputs={"x_inp": stimuli.Pulse})

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import GOLDEN, TABLE
+from small_table import GOLDEN, TABLE
 
 from brainmass_delays import ALNStep, ArgumentError, CascadeTable, Network, Projection, Simulator
 from brainmass_delays._core import wheels

@@ -91,6 +91,7 @@ def test_a_table_is_matched_by_label(tmp_path):
             lambda: Heterogeneous(1.0, {"a": [1, 2]}, {"b": 1.0}),
             r"must be named like every map \(a\); got \['b'\]",
         ),
+        (lambda: Heterogeneous(1.0, MAPS, [0.1, np.nan]), "Heterogeneous.coefficients: must be finite"),
         (lambda: Heterogeneous(1.0, MAPS, [0.1, 0.2], "log"), "Heterogeneous.link: must be one of"),
         (
             lambda: HopfStep(3, a=Heterogeneous(1.0, MAPS, [0.1, 0.2])),

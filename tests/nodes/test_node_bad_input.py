@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from brainstate.nn import Param
 
-from brainmass_delays import ArgumentError
+from brainmass_delays import ArgumentError, WhiteNoise
 from brainmass_delays.nodes import (
     NODES,
     FitzHughNagumoStep,
@@ -54,6 +54,16 @@ BAD = [
         "shape",
         lambda: HopfStep(2, a=np.ones(3)),
         r"HopfStep.a: must be a scalar or have shape \(2,\); got \(3,\)",
+    ),
+    (
+        "input of other regions",
+        lambda: updated(np.ones(3)),
+        r"HopfStep.x_inp: must be a number or have shape \(..., 2\); got \(3,\)",
+    ),
+    (
+        "noise class",
+        lambda: HopfStep(2, noise_x=WhiteNoise),
+        "HopfStep.noise_x: must be a noise module; got <class",
     ),
     (
         "not finite",

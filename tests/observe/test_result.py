@@ -110,3 +110,16 @@ def test_names_that_cannot_be_are_refused():
         Trajectory({"ts": np.ones(3)}, ts=np.ones(3) * u.ms)
     with pytest.raises(ArgumentError, match=r"Trajectory.times: must be of values, \['x'\]; got 'y'"):
         Trajectory({"x": np.ones(3)}, ts=np.ones(3) * u.ms, times={"y": np.ones(3) * u.ms})
+
+
+def test_what_is_recorded_by_population_prints_saves_and_converts(tmp_path):
+    parts = {"a": np.arange(6.0).reshape(2, 3), "b": np.ones((2, 2)) * u.mV}
+    both = Trajectory({"output": parts}, ts=np.arange(2) * u.ms)
+    assert "output  a (2, 3) float64; b (2, 2) float64, mV" in repr(both)
+    both.save(tmp_path / "run.npz")
+    again = Trajectory.load(tmp_path / "run.npz")
+    np.testing.assert_array_equal(again["output.a"], parts["a"])
+    assert u.get_unit(again["output.b"]) == u.mV
+    assert both.to_numpy()["output.b"].shape == (2, 2)
+    found = pytest.importorskip("xarray") and both.to_xarray()
+    assert found["output.a"].dims[0] == "time" and found["output.b"].attrs["units"] == "mV"

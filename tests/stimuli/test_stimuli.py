@@ -138,6 +138,13 @@ def test_site_and_its_weights_by_label():
     assert stimuli.Sine(1.0, 10.0).at(stimuli.site(c, [1]))(25.0).shape == (6,)
 
 
+def test_a_site_by_index_is_that_region_whatever_its_label():
+    c = Connectome(np.ones((3, 3)), np.ones((3, 3)), labels=["V1", "MT", "MT"])
+    np.testing.assert_array_equal(stimuli.site(c, [2]), [0, 0, 1])
+    with pytest.raises(ArgumentError, match="site.regions: must be labels of one region each"):
+        stimuli.site(c, ["MT"])
+
+
 def test_feedback_follows_the_state():
     node = LinearStep(2, gamma=0.0, init_x=1.0, method="euler")
     brainstate.nn.init_all_states(node)
@@ -203,6 +210,29 @@ BAD = [
         "Data.outside: must be one of 'hold', 'zero'",
     ),
     (lambda: stimuli.BandNoise(1.0, (20.0, 5.0)), "BandNoise.band: must be two ascending"),
+    (
+        lambda: stimuli.Feedback(lambda t: t, lambda: 1.0),
+        "Feedback.law: must be a function of the time and 1",
+    ),
+    (lambda: stimuli.Feedback(lambda t, x: None, lambda: 1.0)(0.0), "Feedback.law: must return a number"),
+    (
+        lambda: (stimuli.Constant([1.0, 2.0]) * stimuli.Constant([1.0, 2.0, 3.0]))(0.0),
+        r"Product: must be of two stimuli with the same regions; got shapes \(2,\) and \(3,\)",
+    ),
+    (
+        lambda: (stimuli.Constant(1.0 * nA) + stimuli.Constant(1.0 * u.mV))(0.0),
+        "Sum: must be of two stimuli with one unit; got nA and mV",
+    ),
+    (lambda: stimuli.site(Connectome.synthetic(4), ["V1"]), "site.regions: must be one of 'L01'"),
+    (
+        lambda: stimuli.site(Connectome.synthetic(4), [0, 0]),
+        "site.regions: must name at least one, each only once",
+    ),
+    (lambda: stimuli.site(Connectome.synthetic(4), [True]), r"Write numpy.flatnonzero\(mask\)"),
+    (
+        lambda: stimuli.site(Connectome.synthetic(4), [0, 1], np.ones(3)),
+        "site.weight: must be one number or 2",
+    ),
     (lambda: stimuli.Feedback(3.0), "Feedback.law: needs a law and at least one read"),
     (lambda: stimuli.Pulse(1.0, 5.0, 2.0)(3.0 * u.mV), "Pulse.t: must have the dimension of ms"),
 ]
