@@ -14,10 +14,11 @@ from .._core.choices import Backend
 from .._core.parameters import check_search_space, find_by_name
 from .._core.states import alone
 from .arguments import as_callbacks, as_target
-from .backends import Nevergrad, Scipy
+from .backends import Scipy
 from .checkpoint import fingerprint_of, named, opened
 from .density import bind_priors
 from .descent import GradientDescent
+from .evolution import Nevergrad
 from .journal import Journal
 from .least_squares import LeastSquares
 from .loss import Loss, check_loss
@@ -65,7 +66,7 @@ class Fitter(Run):
     backend : {'grad', 'least_squares', 'scipy', 'nevergrad'}, default 'grad'
         Gradient descent, least squares (``least_squares``, an extra), which for few parameters and data with
         noise finds the optimum in about ten steps, SciPy's minimizers, or evolutionary search (``nevergrad``,
-        an extra).
+        an extra), whose generations of ``n_sample`` candidates are simulated side by side.
     callbacks : callable or list of callable, optional
         Each is called at every entry of the history with a dict of ``'step'``, ``'loss'``, ``'best_loss'``,
         ``'params'`` and ``'model'``; returning True ends the fit.

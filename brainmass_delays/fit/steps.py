@@ -49,9 +49,8 @@ class Plan(NamedTuple):
         return [places[i] if i in places else next(rest) for i in range(len(self.traced.states))]
 
 
-def plan(problem: Problem, target: Any, key: Any, n_lanes: int = 1) -> Plan:
-    """Trace a step, and plan its loop, of which some run side by side."""
-    traced = problem.step(target)
+def plan(problem: Problem, traced: Traced, key: Any, n_lanes: int = 1) -> Plan:
+    """Plan the loop of a traced step, of which some run side by side."""
     places = {id(state): i for i, state in enumerate(traced.states)}
     moved = tuple(places[id(parameter.state)] for parameter in problem.parameters.values())
     source = None if key is None else places.get(id(brainstate.random.DEFAULT))
@@ -79,7 +78,7 @@ class Steps:
 
     def __init__(self, journal: Journal, problem: Problem):
         self.journal, self.problem = journal, problem
-        self.plan = plan(problem, journal.target, journal.key)
+        self.plan = plan(problem, problem.step(journal.target), journal.key)
         self.traced = self.plan.traced
         self.pace = Pace(self.plan.room)
         self._program: Any = None
