@@ -1,14 +1,14 @@
 """Evolutionary search, each generation in one program."""
 
 import importlib.util
-from functools import partial
 from typing import Any
 
 import brainunit as u
+import jax
 import numpy as np
 
 from .._core.checks import ArgumentError
-from .._core.parameters import search_box
+from .._core.parameters import search_box, stand, stored
 from .backends import options_of
 from .journal import Journal
 from .problem import Problem
@@ -33,6 +33,7 @@ class Nevergrad:
             )
         self.optimizer = {"method": "DE", "n_sample": 8, "seed": 0, **options_of(optimizer, "nevergrad")}
         self.problem, self._box = problem, search_box(problem.parameters, search_space)
+        self._inverse: Any = None
 
     @property
     def settings(self) -> str:
@@ -43,6 +44,7 @@ class Nevergrad:
         """Evaluate ``n_steps`` times ``n_sample`` candidates; return nevergrad's recommendation."""
         import nevergrad as ng
 
+        self._inverse = None  # of the parameters that train now
         options = dict(self.optimizer)
         method, seed, n_sample = (options.pop(name) for name in ("method", "seed", "n_sample"))
         if method not in ng.optimizers.registry:
@@ -68,7 +70,9 @@ class Nevergrad:
 
         def look():  # in the lane where the best candidate was: other lanes may have other last bits
             i = journal.history.index(journal.best_loss) % at_once
-            return generation.evaluate([lambda: None] * at_once).with_prediction(i)
+            return generation.evaluate(
+                [list(stored(self.problem.parameters).values())] * at_once
+            ).with_prediction(i)
 
         kept = journal.go_on(gradient=False, look=None if generation is None else look)
         journal.replay_gradients(kept, dict)
@@ -83,22 +87,29 @@ class Nevergrad:
 
     def _evaluate(self, journal: Journal, values: list[dict], generation: Any) -> list[float]:
         """Return the losses of candidates, which are those of a journal's next entries."""
-        found, losses = None, []
-        for i, value in enumerate(values):
+        found, losses, parameters = None, [], self.problem.parameters
+        places = self._unconstrained(values)
+        for i, place in enumerate(places):
+            stand(parameters, place)
             if generation is not None and not journal.replay:
-                if found is None:
-                    found = generation.evaluate([partial(self._place, each) for each in values])
-                self._place(value)
+                found = generation.evaluate(places) if found is None else found
                 losses.append(found.tell(journal, i))
             else:
-                self._place(value)
                 losses.append(journal.step(gradient=False).loss)
             if not journal.replay:
                 journal.keep(dict)
         return losses
 
-    def _place(self, value: dict[str, np.ndarray]) -> None:
-        """Let the parameters stand at a candidate."""
-        for name, numbers in value.items():
-            shaped = numbers.reshape(self._box[name][0].shape)
-            self.problem.parameters[name].set(shaped, "Fitter.search_space")
+    def _unconstrained(self, values: list[dict]) -> list[list]:
+        """Return candidates as the states of the parameters store them, those at a bound too."""
+        parameters = self.problem.parameters
+        shapes = {name: low.shape for name, (low, _) in self._box.items()}
+        stacked = {name: np.stack([v[name].reshape(shape) for v in values]) for name, shape in shapes.items()}
+
+        def free(one):
+            return [part.unconstrained(one[name], "Fitter.search_space") for name, part in parameters.items()]
+
+        if self._inverse is None:
+            self._inverse = jax.jit(jax.vmap(free))
+        found = jax.tree.map(np.asarray, self._inverse(stacked))
+        return [jax.tree.map(lambda x, i=i: x[i, ...], found) for i in range(len(values))]

@@ -12,12 +12,13 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from .._core.memory import SMALL, free_memory
+from .._core.parameters import stand
 from .._core.status import RunError
 from ..engine.programs import PROGRAMS
 from ..engine.traced import Traced
 from .journal import Journal
 from .problem import Evaluation, Problem, ZeroGradient
-from .steps import Pace, Plan, evaluation, loop, n_best, plan, record, stand, strong
+from .steps import Pace, Plan, evaluation, loop, n_best, plan, record
 
 # Share of the free memory that starts side by side may take.
 MEMORY_SHARE = 0.5
@@ -66,7 +67,9 @@ class Lanes:
         """Let a lane begin where the model stands."""
         group, slot = divmod(i, self.size)
         now = self._now()[0]
-        self.groups[group] = jax.tree.map(lambda all_, one: all_.at[slot].set(one), self.groups[group], now)
+        self.groups[group] = jax.tree.map(
+            lambda all_, one: jnp.asarray(all_).at[slot].set(one), self.groups[group], now
+        )
 
     def take(self, n_steps: int) -> bool:
         """Take some steps of every start that has taken fewer than ``n_steps``; tell if there was one."""
@@ -116,7 +119,7 @@ class Lanes:
             for slot, journal in enumerate(self.journals[group * self.size : (group + 1) * self.size]):
                 if self.failures[group * self.size + slot] is None:
                     found, prediction = _lane(kept, slot), _lane(predictions, slot)
-                    stand(self.problem, found, 0)
+                    stand(self.problem.parameters, _lane(found[0], 0))
                     journal.finish(partial(evaluation, 0, found, prediction))
 
     def _take(self, group: int, counts: np.ndarray) -> None:
@@ -173,21 +176,21 @@ class Generation:
         found = _fitting(_value, value, journal, problem, lambda size: (), n, 0)
         return None if found is None else cls(problem, journal, *found)
 
-    def evaluate(self, places: list[Callable]) -> "Found":
-        """Evaluate where each of some functions lets the parameters stand."""
-        begun, states = [], self.plan.traced.states
-        for place in places:
-            place()
-            changing, fixed = self.plan.apart([state.value for state in states])
-            begun.append(changing)
+    def evaluate(self, places: list[list]) -> "Found":
+        """Evaluate where the parameters have some unconstrained values."""
+        traced, begun = self.plan.traced, []
+        now, fixed = self.plan.apart([state.value for state in traced.states])
+        moved = [self.plan.changing.index(i) for i in self.plan.moved]
+        for values in places:
+            begun.append(list(now))
+            for i, value in zip(moved, values, strict=True):
+                begun[-1][i] = value
         parts = []
         for first in range(0, len(places), self.size):
             lanes = begun[first : first + self.size]
             lanes += lanes[-1:] * (self.size - len(lanes))
-            traced = self.plan.traced
-            parts.append(
-                self.program(_stacked(lanes), fixed, traced.consts, self.journal.target, self.journal.key)
-            )
+            given = fixed, traced.consts, self.journal.target, self.journal.key
+            parts.append(self.program(_stacked(lanes), *given))
         return Found(parts, [jax.tree.map(np.asarray, (loss, *rest)) for loss, _, *rest in parts], self.size)
 
 
@@ -265,7 +268,17 @@ def _compiled(one: Callable, steps: Plan, journal: Journal, size: int, each: tup
 
 
 def _stacked(lanes: list) -> Any:
-    return jax.tree.map(lambda *leaves: jnp.stack([strong(leaf) for leaf in leaves]), *lanes)
+    """Stack the values of lanes, on the host, where a value costs little."""
+
+    def stack(*leaves):
+        if any(jax.dtypes.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key) for leaf in leaves[:1]):
+            return jnp.stack(leaves)
+        if all(leaf is leaves[0] for leaf in leaves):
+            one = np.asarray(leaves[0], jnp.result_type(leaves[0]))
+            return np.broadcast_to(one, (len(leaves), *one.shape))
+        return np.stack([np.asarray(leaf) for leaf in leaves]).astype(jnp.result_type(leaves[0]), copy=False)
+
+    return jax.tree.map(stack, *lanes)
 
 
 def _lane(values: Any, slot: int) -> Any:

@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._core.parameters import stored
-from .._core.states import put
+from .._core.parameters import stand, stored
 from ..engine.programs import PROGRAMS
 from ..engine.traced import Traced
 from ..integrate.lanes import any_lane, lane, select
@@ -121,19 +120,13 @@ class Steps:
 
 def record(journal: Journal, problem: Problem, k: int, kept: Any, prediction: Any) -> None:
     """Tell a journal of step ``k`` of those that were taken; the parameters then stand where it was."""
-    stand(problem, kept, k)
+    stand(problem.parameters, jax.tree.map(lambda x: x[k, ...], kept[0]))
     journal.record(journal.consider(evaluation(k, kept, prediction)))
 
 
 def n_best(journal: Journal, kept: Any) -> int:
     """Return how many of the steps that were taken lead to the best one that the journal knows."""
     return 1 + int(np.flatnonzero(kept[1] == journal.best_loss)[0])
-
-
-def stand(problem: Problem, kept: Any, k: int) -> None:
-    """Let the parameters stand where they were at step ``k``."""
-    states = [parameter.state for parameter in problem.parameters.values()]
-    put(states, jax.tree.map(lambda x: x[k, ...], kept[0]))
 
 
 def evaluation(k: int, kept: Any, prediction: Any) -> Evaluation:

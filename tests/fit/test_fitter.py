@@ -426,6 +426,21 @@ def test_search_ranks_nan_last_and_says_so():
         _fitter(backend="nevergrad", search_space=SPACE).fit(gap, 1)
 
 
+def test_candidates_at_a_bound_are_as_good_as_others():
+    """The box is that of the transform, whose ends no unconstrained number has, and the optimum is at one."""
+    pytest.importorskip("nevergrad")
+    model = Oscillator()
+    fitter = _fitter(
+        model,
+        "TwoPointsDE",
+        loss_fn=lambda m: -m.frequency.value() / u.Hz,
+        predict=None,
+        backend="nevergrad",
+        search_space=SPACE,
+    )
+    assert fitter.fit(n_steps=60).best_loss <= -0.999 * _hz(fitter._backend._box["frequency"][1])
+
+
 def test_zero_gradient_is_an_error_when_nothing_trains_and_a_warning_else():
     rounded = lambda m: jnp.round(_hz_traced(m.frequency)) * SECONDS  # noqa: E731
     with pytest.raises(
