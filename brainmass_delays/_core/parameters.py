@@ -15,6 +15,7 @@ from brainstate.nn import Module, Param
 from .checks import ArgumentError, check_choice, check_flag
 from .functions import parts_of
 from .param import as_stored, bounds_of, set_param
+from .states import put
 from .units import magnitude
 
 
@@ -241,6 +242,14 @@ def store(parameters: dict[str, Parameter], values: dict[str, Any]) -> None:
     """Put unconstrained values back."""
     for name, value in values.items():
         parameters[name].state.value = value
+
+
+def stand(parameters: dict[str, Parameter], values: list[Any]) -> None:
+    """Let the parameters stand at unconstrained values for a look; it is no write that hooks are told of."""
+    put([parameter.state for parameter in parameters.values()], values)
+    for parameter in parameters.values():
+        if parameter.param is not None:
+            parameter.param.clear_cache()
 
 
 def constrained(parameters: dict[str, Parameter]) -> dict[str, Any]:

@@ -1,9 +1,7 @@
-"""The three ways to move parameters: gradient descent, SciPy's minimizers, evolutionary search."""
+"""SciPy's minimizers, and the options that engines take."""
 
-import importlib.util
 from typing import Any
 
-import brainunit as u
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,8 +13,6 @@ from .._core.parameters import search_box, store, stored
 from .journal import Journal
 from .problem import Problem
 
-# A loss that ranks last; nevergrad warns of larger ones.
-WORST = 1e20
 _DERIVATIVE_FREE = {"nelder-mead", "powell", "cobyla", "cobyqa"}
 
 
@@ -81,66 +77,6 @@ class Scipy:
             low[name], high[name] = (parameter.unconstrained(edge, "Fitter.search_space") for edge in box)
         edges = [np.asarray(ravel_pytree(edge)[0], float) for edge in (low, high)]
         return scipy.optimize.Bounds(np.minimum(*edges), np.maximum(*edges))
-
-
-class Nevergrad:
-    """Search a box of constrained values with an evolutionary optimizer; no gradient is needed."""
-
-    kind, uses_gradient, tolerant, takes_starts, resumes = "value", False, True, False, False
-
-    def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
-        if importlib.util.find_spec("nevergrad") is None:
-            raise ArgumentError(
-                "Fitter.backend",
-                "'nevergrad' needs the nevergrad package",
-                None,
-                "Run pip install brainmass_delays[nevergrad], or use backend='scipy'",
-            )
-        self.optimizer = {"method": "DE", "n_sample": 8, "seed": 0, **options_of(optimizer, "nevergrad")}
-        self.problem, self._box = problem, search_box(problem.parameters, search_space)
-
-    @property
-    def settings(self) -> str:
-        """What must be the same when a fit goes on in another process."""
-        return repr(self.optimizer)
-
-    def run(self, journal: Journal, n_steps: int) -> dict[str, Any]:
-        """Evaluate ``n_steps`` times ``n_sample`` candidates; return nevergrad's recommendation."""
-        import nevergrad as ng
-
-        options = dict(self.optimizer)
-        method, seed, n_sample = (options.pop(name) for name in ("method", "seed", "n_sample"))
-        if method not in ng.optimizers.registry:
-            raise ArgumentError(
-                "Fitter.optimizer.method",
-                "must be a name in nevergrad.optimizers.registry",
-                repr(method),
-                "Common ones are 'DE', 'TwoPointsDE', 'CMA', 'PSO' and 'OnePlusOne'",
-            )
-        edges = {
-            name: [np.atleast_1d(u.get_magnitude(edge)) for edge in box] for name, box in self._box.items()
-        }
-        space = ng.p.Dict(
-            **{
-                name: ng.p.Array(shape=low.shape, lower=low, upper=high)
-                for name, (low, high) in edges.items()
-            }
-        )
-        space.random_state.seed(seed)
-        journal.replay_gradients(journal.go_on(gradient=False), dict)
-        search = ng.optimizers.registry[method](space, budget=n_steps * n_sample, **options)
-        for _ in range(n_steps * n_sample):
-            candidate = search.ask()
-            for name, value in candidate.value.items():
-                self.problem.parameters[name].set(
-                    value.reshape(self._box[name][0].shape), "Fitter.search_space"
-                )
-            loss = journal.step(gradient=False).loss
-            search.tell(candidate, min(loss, WORST) if np.isfinite(loss) else WORST)
-            if not journal.replay:
-                journal.keep(dict)
-        journal.restore()
-        return search.provide_recommendation().value
 
 
 def options_of(optimizer: Any, backend: str) -> dict[str, Any]:

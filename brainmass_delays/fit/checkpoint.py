@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from .._core.parameters import Parameter, stored
 from ..connectome import arrays as files
 
 WHERE = "Fitter.fit.checkpoint"
-FORMAT = 1
+FORMAT = 2
 MAX_BYTES = 2**34
 META = "__fit__"
 
@@ -140,21 +141,37 @@ def opened(path: Any, every: int, fingerprint: Callable[[], dict]) -> Iterator[C
         lock.__exit__(None, None, None)
 
 
-def fingerprint_of(parameters: dict[str, Parameter], target: Any, **more: Any) -> dict[str, Any]:
-    """Return what must be the same when a fit goes on: its parameters, data, settings and versions."""
+def fingerprint_of(
+    parameters: dict[str, Parameter], target: Any, starts: list[dict] | None, **more: Any
+) -> dict[str, Any]:
+    """Return what must be the same when a fit goes on: its parameters with their bounds, data, starts that
+    were asked for, settings and versions."""
     kinds = {}
     for name, part in parameters.items():
         types = [str(jax.typeof(leaf)) for leaf in jax.tree.leaves(part.state.value)]
-        kinds[name] = [str(u.get_unit(part.value())), *types]
-    digest = hashlib.sha256(str(jax.tree.structure(target)).encode())
-    for leaf in jax.tree.leaves(target):
-        digest.update(f"{leaf.shape} {leaf.dtype}".encode() + np.ascontiguousarray(leaf).tobytes())
+        bounds = "" if part.param is None else named(part.param.t)
+        kinds[name] = [str(u.get_unit(part.value())), *types, bounds]
     versions = {
         "format": FORMAT,
         "brainmass_delays": sys.modules["brainmass_delays"].__version__,
         "jax": jax.__version__,
     }
-    return versions | {"parameters": kinds, "target": digest.hexdigest()[:16]} | more
+    asked = None if starts is None else f"{len(starts)}, digest {digest_of(starts)}"
+    return versions | {"parameters": kinds, "target": digest_of(target), "starts": asked} | more
+
+
+def digest_of(tree: Any) -> str:
+    """Return a short name for the numbers in a tree and its structure."""
+    digest = hashlib.sha256(str(jax.tree.structure(tree)).encode())
+    for leaf in jax.tree.leaves(tree):
+        array = np.asarray(leaf)
+        digest.update(f"{array.shape} {array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def named(thing: Any) -> str:
+    """Return how something prints, without addresses, which differ between processes."""
+    return re.sub(r"0x[0-9a-f]+", "", repr(thing))
 
 
 def pack(prefix: str, tree: Any) -> dict[str, np.ndarray]:

@@ -13,11 +13,14 @@ from .._core.checks import ArgumentError
 from .._core.parameters import store, stored
 from .._core.tracing import TOO_EARLY
 from ..engine.traced import trace
-from .checkpoint import pack, unpack
+from .checkpoint import digest_of, named, pack, unpack
 from .journal import Journal
 from .problem import Problem
 from .side_by_side import Lanes
 from .steps import Steps, strong
+
+# What a schedule is told by, beside its states.
+PLAIN = (int, float, str, bool, tuple, list)
 
 
 class GradientDescent:
@@ -65,8 +68,12 @@ class GradientDescent:
     @property
     def settings(self) -> str:
         """What must be the same when a fit goes on in another process."""
-        schedule = type(self.optimizer.lr_scheduler).__name__
-        return f"{type(self.optimizer).__name__} with {schedule}, learning rates {self._schedule['base_lrs']}"
+        schedule, free = self.optimizer.lr_scheduler, stored(self.problem.parameters)
+        rates = f"{type(schedule).__name__}, learning rates {self._schedule['base_lrs']}"
+        plain = {k: v for k, v in vars(schedule).items() if isinstance(v, PLAIN) and not k.startswith("_")}
+        update = jax.make_jaxpr(self.optimizer.tx.update)(free, self.optimizer.tx.init(free), free)
+        digest = digest_of([named(update).encode(), *update.consts])
+        return f"{type(self.optimizer).__name__} with {rates} {plain or ''}, update {digest}"
 
     def run(self, journal: Journal, n_steps: int, *, resume: bool = False) -> None:
         """Take ``n_steps`` steps from where the parameters stand, with a fresh optimizer, or from the

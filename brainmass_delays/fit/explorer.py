@@ -17,7 +17,7 @@ from .._core.states import alone
 from .._core.units import magnitude
 from .arguments import as_target
 from .density import SPACES, LogDensity
-from .journal import Journal
+from .journal import Journal, said_of_gaps
 from .problem import Problem
 from .profile import NoiseFloor, Profile, profile, threshold_of, with_present
 from .sampling import Samples, sample
@@ -129,7 +129,8 @@ class LossExplorer:
         finally:
             brainstate.random.DEFAULT.value = key
         if not np.any(np.isfinite(losses)):
-            raise ArgumentError("Fitter.profile.values", "must hold one with a finite loss", values)
+            rule = "must hold one with a finite loss"
+            raise ArgumentError("Fitter.profile.values", rule, values, said_of_gaps(target))
         loss = self._problem.loss
         size = sum(np.size(leaf) for leaf in jax.tree.leaves(target))
         lowest = float(np.nanmin([*losses, now]))
@@ -244,6 +245,11 @@ class LossExplorer:
         counts = {"n_draws": n_draws, "n_chains": n_chains, "n_warmup": n_warmup}
         counts = {name: check_count(f"Fitter.sample.{name}", value) for name, value in counts.items()}
         density = self.log_density(target)
+        if not np.isfinite(density(density.start)):
+            cure = said_of_gaps(target) or " ".join(self._problem.loss.excluded()) or "Fit first"
+            raise ArgumentError(
+                "Fitter.sample", "needs a density above 0 where the parameters stand", "none", cure
+            )
         return sample(
             density, **counts, seed=check_count("Fitter.sample.seed", seed, 0), progress=self.progress
         )

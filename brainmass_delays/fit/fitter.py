@@ -14,10 +14,11 @@ from .._core.choices import Backend
 from .._core.parameters import check_search_space, find_by_name
 from .._core.states import alone
 from .arguments import as_callbacks, as_target
-from .backends import Nevergrad, Scipy
-from .checkpoint import fingerprint_of, opened
+from .backends import Scipy
+from .checkpoint import fingerprint_of, named, opened
 from .density import bind_priors
 from .descent import GradientDescent
+from .evolution import Nevergrad
 from .journal import Journal
 from .least_squares import LeastSquares
 from .loss import Loss, check_loss
@@ -65,7 +66,7 @@ class Fitter(Run):
     backend : {'grad', 'least_squares', 'scipy', 'nevergrad'}, default 'grad'
         Gradient descent, least squares (``least_squares``, an extra), which for few parameters and data with
         noise finds the optimum in about ten steps, SciPy's minimizers, or evolutionary search (``nevergrad``,
-        an extra).
+        an extra), whose generations of ``n_sample`` candidates are simulated side by side.
     callbacks : callable or list of callable, optional
         Each is called at every entry of the history with a dict of ``'step'``, ``'loss'``, ``'best_loss'``,
         ``'params'`` and ``'model'``; returning True ends the fit.
@@ -225,7 +226,8 @@ class Fitter(Run):
         checkpoint : str or path, optional
             A file (.npz) that the fit is written to while it runs and goes on from if it exists: a fit that
             was killed and is started again ends exactly where it would have ended. It must belong to the same
-            parameters, data, settings and versions. ``FILE.lock`` beside it keeps other processes out.
+            parameters and bounds, data, starts, settings and versions; where a fit without ``starts`` begins
+            is read from it. ``FILE.lock`` beside it keeps other processes out.
         every : int, default 10
             Steps (``grad``, ``least_squares``), function evaluations or candidates between two writes.
 
@@ -266,19 +268,28 @@ class Fitter(Run):
                 repr(starts),
                 "It searches the whole space in one run",
             )
-        more = {
-            "backend": self.backend,
-            "optimizer": self._backend.settings,
-            "precision": brainstate.environ.get_precision(),
-        }
-        fingerprint = partial(fingerprint_of, self._problem.parameters, target, **more)
-        with opened(checkpoint, every, fingerprint) as kept, self._same_random_numbers(kept, resume):
-            if starts is None:
+        parameters = self._problem.parameters
+        values = None if starts is None else starting_values(starts, parameters, self.search_space)
+        identity = partial(self._identity, target, values)
+        with opened(checkpoint, every, identity) as kept, self._same_random_numbers(kept, resume):
+            if values is None:
                 with self._bar(n_steps) as bar:
                     result = self._run(target, n_steps, bar, 0, resume=resume, kept=kept)
             else:
                 self._journal = None
-                values = starting_values(starts, self._problem.parameters, self.search_space)
                 result = self._run_starts(target, n_steps, values, kept=kept)
             self._compare_with_noise(result, target)
         return result
+
+    def _identity(self, target: Any, starts: list[dict] | None) -> dict[str, Any]:
+        """Return what must be the same when a fit goes on in another process."""
+        return fingerprint_of(
+            self._problem.parameters,
+            target,
+            starts,
+            backend=self.backend,
+            optimizer=self._backend.settings,
+            precision=brainstate.environ.get_precision(),
+            search_space=named(self.search_space),
+            transient=self.transient,
+        )

@@ -21,6 +21,7 @@ from .problem import Evaluation, Problem
 REPLAYED = object()
 # How well losses of two programs agree, with 64 and with 32 bits.
 RTOL = 1e-4
+ROUNDINGS = 100
 
 
 class Stopped(Exception):
@@ -95,7 +96,10 @@ class Journal:
             store(self.problem.parameters, self.best)
             self._draw_the_same()
             now = self.problem.evaluate(self.target, gradient=gradient) if look is None else look()
-            if not np.isclose(now.loss, self.best_loss, rtol=RTOL, atol=0):
+            # A loss of 0 is rounding, of the size of the terms that it is made of.
+            size = np.max(np.abs(self.history), initial=0, where=np.isfinite(self.history))
+            rounding = ROUNDINGS * np.finfo(jnp.result_type(float)).eps * size
+            if not np.isclose(now.loss, self.best_loss, rtol=RTOL, atol=rounding):
                 raise ArgumentError(
                     "Fitter.fit.checkpoint",
                     f"must be of this model, whose loss at the best parameters is {now.loss:.8g}",
@@ -183,8 +187,10 @@ class Journal:
         """Say what helps against what has happened."""
         if outside := self.problem.delays_outside():
             return outside
-        if gaps := [at for leaf in jax.tree.leaves(self.target) if (at := _first_gap(leaf)) is not None]:
-            return [f"The target is not finite at {gaps[0]}: leave gaps out, or let the objective mask them."]
+        if gap := said_of_gaps(self.target):
+            return [gap]
+        if excluded := self.problem.loss.excluded():
+            return [*excluded, "Start where they allow."]
         if evaluation.status & DELAY_ABOVE_BOUND:
             return ["Raise max_delay."]
         if len(self.history) == 0:
@@ -221,6 +227,16 @@ class Journal:
         }
         if True in [callback(info) for callback in self.callbacks]:
             raise Stopped
+
+
+def said_of_gaps(target: Any) -> str:
+    """Say where data are not finite, if they are not."""
+    gaps = [at for leaf in jax.tree.leaves(target) if (at := _first_gap(leaf)) is not None]
+    return (
+        f"The target is not finite at {gaps[0]}: leave gaps out, or let the objective mask them."
+        if gaps
+        else ""
+    )
 
 
 def _first_gap(values: Any) -> tuple[int, ...] | None:

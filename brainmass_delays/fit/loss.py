@@ -6,6 +6,7 @@ from typing import Any
 import brainunit as u
 import jax
 import jax.numpy as jnp
+import numpy as np
 from brainstate.nn import Module, Param
 
 from .. import objectives
@@ -85,6 +86,17 @@ class Loss:
         loss = sum(terms.values()) if terms else self.objective(compared, target)
         loss = returned("Fitter.objective", loss)
         return loss + self.model.reg_loss() + self._of_priors(), prediction, status, terms
+
+    def excluded(self) -> list[str]:
+        """Say which priors rule out where the parameters stand."""
+        texts = []
+        for prior, part in [(prior, part) for part, prior in self.priors] + self._carried():
+            value = part.value()
+            if hasattr(prior, "in_unit") and not np.isfinite(float(prior.loss(u.get_magnitude(value)))):
+                texts.append(
+                    f"The prior {prior} does not allow {getattr(part, 'name', 'a parameter')}={value}."
+                )
+        return texts
 
     def _of_priors(self):
         return sum(prior.loss(u.get_magnitude(part.value())) for part, prior in self.priors)

@@ -134,6 +134,10 @@ class Problem:
         """Return one step, the loss with its gradient and the update, as a traced function of the target."""
         return self._trace("step", target)
 
+    def value(self, target: Any) -> Traced:
+        """Return the loss without its gradient as a traced function of the target."""
+        return self._trace("value", target)
+
     def residuals(self, target: Any, *, forward: bool) -> Traced:
         """Return the residuals as a traced function of the unconstrained values and the target."""
         return self._trace("residuals", stored(self.parameters), target, forward=forward)

@@ -17,7 +17,7 @@ from .._core.salvage import attach
 from .._core.status import RunError
 from .checkpoint import Checkpoint, Keeper
 from .explorer import LossExplorer, over_seeds
-from .journal import Journal, Stopped
+from .journal import Journal, Stopped, said_of_gaps
 from .profile import NoiseFloor
 from .result import Context, FitResult
 from .starts import run_starts, run_together
@@ -89,7 +89,7 @@ class Run(LossExplorer):
             if not np.isfinite(journal.best_loss):
                 raise RunError(
                     f"Fitter.fit: the loss was finite for none of {len(journal.history)} candidates. "
-                    "Narrow the search space."
+                    + (said_of_gaps(target) or "Narrow the search space.")
                 )
             warnings.warn(
                 f"Fitter.fit: the loss was not finite for {journal.n_refused} of {len(journal.history)} "

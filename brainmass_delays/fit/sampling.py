@@ -16,6 +16,8 @@ from .density import LogDensity
 FORWARD_UP_TO = 4
 # Spread of the starts of chains around where the model stands, in the unconstrained parameters.
 JITTER = 0.05
+# Draws of a chain whose halves have a variance.
+MIN_DRAWS = 4
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Samples:
 
     def r_hat(self) -> dict[str, np.ndarray]:
         """Return how much chains differ (split R-hat of Gelman and others, 2013); 1 is none."""
+        if (n_draws := self.stats["lp"].shape[1]) < MIN_DRAWS:
+            raise ArgumentError("Samples.r_hat", f"needs at least {MIN_DRAWS} draws per chain", n_draws)
         return {name: _r_hat(np.asarray(u.get_magnitude(value))) for name, value in self.draws.items()}
 
     def groups(self) -> dict[str, dict[str, np.ndarray]]:

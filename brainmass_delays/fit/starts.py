@@ -30,6 +30,10 @@ def starting_values(
         starts = _latin_hypercube(check_count("Fitter.fit.starts", starts), parameters, search_space)
     for name in starts:
         find_by_name("Fitter.fit.starts", name, parameters)
+    for name, values in starts.items():
+        if not isinstance(values, list | tuple) and np.ndim(u.get_magnitude(values)) == 0:
+            where = f"Fitter.fit.starts[{name!r}]"
+            raise ArgumentError(where, "must be a sequence, of a value per start", repr(values))
     lengths = {name: len(values) for name, values in starts.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
         raise ArgumentError(

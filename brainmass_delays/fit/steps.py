@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._core.parameters import stored
-from .._core.states import put
+from .._core.parameters import stand, stored
 from ..engine.programs import PROGRAMS
 from ..engine.traced import Traced
 from ..integrate.lanes import any_lane, lane, select
@@ -49,9 +48,8 @@ class Plan(NamedTuple):
         return [places[i] if i in places else next(rest) for i in range(len(self.traced.states))]
 
 
-def plan(problem: Problem, target: Any, key: Any, n_lanes: int = 1) -> Plan:
-    """Trace a step, and plan its loop, of which some run side by side."""
-    traced = problem.step(target)
+def plan(problem: Problem, traced: Traced, key: Any, n_lanes: int = 1) -> Plan:
+    """Plan the loop of a traced step, of which some run side by side."""
     places = {id(state): i for i, state in enumerate(traced.states)}
     moved = tuple(places[id(parameter.state)] for parameter in problem.parameters.values())
     source = None if key is None else places.get(id(brainstate.random.DEFAULT))
@@ -79,7 +77,7 @@ class Steps:
 
     def __init__(self, journal: Journal, problem: Problem):
         self.journal, self.problem = journal, problem
-        self.plan = plan(problem, journal.target, journal.key)
+        self.plan = plan(problem, problem.step(journal.target), journal.key)
         self.traced = self.plan.traced
         self.pace = Pace(self.plan.room)
         self._program: Any = None
@@ -122,19 +120,13 @@ class Steps:
 
 def record(journal: Journal, problem: Problem, k: int, kept: Any, prediction: Any) -> None:
     """Tell a journal of step ``k`` of those that were taken; the parameters then stand where it was."""
-    stand(problem, kept, k)
+    stand(problem.parameters, jax.tree.map(lambda x: x[k, ...], kept[0]))
     journal.record(journal.consider(evaluation(k, kept, prediction)))
 
 
 def n_best(journal: Journal, kept: Any) -> int:
     """Return how many of the steps that were taken lead to the best one that the journal knows."""
     return 1 + int(np.flatnonzero(kept[1] == journal.best_loss)[0])
-
-
-def stand(problem: Problem, kept: Any, k: int) -> None:
-    """Let the parameters stand where they were at step ``k``."""
-    states = [parameter.state for parameter in problem.parameters.values()]
-    put(states, jax.tree.map(lambda x: x[k, ...], kept[0]))
 
 
 def evaluation(k: int, kept: Any, prediction: Any) -> Evaluation:

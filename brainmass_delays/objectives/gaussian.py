@@ -133,6 +133,13 @@ def _pair(ours, theirs, sigma, weight):
     same_shape("gaussian", ours, theirs)
     unit = u.get_unit(ours)
     ours, theirs = in_one_unit("gaussian", ours, theirs)
+    for name, values in {"prediction": ours, "target": theirs}.items():
+        if jnp.iscomplexobj(values):
+            raise ArgumentError(
+                f"gaussian.{name}", "must be real", "complex numbers", "Give real and imaginary parts"
+            )
+        if values.size == 0:
+            raise ArgumentError(f"gaussian.{name}", "must hold at least one number", f"shape {values.shape}")
     sigma = sigma.value() if callable(getattr(sigma, "value", None)) else sigma
     sigma = jnp.ones(()) if sigma is None else jnp.asarray(magnitude("gaussian.sigma", sigma, unit))
     return ours, theirs, sigma, None if weight is None else jnp.asarray(weight)

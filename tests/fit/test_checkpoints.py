@@ -14,10 +14,13 @@ import zipfile
 from pathlib import Path
 
 import brainstate
+import braintools
 import numpy as np
+import optax
 import pytest
+from brainstate.nn import Module, SigmoidT
 
-from brainmass_delays import ArgumentError
+from brainmass_delays import ArgumentError, Fitter, Param
 from brainmass_delays._core.files import locked
 from brainmass_delays.fit import FitResult
 
@@ -181,6 +184,63 @@ def test_files_of_other_fits_are_refused_and_what_differs_is_named(tmp_path, mon
         change(patch)
         with pytest.raises(ArgumentError, match=message):
             fits.fit("adam", path, n_steps=4)
+
+
+def bounded(low=0.0, high=5.0):
+    class Level(Module):
+        def __init__(self):
+            super().__init__()
+            self.x = Param(1.0, t=SigmoidT(low, high))
+
+        def update(self):
+            return self.x.value() * np.ones(3)
+
+    return Level()
+
+
+def level(path, model=None, n=4, fit=None, **options):
+    fitter = Fitter(model or bounded(), predict=lambda m: m(), **options)
+    return fitter.fit(np.full(3, 2.0), n, checkpoint=path, every=1, **(fit or {}))
+
+
+@pytest.mark.parametrize(
+    "first, second, message",
+    [
+        ({}, {"model": lambda: bounded(0.0, 6.0)}, "whose parameters is"),
+        ({"optimizer": lambda: optax.adam(0.1)}, {"optimizer": lambda: optax.adam(0.2)}, "whose optimizer is"),
+        (
+            {"optimizer": lambda: braintools.optim.Adam(lr=0.1)},
+            {"optimizer": lambda: braintools.optim.Adam(lr=0.1, betas=(0.5, 0.9))},
+            "whose optimizer is",
+        ),
+        (
+            {"optimizer": lambda: braintools.optim.Adam(lr=braintools.optim.StepLR(0.1, step_size=2))},
+            {"optimizer": lambda: braintools.optim.Adam(lr=braintools.optim.StepLR(0.1, step_size=3))},
+            "whose optimizer is",
+        ),
+        ({"fit": lambda: {"starts": 3}}, {"fit": lambda: {"starts": 4}}, "whose starts is 4, digest"),
+        ({"fit": lambda: {"starts": 3}}, {}, "whose starts is None; got 3, digest"),
+        ({"fit": lambda: {"starts": {"x": [1.0, 3.0]}}}, {"fit": lambda: {"starts": {"x": [1.0, 3.1]}}}, "whose starts is"),
+        ({"search_space": lambda: {"x": (0.5, 3.0)}}, {"search_space": lambda: {"x": (0.5, 4.0)}}, "whose search_space is"),
+    ],
+)  # fmt: skip
+def test_a_fit_that_was_changed_does_not_go_on(tmp_path, first, second, message):
+    made = [{name: make() for name, make in options.items()} for options in (first, first, second)]
+    whole = level(tmp_path / "a.npz", **made[0])
+    assert level(tmp_path / "a.npz", **made[1]).history == whole.history
+    with pytest.raises(ArgumentError, match=f"Fitter.fit.checkpoint: must be of this fit, {message}"):
+        level(tmp_path / "a.npz", **made[2])
+
+
+def test_a_loss_that_is_rounding_is_that_of_this_model(tmp_path):
+    path = tmp_path / "a.npz"
+    pytest.importorskip("optimistix")
+    assert level(path, n=20, backend="least_squares").best_loss < 1e-20
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    arrays["0/best_loss"] = arrays["0/best_loss"] + 1e-15
+    np.savez(path, **arrays)
+    assert level(path, n=20, backend="least_squares").best_loss < 1e-14
 
 
 def test_precision_is_part_of_a_fit(tmp_path, monkeypatch):

@@ -421,6 +421,24 @@ def test_search_ranks_nan_last_and_says_so():
     assert np.isfinite(result.best_loss) and _hz(result.best_params["damping.rate"]) <= 10
     with pytest.raises(RunError, match="finite for none of 8 candidates"):
         _fitter(predict=lambda m: m() * jnp.nan, backend="nevergrad", search_space=SPACE).fit(TARGET, 1)
+    gap = TARGET.at[7].set(jnp.nan * u.mV)
+    with pytest.raises(RunError, match=r"none of 8 candidates. The target is not finite at \(7,\)"):
+        _fitter(backend="nevergrad", search_space=SPACE).fit(gap, 1)
+
+
+def test_candidates_at_a_bound_are_as_good_as_others():
+    """The box is that of the transform, whose ends no unconstrained number has, and the optimum is at one."""
+    pytest.importorskip("nevergrad")
+    model = Oscillator()
+    fitter = _fitter(
+        model,
+        "TwoPointsDE",
+        loss_fn=lambda m: -m.frequency.value() / u.Hz,
+        predict=None,
+        backend="nevergrad",
+        search_space=SPACE,
+    )
+    assert fitter.fit(n_steps=60).best_loss <= -0.999 * _hz(fitter._backend._box["frequency"][1])
 
 
 def test_zero_gradient_is_an_error_when_nothing_trains_and_a_warning_else():
@@ -594,6 +612,10 @@ class Fixed(Module):
         (
             lambda: _fitter().fit(TARGET, 1, starts={"frequency": [2.0], "damping.rate": [1.0, 2.0]}),
             r"as many values for every parameter",
+        ),
+        (
+            lambda: _fitter().fit(TARGET, 1, starts={"frequency": 2.0 * u.Hz}),
+            r"Fitter.fit.starts\['frequency'\]: must be a sequence, of a value per start; got Quantity\(2",
         ),
         (lambda: _fitter().sweep("rates", [1.0], TARGET), r"Fitter.sweep.name: must be one of"),
     ],

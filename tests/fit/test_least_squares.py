@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from brainstate.nn import GaussianReg, L2Reg, Module, SigmoidT
+from scipy.stats import qmc
 
 from brainmass_delays import (
     ArgumentError,
@@ -143,6 +144,22 @@ def test_weighing_early_samples_first_widens_the_valley():
     assert found[0.2] > 3 > found[None], found
 
 
+@pytest.mark.slow
+def test_most_of_32_starts_find_the_truth_in_a_few_steps_whatever_the_noise():
+    predict = partial(simulate, duration=100 * u.ms)
+    clean = np.asarray(predict(network(3.0 * SPEED, 0.3, n=10)))
+    points = qmc.LatinHypercube(2, seed=0).random(32)
+    starts = {"speed": 1.5 * 8.0 ** points[:, 0] * SPEED, "k": 0.02 * 50.0 ** points[:, 1]}
+    fit = fitter(trainable(4.5, 0.2, n=10), predict=predict)
+    for seed in range(20):
+        data = clean + 0.01 * np.random.default_rng(seed).normal(size=clean.shape)
+        result = fit.fit(data, 40, starts=starts)
+        errors = [abs(float(run.best_params["speed"].to_decimal(SPEED)) / 3.0 - 1) for run in result.starts]
+        n_right, steps = sum(error < 0.01 for error in errors), [run.n_steps for run in result.starts]
+        assert n_right >= 0.6 * 32 and np.median(steps) <= 12, (seed, n_right, np.median(steps))
+        assert abs(float(result.best_params["speed"].to_decimal(SPEED)) / 3.0 - 1) < 0.01
+
+
 def test_steps_compile_once_for_all_starts_and_data(compilations):
     fit = fitter()
     fit.fit(DATA, 5)
@@ -254,5 +271,11 @@ def test_gaussian_refuses_what_does_not_fit():
         objectives.gaussian()({"a": jnp.ones(3)}, {"b": jnp.ones(3)})
     with pytest.raises(ArgumentError, match="gaussian.sigma: must be one value, or have the structure"):
         objectives.gaussian({"b": 1.0})({"a": jnp.ones(3)}, {"a": jnp.ones(3)})
+    with pytest.raises(ArgumentError, match="gaussian.target: must be real; got complex"):
+        objectives.gaussian()(jnp.ones(3), 1j * jnp.ones(3))
+    with pytest.raises(
+        ArgumentError, match=r"gaussian.prediction: must hold at least one number; got shape \(0,"
+    ):
+        objectives.gaussian()(jnp.ones(0), jnp.ones(0))
     with pytest.raises(ArgumentError, match="gaussian.of: must be a function"):
         objectives.gaussian(of=3)

@@ -15,6 +15,7 @@ from brainmass_delays import (
     HopfStep,
     Network,
     Param,
+    RunError,
     Simulator,
     objectives,
     priors,
@@ -140,6 +141,34 @@ def test_the_fit_is_the_mode_of_the_posterior(backend, carried):
 def test_priors_that_do_not_fit_are_refused(options, message):
     with pytest.raises(ArgumentError, match=message):
         Fitter(**{"model": Mean(), "predict": lambda m: m(), **options})
+
+
+@pytest.mark.parametrize("backend", ["grad", "scipy", "least_squares"])
+def test_a_prior_that_excludes_the_start_is_named(backend):
+    class Level(Module):
+        def __init__(self):
+            super().__init__()
+            self.x = Param(1.0 * u.mV)
+
+        def update(self):
+            return self.x.value() * jnp.ones(3)
+
+    prior = {"x": priors.Uniform(2.0 * u.mV, 3.0 * u.mV)}
+    fitter = Fitter(
+        Level(),
+        predict=lambda m: m(),
+        objective=objectives.gaussian(0.1 * u.mV),
+        priors=prior,
+        backend=backend,
+    )
+    with pytest.raises(
+        RunError, match=r"The prior Uniform\(.* does not allow x=1. mV. Start where they allow"
+    ):
+        fitter.fit(np.full(3, 2.5) * u.mV, 5)
+    with pytest.raises(
+        ArgumentError, match="Fitter.sample: needs a density above 0 where the parameters stand"
+    ):
+        fitter.sample(np.full(3, 2.5) * u.mV, 5, 1)
 
 
 def test_the_spread_of_a_prior_may_be_fitted_too():

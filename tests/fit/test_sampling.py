@@ -83,6 +83,15 @@ def test_what_is_no_likelihood_is_not_sampled(monkeypatch):
         fitter().sample(DATA, 2, 1)
 
 
+def test_what_cannot_be_sampled_says_why():
+    pytest.importorskip("numpyro")
+    made, gap = fitter(), {"m": DATA["m"], "n": np.array([np.nan, 0.6])}
+    with pytest.raises(ArgumentError, match=r"needs a density above 0.*The target is not finite at \(0,\)"):
+        made.sample(gap, 5, 1, n_warmup=5)
+    with pytest.raises(ArgumentError, match="Samples.r_hat: needs at least 4 draws per chain; got 2"):
+        made.sample(DATA, 2, 1, n_warmup=2).r_hat()
+
+
 @pytest.mark.slow
 def test_intervals_of_a_speed_cover_it():
     pytest.importorskip("numpyro")

@@ -112,7 +112,7 @@ def test_as_many_as_fit_in_the_memory_run_together(monkeypatch, programs):
     monkeypatch.setattr(side_by_side, "SMALL", 0)
     compiled = side_by_side._compiled
     monkeypatch.setattr(side_by_side.PROGRAMS, "get", lambda key, make: make())
-    monkeypatch.setattr(side_by_side, "_compiled", lambda *given: (compiled(*given)[0], float(given[-1])))
+    monkeypatch.setattr(side_by_side, "_compiled", lambda *given: (compiled(*given)[0], float(given[3])))
     monkeypatch.setattr(side_by_side, "free_memory", lambda device: 4.0)  # of which half, for lanes of a byte
     same(fitted(), whole)
     monkeypatch.setattr(side_by_side, "free_memory", lambda device: 1.0)
@@ -174,6 +174,37 @@ def test_what_was_found_before_an_error_is_handed_out(error, stop, monkeypatch):
         noise = run.prediction - (run.best_params["slope"] * TARGET + run.best_params["offset"].sum())
         assert run.best_loss == min(run.history) and np.std(noise) < 0.02
         np.testing.assert_allclose(np.sqrt(np.mean((run.prediction - TARGET) ** 2)), run.best_loss, rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["DE", "CMA", "OnePlusOne", "NelderMead"])
+def test_a_generation_is_one_program_and_finds_what_single_candidates_find(method, monkeypatch):
+    ng = pytest.importorskip("nevergrad")
+    space = {"slope": (0.0, 2.0), "offset": (-1.0, 1.0)}
+    sizes, found, evaluate = [], {}, side_by_side.Generation.evaluate
+
+    def counted(generation, places):
+        sizes.append(len(places))
+        return evaluate(generation, places)
+
+    monkeypatch.setattr(side_by_side.Generation, "evaluate", counted)
+    for together in (True, False):
+        if not together:  # nothing fits in the memory
+            monkeypatch.setattr(side_by_side.Generation, "made", lambda *given: None)
+        brainstate.random.seed(0)
+        fitter = Fitter(
+            Line(),
+            {"method": method, "n_sample": 6},
+            predict=lambda m: m(),
+            backend="nevergrad",
+            search_space=space,
+        )
+        found[together] = fitter.fit(TARGET, 15)
+    ours, theirs = found[True], found[False]
+    assert ours.n_steps == 90 and len(ours.param_history["slope"]) == 90
+    assert sizes == ([] if ng.optimizers.registry[method].no_parallelization else [6] * 15)
+    np.testing.assert_allclose(ours.history, theirs.history, rtol=1e-9)
+    np.testing.assert_allclose(ours.prediction, theirs.prediction, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(ours.best_params["slope"], theirs.best_params["slope"])
 
 
 def test_what_many_starts_have_ended_with_is_not_gone_on_from():
