@@ -53,11 +53,6 @@ class SlotList(NamedTuple):
         in_place = (self.positions == np.arange(self.width)) | ~self.valid
         return self.width == self.n_slots and bool(in_place.all())
 
-    @property
-    def used(self) -> np.ndarray:
-        """Entries of every target up to the last valid one."""
-        return last_marked(self.valid)
-
     def even(self) -> "SlotList":
         """Return a list of even width, by one more entry of padding where it must be."""
         if self.width % 2 == 0:
