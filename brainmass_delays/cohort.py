@@ -59,7 +59,7 @@ class CohortResult:
         known = [result for result in self.results if result is not None]
         table: dict[str, Any] = {"subject": np.array([str(s) for s in self.subjects])}
         table["loss"] = np.array([np.nan if r is None else r.best_loss for r in self.results])
-        for name, value in known[0].best_params.items() if known else ():
+        for name, value in {n: v for r in reversed(known) for n, v in r.best_params.items()}.items():
             table[name] = _column(
                 [None if r is None else r.best_params.get(name) for r in self.results], value
             )
@@ -151,6 +151,9 @@ def fit_many(
     n_steps = check_count("fit_many.n_steps", n_steps)
     check_executor("fit_many.executor", executor)
     _check_level(level)
+    if "checkpoint" in options:
+        rule = "must be None, as one file cannot hold many fits"
+        raise ArgumentError("fit_many.checkpoint", rule, options["checkpoint"], "Pass checkpoints=, a folder")
     folder = None if checkpoints is None else _folder(checkpoints)
     found: dict[int, tuple[FitResult | None, str]] = {}
     failed: dict[int, Exception] = {}

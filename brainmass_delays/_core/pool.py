@@ -58,7 +58,7 @@ class Pool:
     ):
         self.where = where
         self.call, self.keep, self.failed, self.retries = call, keep, failed, retries
-        self.makes = not hasattr(executor, "submit")
+        self.makes = isinstance(executor, type) or not hasattr(executor, "submit")
         self.make, self.pool = executor, None if self.makes else executor
         self.futures: dict[Any, tuple[int, Any]] = {}
         self.tries: dict[int, int] = {}
@@ -90,10 +90,11 @@ class Pool:
 
     def _submit(self, i, waiting):
         if self.pool is None:
-            self.pool = self.make()
-            check_executor(self.where, self.pool)
-            if not hasattr(self.pool, "submit"):
-                raise ArgumentError(self.where, "must make a concurrent.futures.Executor", repr(self.pool))
+            made = self.make()
+            check_executor(self.where, made)
+            if not hasattr(made, "submit"):
+                raise ArgumentError(self.where, "must make a concurrent.futures.Executor", repr(made))
+            self.pool = made
             self.stack.enter_context(sharing_cores(self.pool))
         try:
             self.futures[self.pool.submit(*self.call(i))] = i, self.pool

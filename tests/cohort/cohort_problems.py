@@ -57,6 +57,21 @@ def level_problem(level):
     return Fitter(Level(), predict=lambda m: m(), objective=objective, backend="scipy"), data * u.mV
 
 
+def uneven_problem(n):
+    """Models of one or two parameters."""
+
+    class Levels(Module):
+        def __init__(self):
+            super().__init__()
+            for name in "xy"[:n]:
+                setattr(self, name, Param(0.5 * u.mV))
+
+        def update(self):
+            return u.math.stack([getattr(self, name).value() for name in "xy"[:n]])
+
+    return Fitter(Levels(), predict=lambda m: m(), backend="scipy"), np.array([1.0, 2.0])[:n] * u.mV
+
+
 def connectivity_problem(subject):
     fitter, target = problem(subject)
     return Fitter(fitter.model, predict=simulate, backend="scipy", objective=objectives.fc_rmse()), target

@@ -139,6 +139,17 @@ def test_a_lost_worker_without_a_retry_costs_its_row():
     assert found.messages == ("", "ZeroDivisionError: division by zero") and found.results[0] is not None
 
 
+def test_models_may_differ_and_a_class_may_make_the_pool():
+    found = fit_many(problems.uneven_problem, [1, 2], 30, executor=ThreadPoolExecutor)
+    table = found.table()
+    np.testing.assert_allclose(table["x"].to_decimal(u.mV), [1.0, 1.0], rtol=1e-4)
+    np.testing.assert_allclose(table["y"].to_decimal(u.mV), [np.nan, 2.0], rtol=1e-4)
+    with pytest.raises(
+        ArgumentError, match="fit_many.executor: must be a concurrent.futures.Executor, or .*; got 3"
+    ):
+        fit_many(problems.uneven_problem, [1], 3, executor=lambda: 3)
+
+
 def test_intervals_are_those_of_each_fit_and_survive_a_pickle():
     found = fit_many(problems.level_problem, [1.0, 2.0, float("nan")], 30, level=0.9)
     assert pickle.loads(pickle.dumps(found)).table().keys() == found.table().keys()
@@ -158,6 +169,7 @@ def test_intervals_are_those_of_each_fit_and_survive_a_pickle():
         ((3, [1]), "fit_many.make_problem: must be callable"),
         ((problems.problem, []), "fit_many.subjects: must hold at least one"),
         ((problems.problem, [1], 0), "fit_many.n_steps: must be a whole number"),
+        ((problems.problem, [1], 1, {"checkpoint": "a.npz"}), "fit_many.checkpoint: must be None"),
         ((problems.problem, [1], 1, {"level": 1.5}), "fit_many.level: must be below 1; got 1.5"),
     ],
 )
