@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SCRIPTS = (
-    "accuracy", "memory", "streaming", "speed", "couplings", "recordings", "solvers", "spiking", "predictive",
+    "accuracy", "memory", "streaming", "speed", "couplings", "users", "recordings", "solvers", "spiking", "predictive",
     "fitting",
 )  # fmt: skip
 
