@@ -21,7 +21,7 @@ from .._core.parameters import Parameter, stored
 from ..connectome import arrays as files
 
 WHERE = "Fitter.fit.checkpoint"
-FORMAT = 2
+FORMAT = 3
 MAX_BYTES = 2**34
 META = "__fit__"
 
@@ -203,6 +203,7 @@ def history_arrays(journal: Any) -> dict[str, np.ndarray]:
     """Return what a journal has written so far, as arrays."""
     arrays = {"history": np.array(journal.history), "best_loss": np.array(journal.best_loss)}
     arrays |= {f"term/{name}": np.array(values) for name, values in journal.terms.items()}
+    arrays |= {f"norm/{name}": np.array(values) for name, values in journal.norms.items()}
     for name, values in journal.scalars.items():
         arrays[f"scalar/{name}"] = np.array([np.asarray(u.get_magnitude(value)) for value in values])
     return arrays | pack("best", journal.best) | {"n_refused": np.array(journal.n_refused)}
@@ -212,7 +213,8 @@ def load_history(journal: Any, arrays: dict[str, np.ndarray]) -> None:
     """Put back what a journal had written."""
     journal.history = [float(x) for x in arrays["history"]]
     journal.best_loss, journal.n_refused = float(arrays["best_loss"]), int(arrays["n_refused"])
-    journal.terms = {n[5:]: [float(x) for x in a] for n, a in arrays.items() if n.startswith("term/")}
+    for kind, into in (("term", journal.terms), ("norm", journal.norms)):
+        into |= {n[5:]: [float(x) for x in a] for n, a in arrays.items() if n.startswith(f"{kind}/")}
     for name, part in journal.problem.parameters.items():
         if (values := arrays.get(f"scalar/{name}")) is not None:
             unit = u.get_unit(part.value())

@@ -55,6 +55,7 @@ class Journal:
         self.history: list[float] = []
         self.scalars: dict[str, list] = {}
         self.terms: dict[str, list[float]] = {}
+        self.norms: dict[str, list[float]] = {}
         self.best_loss, self.best_prediction, self.n_refused = np.inf, None, 0
         self.best = stored(problem.parameters)
 
@@ -65,13 +66,15 @@ class Journal:
     def record(self, evaluation: Evaluation, *, gradient: bool = True) -> Evaluation:
         """Make an evaluation where the parameters stand one entry of the history."""
         replayed = evaluation.prediction is REPLAYED
-        if gradient and self.begins and not self.history:
+        if gradient and self.begins and not self.history and not replayed:
             self.problem.check_gradient(evaluation)
         self.history.append(evaluation.loss)
         for name, value in evaluation.scalars.items():
             self.scalars.setdefault(name, []).append(value)
         for name, value in evaluation.terms.items():
             self.terms.setdefault(name, []).append(float(value))
+        for name, value in evaluation.norms.items():
+            self.norms.setdefault(name, []).append(float(value))
         self._tell(evaluation.loss, silent=replayed)
         return evaluation
 
@@ -115,16 +118,16 @@ class Journal:
         that cannot be stopped and continued then comes to where it was by itself."""
         if engine is None:
             return
-        history, scalars, terms = self.history, self.scalars, self.terms
-        self.history, self.scalars, self.terms, self.n_refused = [], {}, {}, 0
+        history, scalars, terms, norms = self.history, self.scalars, self.terms, self.norms
+        self.history, self.scalars, self.terms, self.norms, self.n_refused = [], {}, {}, {}, 0
         self.bar.update(-len(history))
         for i, loss in enumerate(history):
             gradient = unravel(engine["gradients"][i]) if "gradients" in engine else {}
-            yes, no = dict.fromkeys(gradient, True), dict.fromkeys(gradient, False)
             self.replay.append(
                 Evaluation(
                     loss, REPLAYED, 0, {name: values[i] for name, values in scalars.items()},
-                    {name: values[i] for name, values in terms.items()}, gradient, yes, no,
+                    {name: values[i] for name, values in terms.items()}, gradient,
+                    {name: values[i] for name, values in norms.items()},
                 )
             )  # fmt: skip
 
@@ -169,7 +172,7 @@ class Journal:
 
     def _check_usable(self, evaluation: Evaluation) -> None:
         """Stop at flags of the simulation, and at a loss or a gradient that is not finite."""
-        wrong = ", ".join(name for name, finite in evaluation.finite.items() if not finite)
+        wrong = ", ".join(name for name, norm in evaluation.norms.items() if not np.isfinite(norm))
         if evaluation.status:
             reason = describe(evaluation.status)
         elif not np.isfinite(evaluation.loss):

@@ -16,7 +16,7 @@ from ..engine.traced import Traced
 from .backends import options_of
 from .checkpoint import pack, unpack
 from .journal import Journal
-from .problem import Evaluation, Problem
+from .problem import Evaluation, Problem, norms_of
 
 METHODS = ("LevenbergMarquardt", "IndirectLevenbergMarquardt", "Dogleg", "GaussNewton")
 OPTIONS = {"method": METHODS[0], "early": 0.2, "max_step": 1.0, "tolerance": None}
@@ -187,11 +187,9 @@ class _Walk:
 
     def _evaluation(self, found: dict) -> Evaluation:
         gradient = self.unravel(found["gradient"])
-        finite = {name: bool(_all(jnp.isfinite, part)) for name, part in gradient.items()}
-        zero = {name: bool(_all(lambda x: x == 0, part)) for name, part in gradient.items()}
         return Evaluation(
             float(found["loss"]), found["prediction"], int(found["status"]), found["scalars"], found["terms"],
-            gradient, finite, zero,
+            gradient, norms_of(gradient),
         )  # fmt: skip
 
     def outcome(self) -> Outcome:
@@ -304,7 +302,3 @@ def by_rows(residuals: Callable, place: jax.Array, given: Any) -> tuple[jax.Arra
 
 def _no_tangent(x):
     return jnp.zeros_like(x) if jnp.issubdtype(x.dtype, jnp.inexact) else np.zeros(x.shape, jax.dtypes.float0)
-
-
-def _all(test: Callable, tree: Any) -> jax.Array:
-    return jnp.all(jnp.array([jnp.all(test(leaf)) for leaf in jax.tree.leaves(tree)]))

@@ -27,7 +27,7 @@ MODES = ("auto", "forward", "reverse")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one evaluation of the loss found; ``finite`` and ``zero`` describe every gradient."""
+    """What one evaluation of the loss found, ``norms`` those of the gradients."""
 
     loss: float
     prediction: Any
@@ -35,8 +35,7 @@ class Evaluation:
     scalars: dict[str, Any]
     terms: dict[str, Any]
     gradient: dict[str, Any] = field(default_factory=dict)
-    finite: dict[str, Any] = field(default_factory=dict)
-    zero: dict[str, Any] = field(default_factory=dict)
+    norms: dict[str, Any] = field(default_factory=dict)
 
 
 class ZeroGradient(ArgumentError):
@@ -88,14 +87,12 @@ class Problem:
         gradient, value, rest = brainstate.transform.grad(
             lambda: self._value(target), states, has_aux=True, return_value=True, check_states=False
         )()
-        finite = {name: _all(jnp.isfinite, part) for name, part in gradient.items()}
-        zero = {name: _all(lambda x: x == 0, part) for name, part in gradient.items()}
-        return value, *rest, gradient, finite, zero
+        return value, *rest, gradient, norms_of(gradient)
 
     def _with_step(self, target):
-        value, prediction, status, scalars, terms, gradient, finite, zero = self._with_gradient(target)
+        *found, gradient, norms = self._with_gradient(target)
         self.update(gradient)
-        return value, prediction, status, scalars, terms, finite, zero
+        return *found, norms
 
     def _with_residuals(self, free, target):
         """Return the residuals of the data and of priors at unconstrained values, and what else is known."""
@@ -196,7 +193,7 @@ class Problem:
 
     def check_gradient(self, first: Evaluation) -> None:
         """Refuse a first gradient that is zero for all parameters, and warn where it is zero for some."""
-        zero = [name for name, is_zero in first.zero.items() if is_zero]
+        zero = [name for name, norm in first.norms.items() if norm == 0]
         if not zero or first.loss == 0:
             return
         error = ZeroGradient(
@@ -221,9 +218,21 @@ def fitting(program: Callable, arguments: tuple) -> Callable:
     return program
 
 
-def _all(test: Callable, tree: Any) -> jax.Array:
-    """Tell whether every number in ``tree`` passes ``test``."""
-    return jnp.all(jnp.array([jnp.all(test(leaf)) for leaf in jax.tree.leaves(tree)]))
+def norms_of(gradient: dict[str, Any]) -> dict[str, jax.Array]:
+    """Return the norm of every part of a gradient: finite if all of its numbers are, 0 if all are 0."""
+    return {
+        name: _norm(jnp.concatenate([jnp.ravel(x) for x in jax.tree.leaves(g)]))
+        for name, g in gradient.items()
+    }
+
+
+def _norm(x: jax.Array) -> jax.Array:
+    """Return the Euclidean norm, which no square of a large or small number spoils."""
+    largest = jnp.max(jnp.abs(x), initial=0)
+    is_usual = (largest > 0) & jnp.isfinite(largest)
+    return jnp.where(
+        is_usual, largest * jnp.sqrt(jnp.sum((x / jnp.where(is_usual, largest, 1)) ** 2)), largest
+    )
 
 
 def _scalar(value: Any) -> jax.Array:

@@ -65,6 +65,10 @@ class FitResult:
     terms : dict of str to list of float
         The weighted terms of a loss made with `objectives.combine` at every entry of ``history``, by name;
         with the regularization they add up to it. Empty for other losses.
+    gradient_norms : dict of str to list of float
+        By parameter, the norm of its gradient at every evaluation that had one, in unconstrained values:
+        norms that grow by orders of magnitude say that the run is too long or chaotic (`grad_horizon` of
+        the Simulator cuts it, ``optax.clip_by_global_norm`` in the optimizer limits it).
     backend : str
         Name of the backend.
     optimizer : object
@@ -89,6 +93,7 @@ class FitResult:
     model: Module
     param_history: dict[str, Any] = field(default_factory=dict)
     terms: dict[str, list[float]] = field(default_factory=dict)
+    gradient_norms: dict[str, list[float]] = field(default_factory=dict)
     backend: str = "grad"
     optimizer: Any = None
     raw: Any = None

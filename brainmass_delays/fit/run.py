@@ -109,6 +109,7 @@ class Run(LossExplorer):
             model=self.model,
             param_history={name: _course(part) for name, part in journal.scalars.items()},
             terms=journal.terms,
+            gradient_norms=journal.norms,
             backend=self.backend,
             optimizer=self.optimizer,
             raw=raw,

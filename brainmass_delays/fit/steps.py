@@ -132,8 +132,8 @@ def n_best(journal: Journal, kept: Any) -> int:
 def evaluation(k: int, kept: Any, prediction: Any) -> Evaluation:
     """Return what was found at step ``k``."""
     _, loss, status, *rest = kept
-    scalars, terms, finite, zero = jax.tree.map(lambda x: x[k, ...], rest)
-    return Evaluation(float(loss[k]), prediction, int(status[k]), scalars, terms, {}, finite, zero)
+    scalars, terms, norms = jax.tree.map(lambda x: x[k, ...], rest)
+    return Evaluation(float(loss[k]), prediction, int(status[k]), scalars, terms, {}, norms)
 
 
 def loop(plan: Plan, begun, fixed, consts, target, key, n_steps, best):
@@ -152,8 +152,9 @@ def loop(plan: Plan, begun, fixed, consts, target, key, n_steps, best):
         i, values, best, prediction, kept = carry
         active = lane(i < n_steps)
         new, found, told = step(values)
-        _, loss, status, _, _, finite, _ = told
-        is_better = active & (loss < best) & (status == 0) & jnp.all(jnp.array(jax.tree.leaves(finite)))
+        _, loss, status, *_, norms = told
+        is_finite = jnp.all(jnp.isfinite(jnp.array(jax.tree.leaves(norms))))
+        is_better = active & (loss < best) & (status == 0) & is_finite
         prediction = jax.tree.map(lambda x, y: jnp.where(is_better, x, y), found, prediction)
         kept = jax.tree.map(lambda all_, one: all_.at[i].set(one), kept, told)
         new = jax.tree.map(lambda x, old: jnp.asarray(x, old.dtype), new, values)

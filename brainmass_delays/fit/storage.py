@@ -19,7 +19,7 @@ from .curvature import Uncertainty
 from .profile import NoiseFloor, Profile
 
 META = "__result__"
-TABLES = ("best_params", "param_history", "terms")
+TABLES = ("best_params", "param_history", "terms", "gradient_norms")
 KINDS = {"Uncertainty": Uncertainty, "Profile": Profile, "NoiseFloor": NoiseFloor}
 
 
@@ -85,7 +85,8 @@ def _unpack(kind: type, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> 
     starts = tuple(_unpack(kind, _below(arrays, str(i)), inner) for i, inner in enumerate(meta["starts"]))
     prediction = values.get("prediction", _below(values, "prediction") or None)
     found = {n: _unpack_found(_below(values, f"found/{n}"), entry) for n, entry in meta["found"].items()}
-    tables["terms"] = {name: [float(x) for x in series] for name, series in tables["terms"].items()}
+    for table in ("terms", "gradient_norms"):
+        tables[table] = {name: [float(x) for x in series] for name, series in tables[table].items()}
     history = [float(x) for x in values["history"]]
     return kind(
         best_loss=float(values["best_loss"]), history=history, n_steps=len(history), prediction=prediction,

@@ -99,6 +99,17 @@ def _curves(result):
     yield "loss of every evaluation", plot_fit(result)
     for name in result.param_history:
         yield f"{name} at every evaluation", plot_fit(result, parameter=name)
+    if any(np.any(np.array(norms) > 0) for norms in result.gradient_norms.values()):
+        yield "norm of the gradient at every evaluation", _norms(result.gradient_norms)
+
+
+def _norms(gradient_norms):
+    ax = new_axes(None)
+    for name, norms in gradient_norms.items():
+        ax.plot(norms, label=name)
+    ax.set(xlabel="evaluation", ylabel="norm of the gradient, unconstrained", yscale="log")
+    ax.legend()
+    return ax
 
 
 def _profiles(result):

@@ -69,6 +69,7 @@ def numbers(result):
         "prediction": np.array(result.prediction),
     }
     found |= {name: np.array(value) for name, value in result.best_params.items()}
+    found |= {f"norm of {name}": np.array(value) for name, value in result.gradient_norms.items()}
     for i, start in enumerate(result.starts):
         found |= {f"{i}.{name}": value for name, value in numbers(start).items()}
     return found

@@ -14,7 +14,8 @@ from brainstate.nn import L2Reg, Module, Param, SigmoidT
 
 from brainmass_delays import ArgumentError, RunError, objectives
 from brainmass_delays._core.status import DELAY_ABOVE_BOUND
-from brainmass_delays.fit import Fitter
+from brainmass_delays.fit import FitResult, Fitter
+from brainmass_delays.fit.problem import norms_of
 from brainmass_delays.network import Network
 from brainmass_delays.nodes import Generic2dOscillatorStep
 from brainmass_delays.simulation import Simulator
@@ -659,3 +660,39 @@ def test_single_precision(single_precision):
     assert abs(_hz(result.best_params["frequency"]) - 12) < 0.3
     result = _fitter(Oscillator(), backend="scipy").fit(TARGET.astype(jnp.float32), 50)
     assert abs(_hz(result.best_params["frequency"]) - 12) < 0.05
+
+
+class Point(Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = Param(3.0), Param(jnp.array([-1.0, 2.0]))
+
+
+def squared(prediction, target):
+    return jnp.sum((prediction - target) ** 2)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"optimizer": optax.adam(0.3)}, {"backend": "scipy"}], ids=["grad", "scipy"]
+)
+def test_norms_of_the_gradient_are_recorded(settings, tmp_path):
+    """Of (a - 1)^2 + |b|^2 they are 2 |a - 1| and 2 |b|, at every evaluation and from a file."""
+    fitter = Fitter(
+        Point(), predict=lambda m: jnp.append(m.b.value(), m.a.value() - 1), objective=squared, **settings
+    )
+    result = fitter.fit(np.zeros(3), 5)
+    assert result.gradient_norms["a"][0] == 4 and len(result.gradient_norms["a"]) == result.n_steps
+    np.testing.assert_allclose(
+        result.gradient_norms["a"], 2 * np.abs(np.asarray(result.param_history["a"]) - 1), rtol=1e-12
+    )
+    np.testing.assert_allclose(result.gradient_norms["b"][0], 2 * np.sqrt(5), rtol=1e-12)
+    result.save(tmp_path / "fit.npz")
+    assert FitResult.load(tmp_path / "fit.npz").gradient_norms == result.gradient_norms
+
+
+def test_norms_hold_for_numbers_of_any_size():
+    for x in ([1e200, 1e200], [1e-200, 1e-200], [0.0, 0.0]):
+        norm = norms_of({"a": {"x": jnp.array(x)}})["a"]
+        np.testing.assert_allclose(norm, np.sqrt(2) * x[0], rtol=1e-12)
+    assert np.isnan(norms_of({"a": jnp.array([1.0, np.nan])})["a"])
+    assert np.isinf(norms_of({"a": jnp.array([1.0, -np.inf])})["a"])

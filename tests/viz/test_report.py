@@ -52,7 +52,7 @@ def test_a_page_says_and_shows_what_the_result_holds(fit, tmp_path):
     assert line in page and "brainstate" in page and "Python" in page
     images = re.findall(r'alt="([^"]*)" src="data:image/png;base64,([^"]*)"', page)
     assert [alt for alt, _ in images] == [
-        "loss of every evaluation", "slope at every evaluation", "profile of slope, the others fitted at each value",
+        "loss of every evaluation", "slope at every evaluation", "norm of the gradient at every evaluation", "profile of slope, the others fitted at each value",
         "fc, data", "fc", "x (lines) and data (dots)",
     ]  # fmt: skip
     for _, data in images:
