@@ -1,4 +1,4 @@
-"""How many cores of this machine JAX uses for one program."""
+"""How many cores of this machine JAX sees as devices."""
 
 import os
 
@@ -8,11 +8,10 @@ from .checks import ArgumentError, check_count
 
 
 def use_cores(n: int) -> None:
-    """Let one network, or the points of a sweep, run on ``n`` cores of this machine.
+    """Let the points of a sweep, or the starts of a fit, run on ``n`` cores of this machine.
 
-    XLA runs the loops of one network on one core, unless it sees several devices. Large networks, from some
-    250 regions on, then share their targets, and `sweep` and the starts of a fit their points. Small networks
-    stay on one core: handing the parts over would take longer than it saves.
+    XLA runs the loops of a network on one core. Where JAX sees several devices, `sweep` shares its points
+    among them, and a fit its starts. One network gains nothing: its cores would wait for each other.
 
     Parameters
     ----------

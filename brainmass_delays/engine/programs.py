@@ -40,9 +40,10 @@ def fingerprint(program: Any) -> tuple:
     tuple
         Equal for programs that do the same operations on the same operands. Functions that cannot be looked
         into, such as callbacks and the backward pass of a ``custom_vjp``, are compared by identity: in doubt
-        programs differ.
+        programs differ. A program that is shared among devices belongs to their mesh.
     """
-    return _Reader().read(program.jaxpr if isinstance(program, ClosedJaxpr) else program)
+    found = _Reader().read(program.jaxpr if isinstance(program, ClosedJaxpr) else program)
+    return jax.sharding.get_abstract_mesh(), *found
 
 
 class _Reader:

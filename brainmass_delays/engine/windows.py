@@ -15,8 +15,6 @@ from ..delays.interpolation import Interpolation, split
 CACHE_BYTES = 192 * 1024
 # Numbers in one turn of a loop: with more, XLA no longer compiles it as a whole.
 NUMBERS_PER_TURN = 256
-# Connections from which on several cores share a sum: handing the parts over takes some of the time.
-SHARED_SLOTS = 60_000
 # Share of slots in use below which every target loops over its own number of them.
 RAGGED = 0.95
 # Numbers that a CPU multiplies at once.
@@ -180,7 +178,7 @@ def _summed_in_place(n_steps: int):
 
     @jax.custom_batching.custom_vmap
     def summed(tracks, sources, starts, taps, used):
-        return _sum_on_cores(tracks, sources, starts, taps, used, n_steps)
+        return _sum_in_place(tracks, sources, starts, taps, used, n_steps)
 
     @summed.def_vmap
     def batched(size, is_batched, *arrays):
@@ -196,26 +194,6 @@ def _summed_in_place(n_steps: int):
         return total.reshape(size, -1, n_steps), True
 
     return summed
-
-
-def _sum_on_cores(tracks, sources, starts, taps, used, n_steps):
-    """Share the targets of a large sum among the cores that `use_cores` has claimed."""
-    n_cores, n_targets = jax.local_device_count(), len(sources)
-    if n_cores == 1 or sources.size < SHARED_SLOTS or not jax.sharding.get_abstract_mesh().empty:
-        return _sum_in_place(tracks, sources, starts, taps, used, n_steps)
-    rows = jax.tree.map(
-        lambda x: jnp.pad(x, [(0, -n_targets % n_cores)] + [(0, 0)] * (x.ndim - 1)),
-        (sources, starts, taps, used),
-    )
-    split = jax.sharding.PartitionSpec("target")
-    total = jax.shard_map(
-        lambda tracks, rows: _sum_in_place(tracks, *rows, n_steps),
-        mesh=jax.sharding.Mesh(np.array(jax.local_devices()), ("target",)),
-        in_specs=(jax.sharding.PartitionSpec(), split),
-        out_specs=split,
-        check_vma=False,
-    )(tracks, rows)
-    return total[:n_targets]
 
 
 def _slots_per_turn(width, n_steps, taps, whole_turns):

@@ -96,8 +96,8 @@ def group_delay(series: Any, dt: Any, *, band: tuple, nperseg: Any = 256) -> Gro
     >>> round(float(found.delay[1, 0].to_decimal(u.ms)), 1)
     10.0
     """
-    delay, error = _group_delay("group_delay", series, dt, band, nperseg)
-    return GroupDelay(u.Quantity(delay, unit=u.ms), u.Quantity(error, unit=u.ms))
+    found = _group_delay("group_delay", series, dt, band, nperseg)
+    return GroupDelay(*(u.Quantity(x, unit=u.ms) for x in found))
 
 
 @objective("loss")
@@ -317,11 +317,8 @@ def _cross(where, series, dt, band, nperseg, argument="series"):
     length = samples(f"{where}.nperseg", nperseg, dt, minimum=4)
     n_segments = len(segment_starts(len(series), length))
     if n_segments < 2:
-        raise ArgumentError(
-            f"{where}.nperseg",
-            "must leave room for at least 2 segments",
-            f"{length} of {len(series)} samples",
-        )
+        rule, got = "must leave room for at least 2 segments", f"{length} of {len(series)} samples"
+        raise ArgumentError(f"{where}.nperseg", rule, got)
     h = seconds(f"{where}.dt", dt)
     kept = kept_bins(where, length, dt, band)
     frequencies = jnp.asarray(np.fft.rfftfreq(length, h)[kept], series.dtype)

@@ -401,9 +401,8 @@ def test_a_trace_that_reads_the_first_key_leaves_none_of_its_own(key):
     assert brainstate.random.rand(1).shape == (1,)
 
 
-@pytest.mark.slow
 def test_two_cores_give_the_same_results():
-    """Large sums are shared, by a call that an import does not forestall and that comes too late once JAX has started."""
+    """Points are shared, by a call that an import does not forestall and that comes too late once JAX has started."""
     program = Path(__file__).parent / "two_cores.py"
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
