@@ -13,7 +13,7 @@ DOCS = Path(__file__).parent
 # Titles of pages of the top level, and what they list.
 TOP = {
     "Networks and runs": "Connectome Network Projection Delay PlasticDelay Simulator Param "
-    "get_params set_params prefetch prefetch_delay delay_index ArgumentError RunError",
+    "get_params set_params use_cores prefetch prefetch_delay delay_index ArgumentError RunError",
     "Fits and sweeps": "Fitter FitResult fit_many CohortResult sweep SweepResult",
     "Noise and regional parameters": "WhiteNoise OUNoise ColoredNoise MultiplicativeNoise "
     "Heterogeneous Grouped",
