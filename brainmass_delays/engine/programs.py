@@ -4,6 +4,7 @@ of the functions that they came from."""
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import jax
@@ -11,6 +12,8 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 MAX_PROGRAMS = 64
+# Functions whose derivative rules are being read, from the outside in.
+_RULES: ContextVar[tuple] = ContextVar("rules", default=())
 
 
 class Same:
@@ -122,11 +125,18 @@ def _constant(value):
 def _of_jvp_rule(rule, equation):
     """Return the derivative rule of a ``custom_jvp`` as the program that it traces to."""
     n_arguments = len(equation.invars) - equation.params.get("num_consts", 0)
+    primal = equation.params["call_jaxpr"]
+    own = str(primal.jaxpr.debug_info.func_src_info), _of_parameter("call_jaxpr", primal, equation)
+    if own in _RULES.get():
+        return "the rule of which this is a part"  # most rules call the function that they belong to
+    outer = _RULES.set((*_RULES.get(), own))
     try:
         jaxpr, consts, *_ = rule.call_wrapped(*[False] * n_arguments)
+        return _Reader().read(jaxpr), tuple(map(_constant, consts))
     except Exception:  # whatever the rule does: it cannot be looked into
         return Same(rule)
-    return _Reader().read(jaxpr), tuple(map(_constant, consts))
+    finally:
+        _RULES.reset(outer)
 
 
 class Programs:
