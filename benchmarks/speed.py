@@ -5,7 +5,6 @@
 All programs run in one process, in turn, on the same network (`cases`) with a step of 0.1 ms.
 """
 
-import argparse
 import time
 from dataclasses import replace
 
@@ -15,7 +14,7 @@ import numpy as np
 import peers
 from cases import DT, SPEED, Case, dense, measured, sparse, speeds, with_short_edges
 from isolated import run_isolated
-from timing import alternate, best, machine, per_step, ratio, table
+from timing import alternate, best, per_step, ratio, run_sections, table
 
 from brainmass_delays import Simulator
 
@@ -294,17 +293,5 @@ SECTIONS = {
 }
 
 
-def main():
-    """Print the chosen sections."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="tenth of the steps, smaller networks")
-    parser.add_argument("--only", nargs="*", choices=SECTIONS, default=list(SECTIONS))
-    arguments = parser.parse_args()
-    print(machine() + "\n")
-    for name in arguments.only:
-        print(SECTIONS[name](arguments.quick) + "\n", flush=True)
-        jax.clear_caches()
-
-
 if __name__ == "__main__":
-    main()
+    run_sections(SECTIONS, __doc__, "tenth of the steps, smaller networks")

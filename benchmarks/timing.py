@@ -1,5 +1,6 @@
 """Time programs side by side, and write tables."""
 
+import argparse
 import os
 import platform
 import time
@@ -40,6 +41,18 @@ def ratio(slower: np.ndarray, faster: np.ndarray) -> float:
 def best(times: dict[str, np.ndarray]) -> tuple[str, np.ndarray]:
     """Return the name and times of the fastest."""
     return min(times.items(), key=lambda item: np.median(item[1]))
+
+
+def run_sections(sections: dict[str, Callable[[bool], str]], description: str | None, quick: str) -> None:
+    """Print the machine and the sections that the command line chooses; ``quick`` says what --quick does."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--only", nargs="*", choices=sections, default=list(sections))
+    arguments = parser.parse_args()
+    print(machine() + "\n")
+    for name in arguments.only:
+        print(sections[name](arguments.quick) + "\n", flush=True)
+        jax.clear_caches()
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable]) -> str:

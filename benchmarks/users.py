@@ -5,7 +5,6 @@
 All programs run in one process, in turn, on the same network (`cases`), Heun, float32.
 """
 
-import argparse
 import time
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ import jax
 import numpy as np
 import peers
 from cases import SPEED, dense
-from timing import alternate, best, machine, per_step, ratio, table
+from timing import alternate, best, per_step, ratio, run_sections, table
 
 STEPS = {84: (2000, 600), 400: (200, 60)}
 REPETITIONS, QUICK_REPETITIONS = 7, 3
@@ -158,17 +157,5 @@ def again(quick):
 SECTIONS = {f.__name__: f for f in (kernels, phases, noise, short, again)}
 
 
-def main():
-    """Print the chosen sections."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="84 nodes, few repetitions")
-    parser.add_argument("--only", nargs="*", choices=SECTIONS, default=list(SECTIONS))
-    arguments = parser.parse_args()
-    print(machine() + "\n")
-    for name in arguments.only:
-        print(SECTIONS[name](arguments.quick) + "\n", flush=True)
-        jax.clear_caches()
-
-
 if __name__ == "__main__":
-    main()
+    run_sections(SECTIONS, __doc__, "84 nodes, few repetitions")

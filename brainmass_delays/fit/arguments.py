@@ -1,5 +1,6 @@
 """Arguments of a fit, checked and in the form that it uses."""
 
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,13 @@ import jax.numpy as jnp
 
 from .._core.checks import ArgumentError
 from .._core.status import is_traced
+
+
+def check_installed(backend: str, package: str) -> None:
+    """Refuse a backend without the package that it runs, which the extra of its name brings."""
+    if importlib.util.find_spec(package) is None:
+        cure = f"Run pip install brainmass_delays[{backend}], or use backend='scipy'"
+        raise ArgumentError("Fitter.backend", f"'{backend}' needs the {package} package", None, cure)
 
 
 def as_target(where: str, target: Any, *, traced: bool = False) -> Any:

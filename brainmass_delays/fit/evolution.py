@@ -1,6 +1,5 @@
 """Evolutionary search, each generation in one program."""
 
-import importlib.util
 from typing import Any
 
 import brainunit as u
@@ -9,6 +8,7 @@ import numpy as np
 
 from .._core.checks import ArgumentError
 from .._core.parameters import search_box, stand, stored
+from .arguments import check_installed
 from .backends import options_of
 from .journal import Journal
 from .problem import Problem
@@ -24,13 +24,7 @@ class Nevergrad:
     kind, uses_gradient, tolerant, takes_starts, resumes = "value", False, True, False, False
 
     def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
-        if importlib.util.find_spec("nevergrad") is None:
-            raise ArgumentError(
-                "Fitter.backend",
-                "'nevergrad' needs the nevergrad package",
-                None,
-                "Run pip install brainmass_delays[nevergrad], or use backend='scipy'",
-            )
+        check_installed("nevergrad", "nevergrad")
         self.optimizer = {"method": "DE", "n_sample": 8, "seed": 0, **options_of(optimizer, "nevergrad")}
         self.problem, self._box = problem, search_box(problem.parameters, search_space)
         self._inverse: Any = None

@@ -1,6 +1,5 @@
 """Least squares: step by the Jacobian of the residuals, which says how far to go, not only where to."""
 
-import importlib.util
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from .._core.checks import ArgumentError, check_choice, check_count, check_number
+from .._core.checks import check_choice, check_count, check_number
 from .._core.parameters import store, stored
 from ..engine.programs import PROGRAMS
 from ..engine.traced import Traced
+from .arguments import check_installed
 from .backends import options_of
 from .checkpoint import pack, unpack
 from .journal import Journal
@@ -52,13 +52,7 @@ class LeastSquares:
     kind, uses_gradient, tolerant, takes_starts, resumes = "residuals", True, False, True, False
 
     def __init__(self, problem: Problem, optimizer: Any, search_space: dict):
-        if importlib.util.find_spec("optimistix") is None:
-            raise ArgumentError(
-                "Fitter.backend",
-                "'least_squares' needs the optimistix package",
-                None,
-                "Run pip install brainmass_delays[least_squares], or use backend='scipy'",
-            )
+        check_installed("least_squares", "optimistix")
         where, given = "Fitter.optimizer", options_of(optimizer, "least_squares")
         for name in given:
             check_choice(where, name, OPTIONS)
