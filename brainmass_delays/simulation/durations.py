@@ -27,16 +27,22 @@ def one_time(where, value):
 def count_steps(where: str, duration: Any, dt: u.Quantity) -> int:
     """Return how many steps a duration has; anything but a whole number raises."""
     one_time(where, duration)
-    ratio = magnitude(where, duration, u.ms) / dt.to_decimal(u.ms)
-    n_steps = round(ratio)
-    if n_steps < 1 or abs(ratio - n_steps) > 1e-6 * max(1, n_steps):
+    ratio = float(magnitude(where, duration, u.ms) / dt.to_decimal(u.ms))
+    whole, is_whole = whole_steps(ratio)
+    if whole < 1 or not is_whole:
         raise ArgumentError(
             where,
             f"must be a whole number of steps of {dt}",
             f"{duration}, {ratio:.6g} steps",
             f"Use {max(1, math.ceil(ratio)) * dt}",
         )
-    return n_steps
+    return int(whole)
+
+
+def whole_steps(ratio: Any) -> tuple[Any, Any]:
+    """Round times in steps to whole ones, and tell whether they were whole but for rounding errors."""
+    whole = np.round(ratio)
+    return whole, np.abs(ratio - whole) <= 1e-6 * np.maximum(1, whole)
 
 
 def transient_steps(transient, dt, n_steps):

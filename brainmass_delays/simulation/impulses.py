@@ -16,7 +16,7 @@ from .._core.parameters import unique_ending
 from .._core.status import is_traced
 from .._core.units import magnitude
 from ..nodes.base import step_time
-from .durations import check_time
+from .durations import check_time, whole_steps
 from .function import states_by_name
 from .stimulation import Stimulation
 
@@ -101,8 +101,7 @@ def _steps(times, first, n_steps, dt):
         rule, cure = "must have one axis of times", "Write [20.0] * brainunit.ms for a single one"
         raise ArgumentError(WHERE, rule, f"shape {given.shape}", cure)
     step = float(dt.to_decimal(u.ms))
-    ratio = check_finite(WHERE, given) / step
-    whole = np.round(ratio)
+    whole, is_whole = whole_steps(check_finite(WHERE, given) / step)
     start, end = first * step, (first + n_steps) * step
     outside = given[(whole <= first) | (whole > first + n_steps)]
     if outside.size:
@@ -110,7 +109,7 @@ def _steps(times, first, n_steps, dt):
         cure = "An impulse at the start of a run belongs to the end of the run before"
         cure = cure if first else "Put an impulse at the start into the initial values"
         raise ArgumentError(WHERE, rule, f"{outside[0]:g} ms", cure if outside[0] == start else "")
-    between = np.abs(ratio - whole) > 1e-6 * np.maximum(1, whole)
+    between = ~is_whole
     if between.any():
         rule = f"must be at whole numbers of steps of {dt}"
         cure = f"Use {whole[between][0] * step:.6g} ms, or a smaller dt"
