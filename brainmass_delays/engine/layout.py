@@ -46,6 +46,8 @@ class Layout:
         ]
         singles = {g for k, groups in enumerate(self.groups_of) if self._reads_singly(k) for g in groups}
         self.singles = tuple(sorted(singles))
+        self.deferred = tuple(g for g, group in enumerate(self.groups) if self._may_wait(g, group))
+        self._raw_of = {g: raw[id(self.groups[g].past)] for g in self.deferred}
 
     def _table(self, request: Request) -> Table:
         read, coupling, offsets = request
@@ -75,6 +77,20 @@ class Layout:
 
     def _reads_singly(self, k):
         return self.tables[k].is_live or self.plan.short[k].count > 0
+
+    def _may_wait(self, g, group):
+        """Tell whether no step needs this feature: many steps at once cost a fraction of one by one."""
+        return group.coupling is not None and group.slopes is None and g not in self.singles
+
+    def features(self, raws: dict) -> dict:
+        """Return, by track, the features that no step computes, from the signals by their group."""
+        return {
+            self.groups[g].values: self.groups[g].function()(raws[raw]) for g, raw in self._raw_of.items()
+        }
+
+    def feature_arguments(self) -> tuple[dict]:
+        """Return arguments of `features` for one step, of the right shapes."""
+        return ({raw: jax.typeof(self.groups[raw].past.value()) for raw in self._raw_of.values()},)
 
     def number(self, read: Any, coupling: Any) -> int | None:
         """Return the number of the table of a read; None if it was not planned."""
@@ -161,14 +177,15 @@ class Layout:
             tuple(group.past.value().shape[-1] for group in self.groups),
             tuple(late),
             self.singles,
+            tuple(sorted(set(self._raw_of.values()))),
         )
 
 
 class Frame(NamedTuple):
     """Fix what a program reads from where: tables and their plan, which of them are summed, the groups that
     each reads, the tracks of values and slopes and the number of rows of every group, by track whether it is
-    late (a step's value is known at its end, its slope belongs to its start), and the groups that are read
-    singly."""
+    late (a step's value is known at its end, its slope belongs to its start), the groups that are read
+    singly, and the groups of which blocks compute features."""
 
     tables: tuple[Table, ...]
     plan: ReadPlan
@@ -178,6 +195,7 @@ class Frame(NamedTuple):
     n_rows: tuple[int, ...]
     lateness: tuple[int, ...]
     singles: tuple[int, ...]
+    featured: tuple[int, ...]
 
     @property
     def n_recent(self) -> int:

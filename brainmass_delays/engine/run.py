@@ -83,30 +83,29 @@ class Run:
         spans = divide_run(n_steps, self.settings.span)
         literals = self._literals()
         layout, start, step = self._plan(layouts, literals)
+        features = trace(layout.features, *layout.feature_arguments())
         _forget_slopes(self.model)
         posts = {size: self._trace_post(size, step, memory) for size in set(spans.sizes)}
         draws = tuple(noise.draw for noise in layout.noises)
         frame = layout.frame()
         key = (
-            step.key, draws, frame.signature(), spans, self.settings,
+            step.key, features.key, draws, frame.signature(), spans, self.settings,
             tuple((size, posts[size].key) for size in sorted(posts)),
         )  # fmt: skip
         calls = {size: post.call for size, post in posts.items()}
-        one = StepCall(step.call, step.is_written, draws)
+        one = StepCall(step.call, step.is_written, draws, features.call)
         lean, cuts, compiled = self.settings.lean, self.settings.cuts, self.settings.compiled
         program = PROGRAMS.get(key, lambda: RunProgram(frame, one, calls, spans, lean, cuts, compiled))
         values = list(zip([state.value for state in step.states], step.is_written, strict=True))
         given = Given(
-            [v for v, w in values if not w], step.consts, literals,
+            [v for v, w in values if not w], step.consts, features.given(), literals,
             [(noise.key.value, noise.count.value) for noise in layout.noises],
             start["lags"], start["weights"], start["singles"], start["left"], start["age"],
             jnp.asarray(first, jnp.int32),
         )  # fmt: skip
         carry = Carry([v for v, w in values if w], start["jump"])
         # each size of span has constants of its own, such as the places of emissions in it
-        post_given = {
-            size: ([state.value for state in post.states], post.consts) for size, post in posts.items()
-        }
+        post_given = {size: post.given() for size, post in posts.items()}
         self._check_memory(layout, spans, given, carry, start["tracks"], step, kept)
         progress = Progress(carry, start["tracks"], memory, jnp.bool_(True), jnp.bool_(True))
         if bar is None:
@@ -219,10 +218,13 @@ class Run:
             for g, r in server.recents.items()
         }
         jumps = {g: jnp.where(ages[g] == 0, left[g] - server.slopes[g], jump) for g, jump in jumps.items()}
-        columns = []
-        for g, group in enumerate(layout.groups):
-            columns += [server.new[g], *([] if group.slopes is None else [server.slopes[g]])]
-        return recents, jumps, tuple(columns), measured
+        columns = {}
+        for g, new in server.new.items():
+            group = layout.groups[g]
+            columns |= {group.values: new} | (
+                {} if group.slopes is None else {group.slopes: server.slopes[g]}
+            )
+        return recents, jumps, columns, measured
 
     def _example(self, layout, start, literals):
         """Return arguments of one step, of the right shapes."""

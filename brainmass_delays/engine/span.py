@@ -32,12 +32,14 @@ class Given(NamedTuple):
     """Hold what stands still during a run.
 
     ``fixed`` are the states that the step does not write; ``consts`` and ``literals`` what it closes over;
+    ``featured`` the states and the constants of the features;
     ``draws`` the key and the count of every noise when the run began; ``lags`` and ``weights`` are by table,
     ``singles`` both of what is read singly; ``left`` and ``age`` by group: the slope before the initial time,
     and how long ago that was when the run began, in steps; ``first`` is the index of the run's first step."""
 
     fixed: list
     consts: list
+    featured: tuple[list, list]
     literals: list
     draws: list
     lags: list
@@ -50,11 +52,13 @@ class Given(NamedTuple):
 
 class StepCall(NamedTuple):
     """Hold one traced step: ``call(states, consts, *arguments) -> states, results``, which states it
-    writes, and what its noises draw."""
+    writes, what its noises draw, and what is computed from the signals of many steps at once,
+    ``features(states, consts, signals) -> states, features``."""
 
     call: Callable
     is_written: tuple[bool, ...]
     draws: tuple[tuple, ...]
+    features: Callable
 
     def join(self, written, fixed):
         """Return all states from those that the step writes and the rest."""
@@ -207,7 +211,14 @@ class Span:
         xs = first + jnp.arange(n_steps, dtype=jnp.int32), served
         # Not unrolled: several steps of a four-stage method per turn cost XLA minutes of compilation.
         (carry, _), (new, out) = jax.lax.scan(one, (carry, recents), xs)
-        return carry, tuple(jnp.moveaxis(t, 0, -1) for t in new), out
+        new |= self._features({g: new[frame.tracks[g][0]] for g in frame.featured})
+        return carry, tuple(jnp.moveaxis(new[j], 0, -1) for j in sorted(new)), out
+
+    def _features(self, signals):
+        """Return, by track, the features of signals with a leading axis of steps."""
+        if not signals:
+            return {}
+        return jax.vmap(lambda one: self.step.features(*self.given.featured, one)[1])(signals)
 
     def _recent(self, g, tracks, carry, first, n_steps):
         """Return the newest samples of a group with room for the longest run of steps; its newest slope,

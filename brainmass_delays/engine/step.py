@@ -241,12 +241,12 @@ class StepServer:
         return (weights * now[..., read.edges.sources]).sum(-1)
 
     def push(self, past) -> bool:
-        """Take in the newest sample of a past, for all of its groups."""
+        """Take in the newest sample of a past, for all of its groups that a step computes."""
         if id(past) not in self.before:
             return False
         value = past.value()
         for g, group in enumerate(self.layout.groups):
-            if group.past is not past:
+            if group.past is not past or g in self.layout.deferred:
                 continue
             self.new[g] = group.function()(value)
             self.slopes[g] = None if group.slopes is None else self._slope(group)

@@ -20,6 +20,10 @@ class Traced(NamedTuple):
     results: Any
     key: tuple
 
+    def given(self) -> tuple[list, list]:
+        """Return the first two arguments of `call` as they are now."""
+        return [state.value for state in self.states], self.consts
+
     def put(self, values: list) -> None:
         """Give the states that were written their new values, of those of all states."""
         for state, value, is_written in zip(self.states, values, self.is_written, strict=True):
