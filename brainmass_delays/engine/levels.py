@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from ..delays.interpolation import Interpolation, split
 from .block_reads import MirroredReads, ScatteredReads
 from .plan import SlotList
-from .windows import blend, stage_weights, window_length, window_starts
+from .windows import blend, blend_in_reverse, stage_weights, window_length, window_starts
 
 
 class LevelReads:
@@ -26,6 +26,8 @@ class LevelReads:
         How to read between samples.
     offsets : tuple of float
         Stages of a step, in steps.
+    lean : bool
+        Whether the reverse pass reads again; False where plain autodiff must get through.
     """
 
     def __init__(
@@ -37,11 +39,12 @@ class LevelReads:
         weights: jax.Array | None,
         rule: Interpolation,
         offsets: tuple[float, ...],
+        lean: bool,
     ):
         self.is_summed = weights is not None
         slots = slots.even() if self.is_summed else slots
         self.slots, self.rule, self.offsets, self.n_sources = slots, rule, offsets, n_sources
-        self.has_any = bool(slots.valid.any())
+        self.lean = lean
         self.lag = slots.take(lag, shortest)
         self.starts, self.fraction = window_starts(rule, self.lag)
         self.weights = slots.take(weights, 0.0) if self.is_summed else None
@@ -55,14 +58,14 @@ class LevelReads:
         taps = (stage.values, stage.slopes) if self.rule.slope_taps else (stage.values,)
         return tuple(t * self.weights[..., None] for t in taps)
 
-    def reads(self, block: int, origin: int, lateness: tuple[int, ...], lean: bool):
+    def reads(self, block: int, origin: int, lateness: tuple[int, ...]):
         """Return how blocks of tracks whose initial sample is in column ``origin`` read."""
         length = window_length(self.rule, block, max(self.offsets))
         if not self.is_summed:
             return ScatteredReads(self.slots.sources, length, block, origin)
         return MirroredReads(
             self.slots.sources, self.n_sources, self.slots.valid, length, block, origin, self.offsets,
-            lateness, not lean,
+            lateness, not self.lean,
         )  # fmt: skip
 
     def serve(self, seen, jump: jax.Array | None, age, block: int) -> dict[float, jax.Array]:
@@ -79,12 +82,12 @@ class LevelReads:
 
     def _blended(self, seen, block):
         """Interpolate the windows of a block for every stage."""
-        served = {}
+        served, mix = {}, blend_in_reverse if self.lean else blend
         for c in self.offsets:
             stage = stage_weights(self.rule, self.fraction, c)
-            value = blend(seen[0], stage.values, stage.base, block)
+            value = mix(seen[0], stage.values, stage.base, block)
             if self.rule.slope_taps:
-                value += blend(seen[1], stage.slopes, stage.base, block)
+                value += mix(seen[1], stage.slopes, stage.base, block)
             served[c] = jnp.moveaxis(value, -1, 0)
         return served
 

@@ -99,6 +99,7 @@ class Span:
                     given.weights[k],
                     table.rule,
                     table.offsets,
+                    lean,
                 )
                 for k, (slots, table) in enumerate(zip(level.slots, frame.tables, strict=True))
                 if slots.valid.any()
@@ -169,7 +170,7 @@ class Span:
             for g in self.frame.groups_of[k]:
                 tracks = tuple(j for j in self.frame.tracks[g] if j is not None)
                 late = tuple(self.frame.lateness[j] for j in tracks)
-                entries.append((level.reads(block, origin, late, self.lean), tracks, k))
+                entries.append((level.reads(block, origin, late), tracks, k))
         return TableReads(*(zip(*entries, strict=True) if entries else ((), (), ())))
 
     def _serve(self, reads, served, seen, carry, first, block):

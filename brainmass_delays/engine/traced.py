@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import brainstate
 import jax
 
+from .powers import evaluate
 from .programs import fingerprint
 
 
@@ -40,7 +41,7 @@ def trace(function: Callable, *arguments: Any) -> Traced:
 
     def call(values, consts, *args):
         leaves = jax.tree.leaves((args, {}, values))
-        out, new = jax.tree.unflatten(tree, jax.core.eval_jaxpr(jaxpr.jaxpr, consts, *leaves))
+        out, new = jax.tree.unflatten(tree, evaluate(jaxpr.jaxpr, consts, *leaves))
         return new, out
 
     shapes = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in jaxpr.jaxpr.outvars]
