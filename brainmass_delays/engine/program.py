@@ -11,6 +11,9 @@ from .span import Carry, Given, Span, StepCall
 
 # Steps after which a run keeps nothing but its state and what is recorded.
 SPAN = 8192
+# Bytes of states, summed over steps, up to which a run is one span, of at most this many times the steps: a
+# reverse pass keeps about three times as much, 50 MB, and need not run forward again.
+WHOLE, LONGEST = 2**24, 4
 
 
 class Spans(NamedTuple):
@@ -26,10 +29,12 @@ class Spans(NamedTuple):
         return [self.size] * self.count + [self.rest] * bool(self.rest)
 
 
-def divide_run(n_steps: int, size: int | None) -> Spans:
-    """Divide a run into spans of ``size``, or of about `SPAN` steps, without a rest if possible."""
+def divide_run(n_steps: int, n_bytes: int, size: int | None) -> Spans:
+    """Divide a run of a model whose states fill ``n_bytes`` into spans of ``size``, or of about `SPAN` steps,
+    without a rest if possible; a run that is small as a whole is not divided."""
     if size is None:
-        count = -(-n_steps // SPAN)
+        most = min(WHOLE // max(1, n_bytes), LONGEST * SPAN)
+        count = 1 if n_steps <= most else -(-n_steps // SPAN)
         least = -(-n_steps // count)
         size = next((s for s in range(least, least + least // 2 + 1) if n_steps % s == 0), least)
     size = min(size, n_steps)

@@ -16,7 +16,7 @@ from ..delays.past import Past
 from .layout import Layout
 from .literals import literal_values, with_literals
 from .memory import check_run
-from .program import Progress, RunProgram, divide_run
+from .program import Progress, RunProgram, Spans
 from .programs import PROGRAMS
 from .span import Carry, Given, StepCall
 from .step import Recorder, StepServer, UnplannedRead, states_before
@@ -27,11 +27,10 @@ class Settings(NamedTuple):
     """Fix how a run is computed; its values do not depend on it.
 
     ``lean`` asks for the adjoint that recomputes blocks and spans; without it the program can be
-    differentiated forward. ``span`` is the number of steps after which only the state is kept, ``cuts`` asks
-    to cut gradients there, ``block`` fixes the steps per block of reads."""
+    differentiated forward. ``cuts`` asks to cut gradients between spans, ``block`` fixes the steps per block
+    of reads."""
 
     lean: bool = True
-    span: int | None = None
     cuts: bool = False
     block: int | None = None
     compiled: bool = True
@@ -75,12 +74,11 @@ class Run:
         self.model, self.dt, self.update, self.inputs_at = model, dt, update, inputs_at
         self.rows, self.measure, self.monitors, self.settings = rows, measure, monitors, settings
 
-    def __call__(self, first, n_steps: int, layouts: dict, kept: Any, memory: list, bar: Any = None):
-        """Advance the model by ``n_steps`` from step ``first`` on.
+    def __call__(self, first, spans: Spans, layouts: dict, kept: Any, memory: list, bar: Any = None):
+        """Advance the model by ``spans`` from step ``first`` on.
 
         ``layouts`` remembers what steps read between calls; ``kept`` says per span which steps to record,
         None for all; ``memory`` is that of the monitors. Return an `Outcome` and the monitors' memory."""
-        spans = divide_run(n_steps, self.settings.span)
         literals = self._literals()
         layout, start, step = self._plan(layouts, literals)
         features = trace(layout.features, *layout.feature_arguments())
@@ -112,7 +110,7 @@ class Run:
             end, outs = program.whole(given, post_given, progress, self.rows, kept)
         else:
             end, outs = self._one_by_one(program, given, post_given, progress, kept, bar)
-        return self._finish(layout, step, carry, end, outs, n_steps)
+        return self._finish(layout, step, carry, end, outs, sum(spans.sizes))
 
     def _check_memory(self, layout, spans, given, carry, tracks, step, kept):
         """Refuse what would not fit, before it is compiled."""

@@ -17,7 +17,7 @@ from .levels import LevelReads
 
 # Normal numbers to draw for a span at once: a few per block cost four times as much. Of more, every block
 # draws its own.
-DRAWN = 2**21
+DRAWN = 2**23
 
 
 class Carry(NamedTuple):

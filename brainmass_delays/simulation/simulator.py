@@ -14,6 +14,7 @@ from .._core.differentiation import forward_is_wanted
 from .._core.states import LOCK, present_key, write
 from .._core.tracing import explained
 from ..engine.clock import clock_of
+from ..engine.memory import size_of
 from ..engine.program import divide_run
 from ..engine.run import Run, Settings
 from ..network import Network
@@ -306,16 +307,16 @@ class Simulator(Held):
             first = 0 if init_states else clock.step()  # a known number, also where a trace made the clock
             driven = drive(self.model, inputs, impulses, first, n_steps, dt)
             recording = Recording(self.model, monitors, init_states)
-            settings = self._settings(jit)
-            spans = divide_run(n_steps, settings.span)
+            states = self.model.states(brainstate.HiddenState).values()
+            spans = divide_run(n_steps, size_of([state.value for state in states]), self._horizon())
             chosen = recording.choose(first, n_steps, skipped, every, spans)
             run = Run(
                 self.model, dt, driven.update, driven.at, driven.rows, recording.measure,
-                recording.monitors, settings,
+                recording.monitors, self._settings(jit),
             )  # fmt: skip
             memory = recording.memory(first, dt, clock)
             bar = _bar(n_steps) if progress else None
-            outcome, memory = run(first, n_steps, self._layouts, chosen.indices, memory, bar)
+            outcome, memory = run(first, spans, self._layouts, chosen.indices, memory, bar)
             recording.remember(memory, first + n_steps, clock)
             write(clock.i, clock.i.value + n_steps)
         status = status_of(self.model, outcome)
@@ -327,9 +328,12 @@ class Simulator(Held):
     def _settings(self, jit):
         lean = self.gradient == "reverse" and self.checkpoint and not forward_is_wanted()
         block = getattr(self.model, "block", None) if isinstance(self.model, Network) else None
+        return Settings(lean, self.grad_horizon is not None, block, jit)
+
+    def _horizon(self):
+        """Return the steps after which gradients are cut; None if they are not."""
         horizon = self.grad_horizon
-        span = None if horizon is None else count_steps("Simulator.grad_horizon", horizon, self.dt)
-        return Settings(lean, span, horizon is not None, block, jit)
+        return None if horizon is None else count_steps("Simulator.grad_horizon", horizon, self.dt)
 
 
 def _bar(total):

@@ -137,6 +137,7 @@ def check(case, monkeypatch):
     one.block = 1
     same(run(one, inputs), expected)
     monkeypatch.setattr(program, "SPAN", 10)
+    monkeypatch.setattr(program, "WHOLE", 0)
     same(run(make(), inputs), expected)
     same(run(make(), inputs, progress=True), expected)
     monkeypatch.undo()
@@ -211,6 +212,7 @@ def test_gradients_do_not_depend_on_blocks_and_spans(coupling, stages, monkeypat
     whole = _gradient(make(), None)
     assert _gradient(make(), None, checkpoint=False) == pytest.approx(whole, rel=1e-9)
     monkeypatch.setattr(program, "SPAN", 10)
+    monkeypatch.setattr(program, "WHOLE", 0)
     assert _gradient(make(), None) == pytest.approx(whole, rel=1e-9)
     net = make()
     ends = []

@@ -86,6 +86,7 @@ def check(case):
     same(run(one, case), expected)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(program, "SPAN", 10)
+        patch.setattr(program, "WHOLE", 0)
         same(run(make(), case), expected)
         same(run(make(), case, progress=True), expected)
     net = make()
