@@ -10,36 +10,41 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from .plan import last_marked
+from .slots import Slots
 from .windows import correlate_windows, gather_windows, scatter_windows, sum_windows
 
 # Steps of the history to go back over at once, where blocks are shorter.
 PAST_PIECE = 16
 
 
+class Place(NamedTuple):
+    """Say what one table reads in one level: its slots, and where their windows start, ``(target, slot)``"""
+
+    starts: jax.Array
+    slots: Slots
+
+
 class ScatteredReads(NamedTuple):
     """Serve the windows themselves, ``(..., target, slot, length)`` per track; their cotangents are
     scattered back."""
 
-    sources: np.ndarray
+    n_slots: int
     length: int
     block: int
     origin: int
     keeps_seen: bool = False  # windows are many: gather them again in the reverse pass
 
-    def read(self, weights, starts, tracks, first):
+    def read(self, weights, place, tracks, first):
         """Gather the windows of a block."""
-        return tuple(
-            gather_windows(t, self.sources, starts + first + self.origin, self.length) for t in tracks
-        )
+        sources, columns = place.slots.sources, place.starts + first + self.origin
+        return tuple(gather_windows(t, sources, columns, self.length) for t in tracks)
 
     def begin(self, weights, tracks, n_steps):
         """Return the state of the transposed pass."""
         return ()
 
-    def transposed(self, weights, starts):
+    def transposed(self, weights, place):
         """Return what every block's `pull` needs."""
         return ()
 
@@ -47,33 +52,30 @@ class ScatteredReads(NamedTuple):
         """Return the cotangents of what a block wrote that are still to come, per track: none."""
         return ()
 
-    def push(self, adjoint, tracks_bar, starts, seen_bar, first):
+    def push(self, adjoint, tracks_bar, place, seen_bar, first):
         """Take in the cotangents of what a block saw."""
-        columns = starts + first + self.origin
+        sources, columns = place.slots.sources, place.starts + first + self.origin
         return adjoint, tuple(
-            scatter_windows(t, self.sources, columns, s) for t, s in zip(tracks_bar, seen_bar, strict=True)
+            scatter_windows(t, sources, columns, s) for t, s in zip(tracks_bar, seen_bar, strict=True)
         )
 
-    def of_weights(self, adjoint, weights, starts, tracks, steps):
+    def of_weights(self, adjoint, weights, place, tracks, steps):
         """Return the cotangents of the weights: there are none."""
         return ()
 
-    def add_past(self, tracks_bar, adjoint, transposed, starts, done):
+    def add_past(self, tracks_bar, adjoint, transposed, place, done):
         """Add the cotangents of the history that `push` did not know: none."""
         return tracks_bar
 
 
 class MirroredReads(NamedTuple):
-    """Serve weighted sums over the slots, ``(step, ..., target)`` per stage.
+    """Serve weighted sums over the slots, ``(step, ..., target)`` per stage; what is not valid weighs zero.
 
-    ``windows`` ``(target, slot)`` marks the slots that are summed; the weights of the others are zero.
     ``weights`` holds, for every fraction of a step at which stages lie, one array ``(target, slot, tap)`` per
     track. ``lateness`` is that of these tracks in the block scan; ``differentiable`` asks for a `read` that
     autodiff gets through."""
 
-    sources: np.ndarray
-    n_sources: int
-    windows: np.ndarray
+    n_slots: int
     length: int
     block: int
     origin: int
@@ -82,20 +84,20 @@ class MirroredReads(NamedTuple):
     differentiable: bool = False
     keeps_seen: bool = True  # sums are few: keep them for the reverse pass
 
-    def read(self, weights, starts, tracks, first):
+    def read(self, weights, place, tracks, first):
         """Sum the windows of a block for every stage."""
-        columns = [starts + first + self.origin] * len(tracks)
+        columns = [place.starts + first + self.origin] * len(tracks)
         served = {}
         for kind, taps in weights.items():
             n_steps = self.length - taps[0].shape[-1] + 1
             # All known samples lie behind the block that is to come: there is room for its steps.
             total = sum_windows(
                 tracks,
-                self.sources,
+                place.slots.sources,
                 columns,
                 taps,
                 n_steps,
-                used=last_marked(self.windows),
+                used=place.slots.used,
                 room=self.block - 1,
                 differentiable=self.differentiable,
             )
@@ -107,20 +109,20 @@ class MirroredReads(NamedTuple):
 
     def begin(self, weights, tracks, n_steps):
         """Return zero cotangents of all totals, with room for the past and for lags beyond the end."""
-        lead, n_targets = tracks[0].shape[:-2], len(self.sources)
+        lead, n_targets = tracks[0].shape[:-2], jax.tree.leaves(weights)[0].shape[0]
         shape = (*lead, n_targets, n_steps + 2 * self._pad + 2 * self.block)
         return {kind: jnp.zeros(shape, tracks[0].dtype) for kind in weights}
 
-    def transposed(self, weights, starts):
+    def transposed(self, weights, place):
         """List the connections by source: their targets, which of them count, where their windows of totals
         start at step 0, and their weights."""
-        targets, valid, by_source = self._regrouped()
+        listed = place.slots.by_source
         flipped = jax.tree.map(
-            lambda taps: jnp.where(valid[..., None], by_source(taps), 0.0)[..., ::-1], weights
+            lambda taps: jnp.where(listed.valid[..., None], listed.take(taps), 0.0)[..., ::-1], weights
         )
-        return targets, last_marked(valid), self._pad + 1 - by_source(starts), flipped
+        return listed.targets, listed.used, self._pad + 1 - listed.take(place.starts), flipped
 
-    def push(self, adjoint, tracks_bar, starts, seen_bar, first):
+    def push(self, adjoint, tracks_bar, place, seen_bar, first):
         """Add the cotangents of a block's totals."""
         totals = dict(adjoint)
         for kind in totals:
@@ -144,21 +146,21 @@ class MirroredReads(NamedTuple):
                 )
         return bars
 
-    def of_weights(self, adjoint, weights, starts, tracks, steps):
+    def of_weights(self, adjoint, weights, place, tracks, steps):
         """Return the cotangents of the weights."""
         done, n_steps = steps
-        columns = starts + done + self.origin
+        columns = place.starts + done + self.origin
         weights_bar = {}
         for kind, taps in weights.items():
             end = self._pad + done + n_steps + max(shift for _, shift in self._stages(kind))
             total = adjoint[kind][..., self._pad + done : end]
             weights_bar[kind] = tuple(
-                correlate_windows(track, self.sources, columns, total, t.shape[-1])
+                correlate_windows(track, place.slots.sources, columns, total, t.shape[-1])
                 for track, t in zip(tracks, taps, strict=True)
             )
         return weights_bar
 
-    def add_past(self, tracks_bar, adjoint, transposed, starts, done):
+    def add_past(self, tracks_bar, adjoint, transposed, place, done):
         """Add the cotangents of the tracks as far as the longest lag reaches back from the step ``done``."""
         m, width = self._past, self.origin + 1 + done
         pasts = tuple(jnp.zeros((*t.shape[:-1], m + width), t.dtype) for t in tracks_bar)
@@ -171,7 +173,7 @@ class MirroredReads(NamedTuple):
                 for p, bar, late in zip(past_bars, bars, self.lateness, strict=True)
             )
 
-        n_blocks = jnp.minimum((jnp.max(-starts) + 2 + m) // m, -(-width // m))
+        n_blocks = jnp.minimum((jnp.max(-place.starts) + 2 + m) // m, -(-width // m))
         past_bars = jax.lax.fori_loop(0, n_blocks, step, pasts)
         return tuple(add_columns(t, p[..., m:], 0) for t, p in zip(tracks_bar, past_bars, strict=True))
 
@@ -188,28 +190,10 @@ class MirroredReads(NamedTuple):
     def _pad(self):
         return self.origin + self._past + 8
 
-    def _regrouped(self):
-        """List the slots by source: their targets, which entries are not padding, and how to take an array
-        along."""
-        n_targets, width = self.sources.shape
-        n = self.n_sources
-        if n == width == n_targets and np.array_equal(self.sources, np.tile(np.arange(n), (n, 1))):
-            return self.sources, np.ones((n, n), bool), lambda array: jnp.swapaxes(array, 0, 1)
-        flat = self.sources.ravel()
-        chosen = np.flatnonzero(self.windows)
-        order = chosen[np.argsort(flat[chosen], kind="stable")]
-        rank = np.arange(order.size) - np.searchsorted(flat[order], flat[order])
-        most = int(rank.max(initial=0)) + 1
-        rows = np.zeros((n, most + most % 2), int)
-        slots, valid = np.zeros_like(rows), np.zeros(rows.shape, bool)
-        rows[flat[order], rank], slots[flat[order], rank] = order // width, order % width
-        valid[flat[order], rank] = True
-        return rows, valid, lambda array: array[rows, slots]
-
 
 class TableReads(NamedTuple):
     """Serve what several tables read of the tracks; each entry has its own reads, the tracks that these read,
-    and the number of its table, whose weights and starts it uses."""
+    and the number of its table, whose weights and place it uses."""
 
     reads: tuple
     tracks: tuple[tuple[int, ...], ...]
@@ -218,27 +202,27 @@ class TableReads(NamedTuple):
     @property
     def n_slots(self) -> int:
         """Count what is read."""
-        return sum(r.sources.size for r in self.reads)
+        return sum(r.n_slots for r in self.reads)
 
     @property
     def scatters(self) -> bool:
         """Whether any cotangents are scattered onto the tracks."""
         return not all(r.keeps_seen for r in self.reads)
 
-    def read(self, weights, starts, tracks, first):
+    def read(self, weights, places, tracks, first):
         """Return what every entry reads for a block."""
         return tuple(
-            r.read(weights[k], starts[k], [tracks[j] for j in own], first) for r, own, k in self._entries()
+            r.read(weights[k], places[k], [tracks[j] for j in own], first) for r, own, k in self._entries()
         )
 
     def kept(self, seen):
         """Return what the reverse pass keeps of what was seen."""
         return tuple(x if r.keeps_seen else () for x, r in zip(seen, self.reads, strict=True))
 
-    def again(self, kept, weights, starts, tracks, first):
+    def again(self, kept, weights, places, tracks, first):
         """Return what was seen from what was kept of it."""
         return tuple(
-            x if r.keeps_seen else r.read(weights[k], starts[k], [tracks[j] for j in own], first)
+            x if r.keeps_seen else r.read(weights[k], places[k], [tracks[j] for j in own], first)
             for x, (r, own, k) in zip(kept, self._entries(), strict=True)
         )
 
@@ -246,9 +230,9 @@ class TableReads(NamedTuple):
         """Return the state of the transposed pass."""
         return tuple(r.begin(weights[k], [tracks[j] for j in own], n_steps) for r, own, k in self._entries())
 
-    def transposed(self, weights, starts):
+    def transposed(self, weights, places):
         """Return what every block's `pull` needs."""
-        return tuple(r.transposed(weights[k], starts[k]) for r, _, k in self._entries())
+        return tuple(r.transposed(weights[k], places[k]) for r, _, k in self._entries())
 
     def pull(self, adjoint, transposed, first):
         """Return the cotangents of what a block wrote that are still to come, by track."""
@@ -258,30 +242,30 @@ class TableReads(NamedTuple):
                 bars[j] = bars[j] + bar if j in bars else bar
         return bars
 
-    def push(self, adjoint, tracks_bar, starts, seen_bar, first):
+    def push(self, adjoint, tracks_bar, places, seen_bar, first):
         """Take in the cotangents of what a block saw."""
         new, tracks_bar = [], list(tracks_bar)
         for (r, own, k), a, seen in zip(self._entries(), adjoint, seen_bar, strict=True):
             given = tuple(tracks_bar[j] for j in own) if tracks_bar else ()
-            a, changed = r.push(a, given, starts[k], seen, first)
+            a, changed = r.push(a, given, places[k], seen, first)
             for j, bar in zip(own, changed, strict=False):
                 tracks_bar[j] = bar
             new.append(a)
         return tuple(new), tuple(tracks_bar)
 
-    def of_weights(self, adjoint, weights, starts, tracks, steps):
+    def of_weights(self, adjoint, weights, places, tracks, steps):
         """Return the cotangents of the weights of all tables."""
         bars = jax.tree.map(jnp.zeros_like, weights)
         for (r, own, k), a in zip(self._entries(), adjoint, strict=True):
-            more = r.of_weights(a, weights[k], starts[k], [tracks[j] for j in own], steps)
+            more = r.of_weights(a, weights[k], places[k], [tracks[j] for j in own], steps)
             bars = (*bars[:k], jax.tree.map(jnp.add, bars[k], more), *bars[k + 1 :])
         return bars
 
-    def add_past(self, tracks_bar, adjoint, transposed, starts, done):
+    def add_past(self, tracks_bar, adjoint, transposed, places, done):
         """Add the cotangents of the tracks as far as the longest lag reaches back from the step ``done``."""
         tracks_bar = list(tracks_bar)
         for (r, own, k), a, t in zip(self._entries(), adjoint, transposed, strict=True):
-            changed = r.add_past([tracks_bar[j] for j in own], a, t, starts[k], done)
+            changed = r.add_past([tracks_bar[j] for j in own], a, t, places[k], done)
             for j, bar in zip(own, changed, strict=True):
                 tracks_bar[j] = bar
         return tuple(tracks_bar)

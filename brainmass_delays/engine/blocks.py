@@ -43,9 +43,9 @@ class BlockScan(NamedTuple):
         shape = self.n_blocks, self.block
         return jax.tree.map(lambda leaf: leaf[self.done : end].reshape(*shape, *leaf.shape[1:]), xs)
 
-    def see(self, weights, starts, tracks, first):
+    def see(self, weights, places, tracks, first):
         """Return what the reads serve for a block."""
-        return self.reads.read(weights, starts, tracks, first)
+        return self.reads.read(weights, places, tracks, first)
 
     def recent(self, tracks, first):
         """Return the newest columns before a block."""
@@ -95,7 +95,7 @@ def block_scan(
     tracks: tuple,
     xs: Any,
     weights: Any,
-    starts: Any,
+    places: Any,
     *,
     lean: bool = True,
 ):
@@ -111,9 +111,8 @@ def block_scan(
         ``(..., node, block)`` per track. It may close over traced values: their gradients are kept.
     carry, tracks, xs : pytree
         Initial carry; tracks with their history filled in; inputs with a leading block axis.
-    weights, starts : tuple
-        What the reads of each table need: weights, differentiable, and where windows start, ``(target,
-        slot)``.
+    weights, places : tuple
+        What the reads of each table need: weights, differentiable, and its `Place`.
     lean : bool
         Use the adjoint of this module (default) or plain autodiff of the same scan.
 
@@ -130,11 +129,11 @@ def block_scan(
     x = jax.tree.map(lambda leaf: leaf[0], xs)
     first = jnp.asarray(sizes.done, jnp.int32)
     avals = jax.eval_shape(
-        lambda: (carry, sizes.see(weights, starts, tracks, first), sizes.recent(tracks, first), x, first)
+        lambda: (carry, sizes.see(weights, places, tracks, first), sizes.recent(tracks, first), x, first)
     )
     body, hoisted = _hoist(body, avals)
     scan = _lean_scan if lean else _plain_scan
-    return scan(sizes, body, hoisted, carry, tracks, xs, weights, starts)
+    return scan(sizes, body, hoisted, carry, tracks, xs, weights, places)
 
 
 def _hoist(function, avals):
@@ -152,12 +151,12 @@ def _hoist(function, avals):
     return call, [const for const, h in zip(jaxpr.consts, is_hoisted, strict=True) if h]
 
 
-def _plain_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
+def _plain_scan(sizes, body, hoisted, carry, tracks, xs, weights, places):
     def advance(state, inputs):
         carry, tracks = state
         b, x = inputs
         first = sizes.first(b)
-        seen, recent = sizes.see(weights, starts, tracks, first), sizes.recent(tracks, first)
+        seen, recent = sizes.see(weights, places, tracks, first), sizes.recent(tracks, first)
         carry, new, out = body(carry, seen, recent, x, first, hoisted)
         return (carry, sizes.write(tracks, new, first)), out
 
@@ -187,7 +186,7 @@ def _split(tree):
     return *parts, join
 
 
-def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
+def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, places):
     carry_d, carry_i, join_carry = _split(carry)
     xs_d, xs_i, join_xs = _split(xs)
     hoisted_d, hoisted_i, join_hoisted = _split(hoisted)
@@ -209,7 +208,7 @@ def _lean_scan(sizes, body, hoisted, carry, tracks, xs, weights, starts):
     run = jax.custom_vjp(forward)
     run.defvjp(keep, go_back, symbolic_zeros=True)
     carry_d, carry_i, tracks, outs_d, outs_i = run(
-        hoisted_d, carry_d, tracks, xs_d, weights, (carry_i, xs_i, starts, hoisted_i)
+        hoisted_d, carry_d, tracks, xs_d, weights, (carry_i, xs_i, places, hoisted_i)
     )
     return join_carry(carry_d, carry_i), tracks, passes.join_outs(outs_d, outs_i)
 
@@ -248,13 +247,13 @@ class _Passes:
 
     def forward(self, hoisted_d, carry_d, tracks, xs_d, weights, ints):
         """Return the results, and per block the carry at its start and, if they are few, what it saw."""
-        sizes, (carry_i, xs_i, starts, hoisted_i) = self.sizes, ints
+        sizes, (carry_i, xs_i, places, hoisted_i) = self.sizes, ints
 
         def advance(state, inputs):
             carry_d, carry_i, tracks = state
             b, x_d, x_i = inputs
             first = sizes.first(b)
-            seen, recent = sizes.see(weights, starts, tracks, first), sizes.recent(tracks, first)
+            seen, recent = sizes.see(weights, places, tracks, first), sizes.recent(tracks, first)
             (new_d, new, out_d), (new_i, out_i) = self.block(
                 hoisted_d, carry_d, seen, recent, x_d, carry_i, x_i, first, hoisted_i
             )
@@ -275,11 +274,11 @@ class _Passes:
 
     def backward(self, kept, cotangents):
         """Return the cotangents of the arguments of `forward`."""
-        hoisted_d, tracks, xs_d, weights, (_, xs_i, starts, _), begun, of_past = kept
+        hoisted_d, tracks, xs_d, weights, (_, xs_i, places, _), begun, of_past = kept
         carry_bar, final_bar, outs_bar = cotangents
         sizes, reads = self.sizes, self.reads
         adjoint = reads.begin(weights, tracks, sizes.first(sizes.n_blocks))
-        transposed = reads.transposed(weights, starts)
+        transposed = reads.transposed(weights, places)
         tracks_bar = tuple(map(jnp.zeros_like, final_bar)) if self.accumulates else ()
         zeros = jax.tree.map(jnp.zeros_like, hoisted_d)
         (hoisted_bar, carry_bar, tracks_bar, adjoint), xs_bar = jax.lax.scan(
@@ -291,21 +290,21 @@ class _Passes:
         if self.accumulates:
             final_bar = tuple(map(jnp.add, final_bar, tracks_bar))
         steps = sizes.done, sizes.block * sizes.n_blocks
-        weights_bar = reads.of_weights(adjoint, weights, starts, tracks, steps)
+        weights_bar = reads.of_weights(adjoint, weights, places, tracks, steps)
         tracks_bar = sizes.before(final_bar)
         if of_past is not None:
-            tracks_bar = reads.add_past(tracks_bar, adjoint, transposed, starts, sizes.done)
+            tracks_bar = reads.add_past(tracks_bar, adjoint, transposed, places, sizes.done)
         return hoisted_bar, carry_bar, tracks_bar, xs_bar, weights_bar, None
 
     def _retreat(self, kept, final_bar, transposed, state, inputs):
         """Go back over one block."""
         sizes, reads = self.sizes, self.reads
-        hoisted_d, tracks, _, weights, (_, _, starts, hoisted_i), *_ = kept
+        hoisted_d, tracks, _, weights, (_, _, places, hoisted_i), *_ = kept
         hoisted_bar, carry_bar, tracks_bar, adjoint = state
         b, x_d, x_i, (begin_d, begin_i, kept_seen), out_bar = inputs
         first = sizes.first(b)
         recent = sizes.recent(tracks, first)
-        seen = reads.again(kept_seen, weights, starts, tracks, first)
+        seen = reads.again(kept_seen, weights, places, tracks, first)
         new_bar = sizes.written(final_bar, first)
         if self.accumulates:
             new_bar = tuple(map(jnp.add, new_bar, sizes.written(tracks_bar, first)))
@@ -321,7 +320,7 @@ class _Passes:
             has_aux=True,
         )
         hoisted_more, carry_bar, seen_bar, recent_bar, x_bar = pull((carry_bar, new_bar, out_bar))
-        adjoint, tracks_bar = reads.push(adjoint, tracks_bar, starts, seen_bar, first)
+        adjoint, tracks_bar = reads.push(adjoint, tracks_bar, places, seen_bar, first)
         if sizes.n_recent:
             tracks_bar = sizes.add_recent(tracks_bar, recent_bar, first)
         return (jax.tree.map(jnp.add, hoisted_bar, hoisted_more), carry_bar, tracks_bar, adjoint), x_bar

@@ -8,8 +8,10 @@ import jax.numpy as jnp
 
 from .._core.states import varies, write
 from ..delays import buffer as ring_buffer
+from ..delays.interpolation import Interpolation
 from ..delays.past import Past
-from .plan import ReadPlan, Table, plan_reads
+from .plan import Table, plan_reads
+from .slots import Slots
 from .step import SAMPLES, Group, Recorder, Request
 
 
@@ -44,6 +46,9 @@ class Layout:
             self._features(request) if self._has_features(k) else (raw[id(request.read.past)],)
             for k, request in enumerate(self.requests)
         ]
+        self.slots = [
+            [self._slots(k, listed) for k, listed in enumerate(level.slots)] for level in self.plan.levels
+        ]
         singles = {g for k, groups in enumerate(self.groups_of) if self._reads_singly(k) for g in groups}
         self.singles = tuple(sorted(singles))
         self.deferred = tuple(g for g, group in enumerate(self.groups) if self._may_wait(g, group))
@@ -57,6 +62,10 @@ class Layout:
             read.delay.varies() or coupling is SAMPLES or (request.is_summed and _changes(read, coupling))
         )
         return Table(read.edges, low, high, read.rule, offsets, is_live)
+
+    def _slots(self, k, listed):
+        request = self.requests[k]
+        return Slots.of(listed, request.read.past.value().shape[-1], request.is_summed)
 
     def _has_features(self, k):
         request = self.requests[k]
@@ -169,30 +178,42 @@ class Layout:
             if group.slopes is not None:
                 late[group.slopes] = 1
         return Frame(
-            tuple(self.tables),
-            self.plan,
-            tuple(r.is_summed for r in self.requests),
+            tuple(TableFrame(t.rule, t.offsets, t.is_live) for t in self.tables),
+            tuple(LevelFrame(level.block, level.shortest, level.n_recent) for level in self.plan.levels),
             tuple(self.groups_of),
             tuple((group.values, group.slopes) for group in self.groups),
-            tuple(group.past.value().shape[-1] for group in self.groups),
             tuple(late),
             self.singles,
             tuple(sorted(set(self._raw_of.values()))),
         )
 
 
-class Frame(NamedTuple):
-    """Fix what a program reads from where: tables and their plan, which of them are summed, the groups that
-    each reads, the tracks of values and slopes and the number of rows of every group, by track whether it is
-    late (a step's value is known at its end, its slope belongs to its start), the groups that are read
-    singly, and the groups of which blocks compute features."""
+class TableFrame(NamedTuple):
+    """How one table is read; see `Table`."""
 
-    tables: tuple[Table, ...]
-    plan: ReadPlan
-    is_summed: tuple[bool, ...]
+    rule: Interpolation
+    offsets: tuple[float, ...]
+    is_live: bool
+
+
+class LevelFrame(NamedTuple):
+    """How long the blocks of one level are; see `Level`."""
+
+    block: int
+    shortest: tuple[int, ...]
+    n_recent: int
+
+
+class Frame(NamedTuple):
+    """Fix what a program reads from where, in a form that can be compared: tables and levels of blocks, the
+    groups that each table reads, the tracks of values and slopes and the number of rows of every group, by
+    track whether it is late (a step's value is known at its end, its slope belongs to its start), the groups
+    that are read singly, and the groups of which blocks compute features."""
+
+    tables: tuple[TableFrame, ...]
+    levels: tuple[LevelFrame, ...]
     groups_of: tuple[tuple[int, ...], ...]
     tracks: tuple[tuple[int, int | None], ...]
-    n_rows: tuple[int, ...]
     lateness: tuple[int, ...]
     singles: tuple[int, ...]
     featured: tuple[int, ...]
@@ -200,19 +221,7 @@ class Frame(NamedTuple):
     @property
     def n_recent(self) -> int:
         """Newest samples that a step needs by itself."""
-        return self.plan.levels[-1].n_recent
-
-    def signature(self) -> tuple:
-        """Return the frame in a form that can be compared and hashed."""
-        return (
-            tuple((t.rule, t.offsets, t.is_live) for t in self.tables),
-            tuple(
-                (level.block, level.shortest, level.n_recent, tuple(map(_slot_bytes, level.slots)))
-                for level in self.plan.levels
-            ),
-            tuple(tuple(map(_bytes, entries)) for entries in self.plan.short),
-            self[2:],
-        )
+        return self.levels[-1].n_recent
 
 
 def _changes(read, coupling):
@@ -225,11 +234,3 @@ def _lengthened(past, n_past):
     """Add older samples, which nobody reads, so that all tracks are of one length."""
     missing = n_past - past.shape[-1]
     return jnp.pad(past, [(0, 0)] * (past.ndim - 1) + [(missing, 0)]) if missing else past
-
-
-def _bytes(array):
-    return array.shape, array.dtype.str, array.tobytes()
-
-
-def _slot_bytes(slots):
-    return _bytes(slots.positions), _bytes(slots.sources), _bytes(slots.valid), slots.n_slots

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from ..delays.interpolation import Interpolation, split
-from .block_reads import MirroredReads, ScatteredReads
-from .plan import SlotList
+from .block_reads import MirroredReads, Place, ScatteredReads
+from .slots import Slots
 from .windows import blend, blend_in_reverse, stage_weights, window_length, window_starts
 
 
@@ -14,12 +14,10 @@ class LevelReads:
 
     Parameters
     ----------
-    slots : SlotList
+    slots : Slots
         Which slots of the table.
     shortest : int
         The smallest whole lag among them.
-    n_sources : int
-        Rows of the tracks that it reads.
     lag, weights : array, array or None
         Lags in steps and weights of the whole table, ``(target, slot)``.
     rule : Interpolation
@@ -32,9 +30,8 @@ class LevelReads:
 
     def __init__(
         self,
-        slots: SlotList,
+        slots: Slots,
         shortest: int,
-        n_sources: int,
         lag: jax.Array,
         weights: jax.Array | None,
         rule: Interpolation,
@@ -42,11 +39,11 @@ class LevelReads:
         lean: bool,
     ):
         self.is_summed = weights is not None
-        slots = slots.even() if self.is_summed else slots
-        self.slots, self.rule, self.offsets, self.n_sources = slots, rule, offsets, n_sources
+        self.slots, self.rule, self.offsets = slots, rule, offsets
         self.lean = lean
         self.lag = slots.take(lag, shortest)
-        self.starts, self.fraction = window_starts(rule, self.lag)
+        starts, self.fraction = window_starts(rule, self.lag)
+        self.place = Place(starts, slots)
         self.weights = slots.take(weights, 0.0) if self.is_summed else None
         parts = {c % 1: c for c in reversed(offsets)}
         self.taps = {part: self._taps(c) for part, c in parts.items()} if self.is_summed else ()
@@ -62,11 +59,10 @@ class LevelReads:
         """Return how blocks of tracks whose initial sample is in column ``origin`` read."""
         length = window_length(self.rule, block, max(self.offsets))
         if not self.is_summed:
-            return ScatteredReads(self.slots.sources, length, block, origin)
+            return ScatteredReads(self.slots.sources.size, length, block, origin)
         return MirroredReads(
-            self.slots.sources, self.n_sources, self.slots.valid, length, block, origin, self.offsets,
-            lateness, not self.lean,
-        )  # fmt: skip
+            self.slots.sources.size, length, block, origin, self.offsets, lateness, not self.lean
+        )
 
     def serve(self, seen, jump: jax.Array | None, age, block: int) -> dict[float, jax.Array]:
         """Return what each stage gets, ``(step, ..., target)`` or ``(step, ..., target, entry)``.

@@ -3,7 +3,6 @@
 import math
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from ..delays.buffer import slots_needed
@@ -63,24 +62,6 @@ class SlotList(NamedTuple):
             sources=np.pad(self.sources, one, mode="edge"),
             valid=np.pad(self.valid, one),
         )
-
-    def take(self, table, padding: float):
-        """Take the listed entries of an array ``(target, slot)``."""
-        if not self.is_whole:
-            table = jnp.take_along_axis(table, np.minimum(self.positions, self.n_slots - 1), -1)
-        return jnp.where(self.valid, table, padding)
-
-    def put(self, table, values):
-        """Overwrite the listed entries of an array ``(..., target, slot)``."""
-        if self.is_whole:
-            return jnp.where(self.valid, values, table)
-        rows = np.arange(len(self.positions))[:, None]
-        return table.at[..., rows, self.positions].set(values, mode="drop")
-
-
-def last_marked(marks: np.ndarray) -> np.ndarray:
-    """Return for every row how many entries there are up to the last one marked."""
-    return np.max(np.where(marks, np.arange(1, marks.shape[1] + 1), 0), axis=1, initial=0)
 
 
 def list_slots(edges: Edges, chosen: np.ndarray, *, whole: bool = False) -> SlotList:

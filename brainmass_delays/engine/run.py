@@ -87,7 +87,7 @@ class Run:
         draws = tuple(noise.draw for noise in layout.noises)
         frame = layout.frame()
         key = (
-            step.key, features.key, draws, frame.signature(), spans, self.settings,
+            step.key, features.key, draws, frame, spans, self.settings,
             tuple((size, posts[size].key) for size in sorted(posts)),
         )  # fmt: skip
         calls = {size: post.call for size, post in posts.items()}
@@ -96,7 +96,7 @@ class Run:
         program = PROGRAMS.get(key, lambda: RunProgram(frame, one, calls, spans, lean, cuts, compiled))
         values = list(zip([state.value for state in step.states], step.is_written, strict=True))
         given = Given(
-            [v for v, w in values if not w], step.consts, features.given(), literals,
+            [v for v, w in values if not w], step.consts, features.given(), literals, layout.slots,
             [(noise.key.value, noise.count.value) for noise in layout.noises],
             start["lags"], start["weights"], start["singles"], start["left"], start["age"],
             jnp.asarray(first, jnp.int32),
@@ -229,7 +229,7 @@ class Run:
         lead = {id(p): jax.typeof(p.value()) for p in layout.pasts}
         index, served, recents = jnp.int32(0), {}, {}
         for k, (request, table) in enumerate(zip(layout.requests, layout.tables, strict=True)):
-            if not any(level.slots[k].valid.any() for level in layout.plan.levels):
+            if all(level[k] is None for level in layout.slots):
                 served[k] = {}
                 continue
             aval = lead[id(request.read.past)]

@@ -32,7 +32,7 @@ class Given(NamedTuple):
     """Hold what stands still during a run.
 
     ``fixed`` are the states that the step does not write; ``consts`` and ``literals`` what it closes over;
-    ``featured`` the states and the constants of the features;
+    ``featured`` the states and the constants of the features; ``slots`` by level and table what blocks read;
     ``draws`` the key and the count of every noise when the run began; ``lags`` and ``weights`` are by table,
     ``singles`` both of what is read singly; ``left`` and ``age`` by group: the slope before the initial time,
     and how long ago that was when the run began, in steps; ``first`` is the index of the run's first step."""
@@ -41,6 +41,7 @@ class Given(NamedTuple):
     consts: list
     featured: tuple[list, list]
     literals: list
+    slots: list
     draws: list
     lags: list
     weights: list
@@ -92,19 +93,12 @@ class Span:
         self.levels = [
             {
                 k: LevelReads(
-                    slots,
-                    level.shortest[k],
-                    frame.n_rows[frame.groups_of[k][0]],
-                    given.lags[k],
-                    given.weights[k],
-                    table.rule,
-                    table.offsets,
-                    lean,
+                    slots, level.shortest[k], given.lags[k], given.weights[k], table.rule, table.offsets, lean
                 )
-                for k, (slots, table) in enumerate(zip(level.slots, frame.tables, strict=True))
-                if slots.valid.any()
+                for k, (slots, table) in enumerate(zip(of_tables, frame.tables, strict=True))
+                if slots is not None
             }
-            for level in frame.plan.levels
+            for level, of_tables in zip(frame.levels, given.slots, strict=True)
         ]
 
     def run(self, n_steps: int, carry: Carry, pasts: tuple, rows: Any):
@@ -132,9 +126,9 @@ class Span:
         frame = self.frame
         if depth == len(self.levels):
             return self.steps(carry, tracks, served, first, n_steps)
-        plan, lateness, reads = frame.plan.levels[depth], frame.lateness, self.levels[depth]
+        plan, lateness, reads = frame.levels[depth], frame.lateness, self.levels[depth]
         origin, outs, done = self._origin(tracks, n_steps), [], 0
-        starts = tuple(reads[k].starts if k in reads else () for k in range(len(frame.tables)))
+        places = tuple(reads[k].place if k in reads else () for k in range(len(frame.tables)))
         taps = tuple(reads[k].taps if k in reads else () for k in range(len(frame.tables)))
         for block, n_blocks in block_lengths(frame, depth, n_steps):
 
@@ -148,7 +142,7 @@ class Span:
             table_reads = self._table_reads(reads, block, origin)
             sizes = BlockScan(block, n_blocks, origin, plan.n_recent, lateness, table_reads, done)
             carry, tracks, out = block_scan(
-                sizes, body, carry, tracks, sizes.cut(served), taps, starts, lean=self.lean
+                sizes, body, carry, tracks, sizes.cut(served), taps, places, lean=self.lean
             )
             outs.append(jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), out))
             done += block * n_blocks
@@ -251,12 +245,12 @@ def with_room(track, n_steps):
 
 def longest_steps(frame: Frame) -> int:
     """Return the longest run of steps within the finest blocks."""
-    return frame.plan.levels[-1].block
+    return frame.levels[-1].block
 
 
 def block_lengths(frame: Frame, depth: int, n_steps: int) -> list[tuple[int, int]]:
     """Divide steps into the blocks of one level: their lengths and how many of each."""
-    lengths = [*(level.block for level in frame.plan.levels), 1]
+    lengths = [*(level.block for level in frame.levels), 1]
     return divide(n_steps, lengths[depth], lengths[depth + 1])
 
 

@@ -16,8 +16,6 @@ from ..delays.interpolation import Interpolation, split
 CACHE_BYTES = 192 * 1024
 # Numbers in one turn of a loop: with more, XLA no longer compiles it as a whole.
 NUMBERS_PER_TURN = 256
-# Share of slots in use below which every target loops over its own number of them.
-RAGGED = 0.95
 # Numbers that a CPU multiplies at once.
 LANES = 8
 # Steps to correlate at once.
@@ -133,7 +131,7 @@ def sum_windows(
     taps: Sequence[jax.Array],
     n_steps: int,
     *,
-    used: np.ndarray | None = None,
+    used: jax.Array | None = None,
     room: int = 0,
     differentiable: bool = False,
 ) -> jax.Array:
@@ -152,8 +150,8 @@ def sum_windows(
     n_steps : int
         Steps to sum for.
     used : int array, optional
-        How many slots of every target count, ``(target,)``: those behind weigh nothing. An even width is
-        faster by far.
+        How many slots of every target count, ``(target,)``: those behind weigh nothing. It pays if some
+        targets have many fewer than others. An even width is faster by far.
     room : int
         How many samples more every track has behind any window: a CPU sums whole vectors faster.
     differentiable : bool
@@ -170,8 +168,7 @@ def sum_windows(
     for _ in range(tracks[0].ndim - 2):
         summed = jax.vmap(summed, in_axes=(0, None, None, None, None))
     sources = jnp.asarray(sources, starts[0].dtype)
-    is_ragged = used is not None and used.sum() < RAGGED * np.size(sources)
-    used = jnp.asarray(used, int) if is_ragged else ()
+    used = () if used is None else jnp.asarray(used, int)
     return summed(tuple(tracks), sources, tuple(starts), tuple(taps), used)[..., :n_steps]
 
 

@@ -14,6 +14,7 @@ from brainmass_delays import (
     ArgumentError,
     Connectome,
     Fitter,
+    HopfStep,
     LinearStep,
     Network,
     Param,
@@ -172,6 +173,32 @@ def test_many_functions_of_one_kind_keep_one_program(compilations):
         for _ in range(20):
             sim.run(1 * u.ms, monitors=lambda model: 2.0 * model.node.x.value)
     assert len(PROGRAMS) == before and count() == 0
+
+
+def test_networks_of_equal_shapes_share_their_program():
+    """Also sparse ones, whose regions are connected in another order."""
+    rng = np.random.default_rng(0)
+    weights = rng.uniform(0.1, 1, (12, 12)) * (rng.random((12, 12)) < 0.4) * (1 - np.eye(12))
+    lengths = rng.uniform(20, 60, (12, 12))
+
+    def simulated(order):
+        node = HopfStep(12, a=0.1, w=0.2, init_x=np.linspace(-0.3, 0.3, 12)[order])
+        net = Network(
+            node,
+            conn=weights[np.ix_(order, order)],
+            distance=lengths[np.ix_(order, order)] * u.mm,
+            speed=5 * u.mm / u.ms,
+            coupled_var="x",
+            k=0.2,
+            max_delay=14 * u.ms,
+        )
+        return Simulator(net, dt=0.1 * u.ms).run(30 * u.ms, monitors=["x"])["x"]
+
+    expected = simulated(np.arange(12))
+    before = len(PROGRAMS)
+    order = rng.permutation(12)
+    np.testing.assert_allclose(simulated(order), expected[:, order], rtol=1e-12)
+    assert len(PROGRAMS) == before
 
 
 def test_programs_that_differ_are_kept_up_to_a_number():

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from brainmass_delays.engine.plan import last_marked
+from brainmass_delays.engine.slots import last_marked
 from brainmass_delays.engine.windows import sum_windows
 
 N_STEPS, N_TAPS, N_TIMES = 9, 2, 40
