@@ -24,6 +24,11 @@ import brainmass_delays as bd
 STRATEGIES = ("roll", "circular", "preallocated")  # tvboptim's history buffers
 
 
+def strategies(quick: bool) -> tuple[str, ...]:
+    """Return which buffers of tvboptim to try: the fastest of all counts, a short look takes one."""
+    return STRATEGIES[:1] if quick else STRATEGIES
+
+
 class Absent(Exception):
     """Say that a program is not installed."""
 
@@ -109,7 +114,12 @@ def own_forward(case: Case, n_steps: int, **options):
 def own_fixed(case: Case, n_steps: int, speed: float):
     """Run `Simulator.run` at a speed that does not change, as who only simulates does."""
     simulator = bd.Simulator(network(case, speed * u.mm / u.ms), dt=DT * u.ms)
-    return lambda: simulator.run(n_steps * DT * u.ms, monitors=lambda m: m.node.x.value)["output"]
+
+    @brainstate.transform.jit
+    def run():
+        return simulator.run(n_steps * DT * u.ms, monitors=lambda m: m.node.x.value)["output"]
+
+    return run
 
 
 def own_function(case: Case, n_steps: int):

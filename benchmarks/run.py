@@ -13,8 +13,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SCRIPTS = (
-    "accuracy", "memory", "streaming", "speed", "couplings", "users", "recordings", "solvers", "spiking", "predictive",
-    "fitting",
+    "accuracy", "memory", "streaming", "speed", "couplings", "users", "startup", "resting", "recordings", "node_models",
+    "solvers", "spiking", "predictive", "fitting", "gpu",
 )  # fmt: skip
 
 

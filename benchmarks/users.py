@@ -18,7 +18,9 @@ NOISE = 0.01
 
 def sizes(quick):
     """Return the numbers of nodes, whether with gradient, and how many steps."""
-    return [(n, g, STEPS[n][g]) for n in ((84,) if quick else (84, 400)) for g in (False, True)]
+    if quick:
+        return [(84, True, STEPS[84][True])]
+    return [(n, g, STEPS[n][g]) for n in (84, 400) for g in (False, True)]
 
 
 def own(case, n_steps, gradient, **options):
@@ -26,11 +28,11 @@ def own(case, n_steps, gradient, **options):
     return (peers.own_gradient if gradient else peers.own_forward)(case, n_steps, **options)
 
 
-def tvboptim(case, n_steps, gradient, **options):
+def tvboptim(case, n_steps, gradient, quick, **options):
     """Return the runs of tvboptim by buffer."""
     make = peers.tvboptim_gradient if gradient else peers.tvboptim_forward
     try:
-        return {s: make(case, n_steps, s, **options) for s in peers.STRATEGIES}
+        return {s: make(case, n_steps, s, **options) for s in peers.strategies(quick)}
     except peers.Absent as absence:
         print(f"> tvboptim is skipped: {absence}\n")
         return {}
@@ -60,7 +62,7 @@ def kernels(quick):
         mine = {
             name: own(dense(n).coupled(c), steps, gradient, **options) for name, (c, options) in ways.items()
         }
-        times, peer = timed(mine, tvboptim(dense(n).coupled("powerlaw"), steps, gradient), quick)
+        times, peer = timed(mine, tvboptim(dense(n).coupled("powerlaw"), steps, gradient, quick), quick)
         cells = [f"{per_step(t, steps)} ({_times(peer, t)})" for t in times.values()]
         rows.append((title(n, gradient), *cells, None if peer is None else per_step(peer, steps)))
     head = "### A user's power law of differences, us per step (tvboptim's time / ours)"
@@ -88,7 +90,7 @@ def phases(quick):
 
     def runs(n, steps, gradient):
         case = dense(n).coupled("kuramoto")
-        return own(case, steps, gradient), tvboptim(case, steps, gradient)
+        return own(case, steps, gradient), tvboptim(case, steps, gradient, quick)
 
     return beside("Kuramoto", runs, quick)
 
@@ -99,7 +101,7 @@ def sigmoid(quick):
     def runs(n, steps, gradient):
         mine = columns.own(dense(n), steps, gradient)
         try:
-            return mine, {s: columns.tvboptim(dense(n), steps, s, gradient) for s in peers.STRATEGIES}
+            return mine, {s: columns.tvboptim(dense(n), steps, s, gradient) for s in peers.strategies(quick)}
         except peers.Absent:
             return mine, {}
 
@@ -112,7 +114,7 @@ def noise(quick):
     for n, gradient, steps in sizes(quick):
         case = dense(n)
         mine = {"none": own(case, steps, gradient), "white": own(case, steps, gradient, noise=NOISE)}
-        times, peer = timed(mine, tvboptim(case, steps, gradient, noise=NOISE), quick)
+        times, peer = timed(mine, tvboptim(case, steps, gradient, quick, noise=NOISE), quick)
         none, white = times["none"], times["white"]
         rows.append((
             title(n, gradient), per_step(none, steps), per_step(white, steps), f"{ratio(white, none):.2f}",
@@ -126,7 +128,7 @@ def measured(quick):
     """Compare a forward run on measured lengths with neurolib's compiled loop, slow and fast signals."""
     n_steps, rows = 1000 if quick else 4000, []
     case = hcp(1.0)
-    for speed in (3.0, 20.0):
+    for speed in (3.0,) if quick else (3.0, 20.0):
         run = peers.own_forward(case, n_steps, fastest=21.0)
         fixed = peers.own_fixed(case, n_steps, speed)
         runs = {"fixed": lambda _, run=fixed: run(), "live": lambda _, run=run, v=speed: run(v)}
@@ -147,7 +149,7 @@ def short(quick):
     """Compare bounds of the speed between which edges become shorter than a block, or a step, with others."""
     rows = []
     bounds = ((3.0, 6.0), (1.0, 20.0))
-    for dt in (0.1, 1.0):
+    for dt in (0.1,) if quick else (0.1, 1.0):
         lengths = (1000, 4000) if quick else (1000, 16_000)
         base = None
         for n_steps in lengths:
@@ -173,4 +175,4 @@ SECTIONS = {f.__name__: f for f in (kernels, phases, sigmoid, noise, measured, s
 
 
 if __name__ == "__main__":
-    run_sections(SECTIONS, __doc__, "84 nodes, few repetitions")
+    run_sections(SECTIONS, __doc__, "gradients of 84 nodes, one buffer of tvboptim, few repetitions")
