@@ -57,7 +57,7 @@ def test_a_run_as_a_function_warns_too():
     "n_short, delays",
     [
         (7, {"speed": speed(4.9)}),  # 5 mm take more than a step at the upper bound
-        (1, {"speed": speed(10.0)}),  # less than one in a hundred
+        (1, {"speed": speed(10.0)}),  # less than one in fifty
         (7, {"speed": 10.0 * MM_PER_MS}),  # known to be shorter, and chosen so
         (7, {"speed": Param(4.0 * MM_PER_MS, fit=True), "max_delay": 40.0 * u.ms}),  # nobody stated a bound
         (7, {"speed": speed(10.0), "min_delay": 1.0 * u.ms}),
