@@ -6,7 +6,6 @@ All programs run in one process, in turn, on the same network (`cases`), Heun, f
 """
 
 import columns
-import numpy as np
 import peers
 from cases import dense, hcp
 from timing import alternate, best, per_step, ratio, run_sections, table
@@ -147,26 +146,17 @@ def measured(quick):
 
 def short(quick):
     """Compare bounds of the speed between which edges become shorter than a block, or a step, with others."""
-    rows = []
-    bounds = ((3.0, 6.0), (1.0, 20.0))
+    rows, bounds, lengths = [], ((3.0, 6.0), (1.0, 20.0)), (1000, 4000 if quick else 16_000)
     for dt in (0.1,) if quick else (0.1, 1.0):
-        lengths = (1000, 4000) if quick else (1000, 16_000)
-        base = None
-        for n_steps in lengths:
-            runs = {b: peers.own_gradient(hcp(b[0]), n_steps, fastest=b[1], dt=dt) for b in bounds}
-            times = {b: t / n_steps for b, t in alternate(runs, QUICK_REPETITIONS).items()}
-            few, many = times.values()
-            base = many if base is None else base
-            growth = f"{np.median(many) / np.median(base):.2f}"
-            rows.append(
-                (
-                    f"dt {dt:g} ms, {n_steps} steps",
-                    per_step(few, 1),
-                    per_step(many, 1),
-                    f"{ratio(many, few):.2f}",
-                    growth,
-                )
-            )
+        runs = {
+            (b, n): peers.own_gradient(hcp(b[0]), n, fastest=b[1], dt=dt) for n in lengths for b in bounds
+        }
+        times = {key: t / key[1] for key, t in alternate(runs, QUICK_REPETITIONS).items()}
+        for n in lengths:
+            few, many = (times[b, n] for b in bounds)
+            growth = ratio(many, times[bounds[1], lengths[0]])
+            cells = (per_step(few, 1), per_step(many, 1), f"{ratio(many, few):.2f}", f"{growth:.2f}")
+            rows.append((f"dt {dt:g} ms, {n} steps", *cells))
     header = ("value and gradient", "3 to 6 mm/ms", "1 to 20 mm/ms", "ratio", "growth of the second")
     return "### Bounds of the speed on the HCP connectome, us per step\n\n" + table(header, rows)
 
