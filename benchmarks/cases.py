@@ -103,5 +103,17 @@ def measured() -> Case | None:
     return Case("measured lengths", _rows_sum_to_one(weights), np.array(data.Dmat, np.float32))
 
 
+def hcp(slowest: float = SLOWEST) -> Case:
+    """Fetch the HCP connectome of this library, 94 regions, all connected."""
+    import brainunit as u
+
+    from brainmass_delays import Connectome
+
+    conn = Connectome.fetch("hcp")
+    weights = np.array(conn.weights, np.float64)
+    np.fill_diagonal(weights, 0)
+    return Case("hcp", _rows_sum_to_one(weights), np.float32(conn.lengths / u.mm), slowest=slowest)
+
+
 def _rows_sum_to_one(weights):
     return (weights / np.maximum(weights.sum(1, keepdims=True), 1e-12)).astype(np.float32)

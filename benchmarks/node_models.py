@@ -1,14 +1,16 @@
 """Time per step of every node model, 76 regions, Heun: by itself, and in a network with delays, noise and BOLD.
 
-python benchmarks/node_models.py
+python benchmarks/node_models.py [--quick]
 """
 
+import argparse
 import time
 
 import brainstate
 import brainunit as u
 import jax
 import numpy as np
+from timing import machine
 
 from brainmass_delays import Connectome, Network, Projection, Simulator, WhiteNoise
 from brainmass_delays.nodes import NODES
@@ -67,7 +69,11 @@ def together(model):
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="three models")
+    quick = parser.parse_args().quick
+    print(machine() + "\n")
     print("| model | states | nodes, us per step | network, us per step |\n|---|---|---|---|")
-    for name, timed in NODES.items():
+    for name, timed in list(NODES.items())[: 3 if quick else None]:
         times = [microseconds(make(timed)) for make in (alone, together)]
         print(f"| {name} | {len(timed.STATES)} | {times[0]:.2f} | {times[1]:.1f} |", flush=True)

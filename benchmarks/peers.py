@@ -24,6 +24,11 @@ import brainmass_delays as bd
 STRATEGIES = ("roll", "circular", "preallocated")  # tvboptim's history buffers
 
 
+def strategies(quick: bool) -> tuple[str, ...]:
+    """Return which buffers of tvboptim to try: the fastest of all counts, a short look takes one."""
+    return STRATEGIES[:1] if quick else STRATEGIES
+
+
 class Absent(Exception):
     """Say that a program is not installed."""
 
@@ -106,6 +111,17 @@ def own_forward(case: Case, n_steps: int, **options):
     return run
 
 
+def own_fixed(case: Case, n_steps: int, speed: float):
+    """Run `Simulator.run` at a speed that does not change, as who only simulates does."""
+    simulator = bd.Simulator(network(case, speed * u.mm / u.ms), dt=DT * u.ms)
+
+    @brainstate.transform.jit
+    def run():
+        return simulator.run(n_steps * DT * u.ms, monitors=lambda m: m.node.x.value)["output"]
+
+    return run
+
+
 def own_function(case: Case, n_steps: int):
     """Return a pure function of a traced speed, which builds the network inside the trace, to be mapped."""
     bounds = {"max_delay": case.max_delay * u.ms, "min_delay": case.min_delay * u.ms}
@@ -147,11 +163,13 @@ def _own_value_and_gradient(simulate, net):
 
 
 def _own(case, n_steps, options):
+    options = dict(options)
+    dt = options.pop("dt", DT) * u.ms
     net = network(case, **options)
-    simulator = bd.Simulator(net, dt=DT * u.ms)
+    simulator = bd.Simulator(net, dt=dt)
 
     def simulate():
-        return simulator.run(n_steps * DT * u.ms, monitors=lambda m: m.node.x.value)["output"]
+        return simulator.run(n_steps * dt, monitors=lambda m: m.node.x.value)["output"]
 
     def set_speed(speed):
         net.speed.set_value(jnp.float32(speed) * u.mm / u.ms)
@@ -161,7 +179,7 @@ def _own(case, n_steps, options):
 
 
 @cache
-def _tvboptim():
+def load_tvboptim():
     installed("tvboptim")
     from tvboptim.experimental.network_dynamics import Bunch, DenseLengthGraph, Network, prepare
     from tvboptim.experimental.network_dynamics.coupling import base, linear
@@ -222,7 +240,7 @@ def tvboptim_model(case: Case, n_steps: int, strategy: str, noise: float = 0.0, 
     installed("tvboptim")
     from tvboptim.experimental.network_dynamics.noise import AdditiveNoise
 
-    Hopf, couplings, DenseLengthGraph, Network, prepare, native = _tvboptim()
+    Hopf, couplings, DenseLengthGraph, Network, prepare, native = load_tvboptim()
     reads = {
         "incoming_states": "x",
         "buffer_strategy": strategy,

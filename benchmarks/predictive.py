@@ -111,4 +111,6 @@ def main(repetitions):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=200)
-    main(parser.parse_args().repetitions)
+    parser.add_argument("--quick", action="store_true", help="ten repetitions")
+    options = parser.parse_args()
+    main(10 if options.quick else options.repetitions)

@@ -3,7 +3,7 @@
     python benchmarks/run.py [--quick]
 
 Every script runs in a process of its own; what it prints replaces the text between its markers. A script that
-fails leaves its old table, and this one ends with an error.
+fails leaves its old table, and this one ends with an error; so does one that could measure nothing, without an error.
 """
 
 import argparse
@@ -13,8 +13,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SCRIPTS = (
-    "accuracy", "memory", "streaming", "speed", "couplings", "users", "recordings", "solvers", "spiking", "predictive",
-    "fitting",
+    "accuracy", "memory", "streaming", "speed", "couplings", "users", "startup", "resting", "recordings", "node_models",
+    "solvers", "spiking", "predictive", "fitting", "gpu",
 )  # fmt: skip
 
 
@@ -25,6 +25,11 @@ def section(text: str, name: str, body: str) -> str:
         return f"{text.rstrip()}\n\n## {name.capitalize()}\n\n{start}\n{body}\n{end}\n"
     before, rest = text.split(start, 1)
     return f"{before}{start}\n{body}\n{end}{rest.split(end, 1)[1]}"
+
+
+def has_numbers(body: str) -> bool:
+    """Tell a table from a notice that nothing could be measured, which leaves an older table."""
+    return not body.startswith("> ") or "|" in body
 
 
 def output(name: str, quick: bool) -> str | None:
@@ -50,7 +55,7 @@ def main():
             print(f"{name} failed", file=sys.stderr)
             continue
         print(f"## {name}\n\n{body}\n", flush=True)
-        if not quick:
+        if not quick and (has_numbers(body) or f"<!-- {name}:" not in page.read_text()):
             page.write_text(section(page.read_text(), name, body))
     sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
 

@@ -194,6 +194,28 @@ def measure_loop_memory(bounds, repetitions):
     print(table([*columns, "bounded us", "checkpointed us"], rows), flush=True)
 
 
+def measure_second_calls():
+    """Print what calls cost as users make them, without a `jax.jit` around: the first and the second."""
+    print("\n### A call without jit, tolerance 1e-6, ms\n")
+    rows = []
+    f, y0, t1 = PROBLEMS["FitzHugh-Nagumo"]
+    calls = {
+        "solve_ode": lambda p: solve_ode(f, y0(), 0.0, t1, args=p, rtol=1e-6, atol=1e-6).ys,
+        "solve_dde, Mackey-Glass": lambda p: mackey_glass(16.5 + p, 1e-6, "lax").ys,
+        "solve_ode, gradient": jax.grad(
+            lambda p: solve_ode(f, y0(), 0.0, t1, args=p, while_loop="checkpointed").ys.sum()
+        ),
+    }
+    for name, call in calls.items():
+        times = []
+        for p in (0.5, 0.51, 0.52, 0.53):
+            start = time.perf_counter()
+            jax.block_until_ready(call(jnp.asarray(p)))
+            times.append(1e3 * (time.perf_counter() - start))
+        rows.append([name, f"{times[0]:.0f}", f"{np.median(times[1:]):.3g}"])
+    print(table(["", "first call", "later calls, other numbers"], rows), flush=True)
+
+
 def mackey_glass(delay, tolerance, loop):
     """Solve the Mackey-Glass equation to t = 300."""
 
@@ -245,12 +267,16 @@ def measure_delay_equations(tolerances, repetitions):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few repetitions, small loops, loose tolerance")
+    parser.add_argument(
+        "--quick", action="store_true", help="few repetitions, one problem, small loops, loose tolerance"
+    )
     parser.add_argument("--problem", choices=PROBLEMS, help="compare with diffrax on this problem only")
     options = parser.parse_args()
     brainstate.environ.set(precision=64)
     repetitions = 10 if options.quick else 50
-    compare_with_diffrax([case for case in CASES if options.problem in (None, case[0])], repetitions)
+    chosen = [case for case in CASES if options.problem in (None, case[0])]
+    compare_with_diffrax(chosen[:1] if options.quick else chosen, repetitions)
     if options.problem is None:
+        measure_second_calls()
         measure_loop_memory((64, 1024) if options.quick else (64, 256, 1024, 4096, 16384, 65536), repetitions)
         measure_delay_equations((1e-4,) if options.quick else (1e-4, 1e-8), repetitions)

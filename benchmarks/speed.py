@@ -1,11 +1,10 @@
-"""Time a step: forward, value and gradient, growth, many at once, sparse networks, compilation.
+"""Time a step: forward, value and gradient, growth, many at once, sparse networks.
 
     python benchmarks/speed.py [--quick] [--only forward gradient ...]
 
 All programs run in one process, in turn, on the same network (`cases`) with a step of 0.1 ms.
 """
 
-import time
 from dataclasses import replace
 
 import brainunit as u
@@ -18,9 +17,10 @@ from timing import alternate, best, per_step, ratio, run_sections, table
 
 from brainmass_delays import Simulator
 
-REPETITIONS, QUICK_REPETITIONS = 7, 5
+REPETITIONS, QUICK_REPETITIONS = 7, 3
 FORWARD_STEPS = {80: 4000, 84: 4000, 400: 600, 1000: 200}
 GRADIENT_STEPS = {80: 1000, 84: 1000, 400: 200}
+KINDS = (("forward", peers.own_forward), ("value and gradient", peers.own_gradient))
 COUPLINGS = ("additive", "diffusive", "powerlaw")
 
 
@@ -40,15 +40,19 @@ def build(factories: dict) -> dict:
     return runners
 
 
-def small_and_measured(couplings) -> list[Case]:
-    """Return the cases of up to 400 nodes."""
+def small_and_measured(couplings, quick: bool) -> list[Case]:
+    """Return the cases of up to 400 nodes, or the smallest."""
+    if quick:
+        return [dense(84)]
     found = measured()
     return [dense(n).coupled(c) for n in (84, 400) for c in couplings] + ([found] if found else [])
 
 
 def forward(quick: bool) -> str:
     """Compare a forward run with every peer."""
-    cases = small_and_measured(COUPLINGS) + ([] if quick else [dense(1000).coupled(c) for c in COUPLINGS[:2]])
+    cases = small_and_measured(COUPLINGS, quick) + (
+        [] if quick else [dense(1000).coupled(c) for c in COUPLINGS[:2]]
+    )
     header = (
         "network",
         "this library",
@@ -73,7 +77,7 @@ def _forward_row(case, quick):
         "own": lambda: peers.own_forward(case, n_steps),
         "frozen": lambda: peers.own_forward(case, n_steps, stages="frozen"),
     }
-    for s in peers.STRATEGIES:
+    for s in peers.strategies(quick):
         factories[f"tvboptim {s}"] = lambda s=s: peers.tvboptim_forward(case, n_steps, s)
     if case.coupling != "powerlaw":
         factories |= {
@@ -121,7 +125,7 @@ def gradient(quick: bool) -> str:
         "tvboptim / ours",
         "tvboptim / frozen",
     )
-    rows = [_gradient_row(case, quick) for case in small_and_measured(COUPLINGS)]
+    rows = [_gradient_row(case, quick) for case in small_and_measured(COUPLINGS, quick)]
     return "### Value and gradient in the speed, µs per step\n\n" + table(header, rows)
 
 
@@ -131,7 +135,7 @@ def _gradient_row(case, quick):
         "own": lambda: peers.own_gradient(case, n_steps),
         "frozen": lambda: peers.own_gradient(case, n_steps, stages="frozen"),
     }
-    for s in peers.STRATEGIES:
+    for s in peers.strategies(quick):
         factories[f"tvboptim {s}"] = lambda s=s: peers.tvboptim_gradient(case, n_steps, s)
     factories["tvboptim roll, block_size=64"] = lambda: peers.tvboptim_gradient(
         case, n_steps, "roll", block_size=64
@@ -152,7 +156,7 @@ def growth(quick: bool) -> str:
     """Compare the time per step with an 8 times longer run and with a 4 times longer buffer."""
     case, base = dense(84), quick_steps(2000, quick)
     rows = []
-    for title, make in (("forward", peers.own_forward), ("value and gradient", peers.own_gradient)):
+    for title, make in KINDS[-1:] if quick else KINDS:
         runs = {
             "base": make(case, base),
             "long": make(case, 8 * base),
@@ -177,11 +181,9 @@ def growth(quick: bool) -> str:
 def short_edges(quick: bool) -> str:
     """Compare a connectome with 2 % of its edges far below one block with the same one without."""
     rows = []
-    for n in (84, 400):
-        for title, make, steps in (
-            ("forward", peers.own_forward, FORWARD_STEPS),
-            ("value and gradient", peers.own_gradient, GRADIENT_STEPS),
-        ):
+    for n in (84,) if quick else (84, 400):
+        for title, make in KINDS[-1:] if quick else KINDS:
+            steps = FORWARD_STEPS if make is peers.own_forward else GRADIENT_STEPS
             n_steps = quick_steps(steps[n], quick)
             times = alternate(
                 {"without": make(dense(n), n_steps), "with": make(with_short_edges(dense(n)), n_steps)},
@@ -228,7 +230,7 @@ def sparse_networks(quick: bool) -> str:
     """Compare stored edges with the full matrix, and run 10,000 nodes at 1 %."""
     case, n_steps = sparse(1000, 0.02, everywhere=True), quick_steps(400, quick)
     rows = []
-    for title, make in (("forward", peers.own_forward), ("value and gradient", peers.own_gradient)):
+    for title, make in KINDS[-1:] if quick else KINDS:
         times = alternate(
             {"edges": make(case, n_steps), "full": make(case, n_steps, full=True)}, QUICK_REPETITIONS
         )
@@ -247,39 +249,11 @@ def sparse_networks(quick: bool) -> str:
     )
     n, n_steps = (2000, 40) if quick else (10_000, 100)
     rows = []
-    for kind in ("forward", "gradient"):
+    for kind in ("gradient",) if quick else ("forward", "gradient"):
         seconds, peak = run_isolated("large", kind, n, n_steps)
         rows.append((kind, f"{seconds / n_steps * 1e3:.3g}", f"{peak / 2**30:.2f}"))
     header = ("", "ms per step", "peak memory of the process, GiB")
     return text + f"### {n} nodes at 1 % ({n * n // 100:,} edges), {n_steps} steps\n\n" + table(header, rows)
-
-
-def compilation(quick: bool) -> str:
-    """Compare the first call of value and gradient, which traces and compiles."""
-    case, n_steps = dense(84), 100
-    makers = {"own": lambda: peers.own_gradient(case, n_steps)}
-    makers |= {
-        f"tvboptim {s}": lambda s=s: peers.tvboptim_gradient(case, n_steps, s) for s in peers.STRATEGIES[:2]
-    }
-    times = {name: [] for name in build(makers)}
-    for _ in range(3 if quick else QUICK_REPETITIONS):
-        for name in times:
-            run = makers[name]()
-            start = time.perf_counter()
-            jax.block_until_ready(run(SPEED))
-            times[name].append(time.perf_counter() - start)
-    times = {name: np.array(values) for name, values in times.items()}
-    peer, tvboptim = _best_tvboptim(times)
-    rows = [
-        (
-            f"{np.median(times['own']):.2f}",
-            peer and f"{np.median(tvboptim):.2f} ({peer})",
-            peer and f"**{ratio(times['own'], tvboptim):.2f}**",
-        )
-    ]
-    return "### First call of value and gradient, N=84, s\n\n" + table(
-        ("this library", "tvboptim", "ours / tvboptim"), rows
-    )
 
 
 SECTIONS = {
@@ -289,9 +263,8 @@ SECTIONS = {
     "short": short_edges,
     "batch": batch,
     "sparse": sparse_networks,
-    "compilation": compilation,
 }
 
 
 if __name__ == "__main__":
-    run_sections(SECTIONS, __doc__, "tenth of the steps, smaller networks")
+    run_sections(SECTIONS, __doc__, "a tenth of the steps, 84 nodes, one buffer of tvboptim")

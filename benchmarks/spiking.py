@@ -133,7 +133,10 @@ def main():
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batches", type=int, default=64)
+    parser.add_argument("--quick", action="store_true", help="one epoch of eight batches")
     options = parser.parse_args()
+    if options.quick:
+        options.epochs, options.batches = 1, 8
     trials = Trials(*LocalizationTask().generate(options.batches * BATCH, seed=0))
     programs = {f"library, {name}": library_epoch(name, trials) for name in PEERS}
     try:

@@ -40,5 +40,5 @@ def warn_if_still(outcome: Any) -> None:
             "Simulator.run: nothing moved: every state and every recorded number stayed exactly what it was "
             "at the start. The model rests at a fixed point, perhaps an unstable one: give it another start "
             "by init_x= (the name of the state), another history by delay_init=, inputs, or noise.",
-            stacklevel=4,
+            stacklevel=5,
         )

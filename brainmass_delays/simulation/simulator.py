@@ -25,6 +25,7 @@ from .held import Held
 from .impulses import drive
 from .outcome import raise_if_failed, status_of, warn_if_still
 from .recording import Recording
+from .short_delays import warn_of_short_delays
 from .snapshot import batch_of, put_states, read_states, save_states
 
 FUNCTION_OPTIONS = ("inputs", "impulses", "monitors", "transient", "sample_every", "batch_size")
@@ -296,6 +297,8 @@ class Simulator(Held):
         check_precision()
         present_key()
         clock = clock_of(self.model)
+        if not self._layouts:
+            warn_of_short_delays(self.model, dt)
         with brainstate.environ.context(dt=dt):
             if init_states:
                 batch = [] if batch_size is None else [check_count(f"{where}.batch_size", batch_size)]
