@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from brainmass_delays.engine.slots import last_marked
-from brainmass_delays.engine.windows import sum_windows
+from brainmass_delays.engine.windows import blend, blend_in_reverse, sum_windows
 
 N_STEPS, N_TAPS, N_TIMES = 9, 2, 40
 
@@ -59,3 +59,16 @@ def test_a_batch_of_ragged_tables():
 def test_entries_up_to_the_last_one_marked():
     marks = np.array([[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]], bool)
     assert last_marked(marks).tolist() == [3, 0, 4]
+
+
+@pytest.mark.parametrize("lead", [(), (2,)])
+@pytest.mark.parametrize("base, n_taps, spare", [(0, 2, 0), (1, 2, 0), (0, 3, 2), (2, 4, 1), (0, 1, 0)])
+def test_blends_go_back_as_autodiff_does(lead, base, n_taps, spare):
+    n_steps, rng = 6, np.random.default_rng(0)
+    windows = jnp.asarray(rng.normal(size=(*lead, 3, 5, base + n_taps - 1 + n_steps + spare)))
+    weights, bar = jnp.asarray(rng.normal(size=(3, 5, n_taps))), rng.normal(size=(*lead, 3, 5, n_steps))
+    expected, back = jax.vjp(lambda *args: blend(*args, base, n_steps), windows, weights)
+    got, quick_back = jax.vjp(lambda *args: blend_in_reverse(*args, base, n_steps), windows, weights)
+    np.testing.assert_array_equal(got, expected)
+    for found, wanted in zip(quick_back(jnp.asarray(bar)), back(jnp.asarray(bar)), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-14)
