@@ -3,7 +3,8 @@
     python benchmarks/run.py [--quick]
 
 Every script runs in a process of its own; what it prints replaces the text between its markers. A script that
-fails leaves its old table, and this one ends with an error; so does one that could measure nothing, without an error.
+fails leaves its old table, and this one ends with an error. One that finds nothing to measure says so, and an older
+table stays.
 """
 
 import argparse
