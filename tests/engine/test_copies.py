@@ -208,7 +208,7 @@ def x_of(model):
     return np.asarray(Simulator(model, DT).run(6 * u.ms, monitors=monitors)["x"])
 
 
-@pytest.mark.parametrize("make, how", cases(MODELS, (of_closure, of_objects_in_containers)))
+@pytest.mark.parametrize("make, how", list(cases(MODELS, (of_closure, of_objects_in_containers))))
 def test_a_copy_runs_with_its_own_speed(make, how):
     model = make(SLOW)
     slow, other = x_of(model), COPIES[how](model)
@@ -239,7 +239,7 @@ def with_noise(gain):
     return network(node=node, speed=SLOW)
 
 
-@pytest.mark.parametrize("make, how", cases([with_signal, with_history, with_noise], (with_noise,)))
+@pytest.mark.parametrize("make, how", list(cases([with_signal, with_history, with_noise], (with_noise,))))
 def test_functions_of_signals_and_histories_belong_to_the_copy(make, how):
     model = make(1.0)
     first, other = x_of(model), COPIES[how](model)

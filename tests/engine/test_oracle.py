@@ -249,11 +249,12 @@ def slopes_and_loss(described, rule):
         return sum(jnp.sum(u.get_magnitude(run[name])[-4:] ** 2) for name in RECORDED)
 
     found = brainstate.transform.grad(loss, speeds)()
+    compiled = brainstate.transform.jit(loss)  # traced once for all differences
 
     def at(name, speed):
         param = net.projections[name].speed
         param.set_value(speed)
-        value = float(loss())
+        value = float(compiled())
         param.set_value(1.0)
         return value
 

@@ -164,7 +164,7 @@ def with_blocks():
             )
 
 
-@pytest.mark.parametrize("case, blocks", with_blocks())
+@pytest.mark.parametrize("case, blocks", list(with_blocks()))
 def test_the_blocks_do_not_change_the_result(case, blocks, monkeypatch):
     method, rule, history, coupling = case
     net = network(method, rule, "each", history, coupling)

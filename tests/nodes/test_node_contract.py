@@ -328,8 +328,14 @@ def test_a_trained_initial_value_receives_its_gradient(name):
     assert np.all(u.get_mantissa(slope) > 0.5)
 
 
-@shared_node
-@pytest.mark.parametrize("method", ["exp_euler", "rk2", "rk4"])
+def with_methods():
+    """Pair every shared node with all methods of brainmass, of which one, in turn, is quick."""
+    for i, name in enumerate(SHARED.split()):
+        for j, method in enumerate(["exp_euler", "rk2", "rk4"]):
+            yield pytest.param(name, method, marks=[] if j == i % 3 else [pytest.mark.slow])
+
+
+@pytest.mark.parametrize("name, method", list(with_methods()))
 def test_trajectories_are_those_of_brainmass_with_inputs_by_name(name, method):
     brainmass = pytest.importorskip("brainmass")
     if name == "KuramotoStep":
