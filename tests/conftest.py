@@ -15,6 +15,7 @@ import brainstate
 import jax
 import matplotlib
 import pytest
+from hypothesis import settings
 
 STORE = {
     "jax_compilation_cache_dir": os.environ.get(
@@ -28,6 +29,10 @@ for name, value in STORE.items():
     os.environ[name.upper()] = str(value)  # for the scripts that tests start
 
 matplotlib.use("Agg")
+
+# Examples of properties are the same in every run, so that the store holds their programs; slow tests draw new ones.
+settings.register_profile("same examples", derandomize=True)
+settings.load_profile("same examples")
 
 
 @pytest.fixture(autouse=True)

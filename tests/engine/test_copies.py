@@ -192,17 +192,24 @@ MODELS = [
 ]  # fmt: skip
 
 
+def cases(makes, in_every_way=()):
+    """Give every model one way of being copied, in turn, and some models every way; the other pairs are slow."""
+    for i, make in enumerate(makes):
+        for j, how in enumerate(COPIES):
+            if make is of_module and how not in ("pickle", "simulator"):
+                continue  # brainstate copies a module of its own; cloudpickle takes a class by value
+            is_quick = make in in_every_way or j == i % len(COPIES) or make is of_module
+            yield pytest.param(make, how, marks=[] if is_quick else [pytest.mark.slow])
+
+
 def x_of(model):
     brainstate.random.seed(0)
     monitors = ["x"] if isinstance(model, Network) else {"x": lambda m: m.node.x.value}
     return np.asarray(Simulator(model, DT).run(6 * u.ms, monitors=monitors)["x"])
 
 
-@pytest.mark.parametrize("make", MODELS)
-@pytest.mark.parametrize("how", COPIES)
+@pytest.mark.parametrize("make, how", list(cases(MODELS, (of_closure, of_objects_in_containers))))
 def test_a_copy_runs_with_its_own_speed(make, how):
-    if make is of_module and how not in ("pickle", "simulator"):
-        pytest.skip("brainstate copies a module of its own; cloudpickle takes a class by value")
     model = make(SLOW)
     slow, other = x_of(model), COPIES[how](model)
     np.testing.assert_array_equal(x_of(other), slow)
@@ -232,8 +239,7 @@ def with_noise(gain):
     return network(node=node, speed=SLOW)
 
 
-@pytest.mark.parametrize("make", [with_signal, with_history, with_noise])
-@pytest.mark.parametrize("how", COPIES)
+@pytest.mark.parametrize("make, how", list(cases([with_signal, with_history, with_noise], (with_noise,))))
 def test_functions_of_signals_and_histories_belong_to_the_copy(make, how):
     model = make(1.0)
     first, other = x_of(model), COPIES[how](model)

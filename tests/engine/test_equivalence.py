@@ -168,7 +168,7 @@ def test_however_a_network_is_run_it_does_the_same(case):
 
 @pytest.mark.slow
 @given(networks())
-@settings(max_examples=40, **QUIET)
+@settings(max_examples=40, derandomize=False, **QUIET)
 def test_however_many_networks_are_run_they_do_the_same(case):
     with pytest.MonkeyPatch.context() as monkeypatch:
         check(case, monkeypatch)

@@ -224,7 +224,10 @@ def test_values_are_those_of_a_plain_loop(rule):
     assert np.ptp(expected) > 0.1
 
 
-@pytest.mark.parametrize(("method", "rule", "order"), [("heun", "linear", 2.0), ("rk4", "hermite", 4.0)])
+@pytest.mark.parametrize(
+    ("method", "rule", "order"),
+    [pytest.param("heun", "linear", 2.0, marks=pytest.mark.slow), ("rk4", "hermite", 4.0)],
+)
 def test_order_of_convergence(method, rule, order):
     described = links(long=(2.0, 4.0))
     for link in described.values():  # kinks of the constant history then lie on the grids
@@ -249,18 +252,19 @@ def slopes_and_loss(described, rule):
         return sum(jnp.sum(u.get_magnitude(run[name])[-4:] ** 2) for name in RECORDED)
 
     found = brainstate.transform.grad(loss, speeds)()
+    compiled = brainstate.transform.jit(loss)  # traced once for all differences
 
     def at(name, speed):
         param = net.projections[name].speed
         param.set_value(speed)
-        value = float(loss())
+        value = float(compiled())
         param.set_value(1.0)
         return value
 
     return {name: float(u.get_magnitude(g)) for name, g in found.items()}, at
 
 
-@pytest.mark.parametrize("rule", ["linear", "cubic"])
+@pytest.mark.parametrize("rule", [pytest.param("linear", marks=pytest.mark.slow), "cubic"])
 def test_the_gradient_in_every_speed_is_the_difference(rule):
     described = links()
     for link in described.values():  # away from samples, so that no lag crosses one
@@ -273,7 +277,7 @@ def test_the_gradient_in_every_speed_is_the_difference(rule):
         assert slope == pytest.approx((8 * one - two) / (12 * h), rel=1e-7), name
 
 
-@pytest.mark.parametrize("rule", ["linear", "cubic"])
+@pytest.mark.parametrize("rule", ["linear", pytest.param("cubic", marks=pytest.mark.slow)])
 def test_on_the_grid_the_gradient_is_that_of_longer_delays(rule):
     described = links()
     for link in described.values():

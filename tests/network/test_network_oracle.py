@@ -144,18 +144,28 @@ def test_network_agrees_with_the_loops(stages, case):
     np.testing.assert_allclose(x, expected(method, rule, stages, history, coupling), rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("blocks", [[1], [5], [8], [6, 3], [7, 2], "stepwise"], ids=str)
-@pytest.mark.parametrize(
-    "case",
-    [
-        ("rk4", "hermite", "constant", "diffusive"),
-        ("rk4", "cubic", "smooth", "kuramoto"),
-        ("rk4", "hermite", "smooth", "kuramoto"),
-        ("heun", "hermite", "smooth", "power"),
-        ("heun", "linear", "constant", "additive"),
-    ],
-)
-def test_the_blocks_do_not_change_the_result(blocks, case, monkeypatch):
+BLOCKS = [[1], [5], [8], [6, 3], [7, 2], "stepwise"]
+SCHEMES = [
+    ("rk4", "hermite", "constant", "diffusive"),
+    ("rk4", "cubic", "smooth", "kuramoto"),
+    ("rk4", "hermite", "smooth", "kuramoto"),
+    ("heun", "hermite", "smooth", "power"),
+    ("heun", "linear", "constant", "additive"),
+]
+
+
+def with_blocks():
+    """Pair every scheme with all blocks; two of a scheme, every one at least once, are quick."""
+    for i, case in enumerate(SCHEMES):
+        for j, blocks in enumerate(BLOCKS):
+            is_quick = (j - i) % len(BLOCKS) in (0, 3)
+            yield pytest.param(
+                case, blocks, marks=[] if is_quick else [pytest.mark.slow], id="-".join((*case, str(blocks)))
+            )
+
+
+@pytest.mark.parametrize("case, blocks", list(with_blocks()))
+def test_the_blocks_do_not_change_the_result(case, blocks, monkeypatch):
     method, rule, history, coupling = case
     net = network(method, rule, "each", history, coupling)
     monkeypatch.setattr(plan, "choose_blocks", lambda *_: blocks)

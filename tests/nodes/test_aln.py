@@ -96,6 +96,7 @@ def test_a_missing_package_is_named(monkeypatch):
 def test_local_delays_have_the_gradient_of_central_differences():
     """Both delays of the model, and the time constant of a synapse, through 30 ms of its own feedback."""
 
+    @jax.jit
     def loss(delays, tau):
         parts = [
             Projection(

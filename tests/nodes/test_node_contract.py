@@ -202,10 +202,11 @@ def test_gradient_of_every_parameter_equals_central_differences(name):
 
     weight = jnp.asarray(np.random.default_rng(3).normal(size=(len(state), SIZE))) / (1 + abs(rates(params)))
 
+    @jax.jit
     def loss(values):
         return jnp.sum(weight * rates(values))
 
-    slopes = jax.grad(loss)(params)
+    slopes = jax.jit(jax.grad(loss))(params)
     steps = np.array([1e-5 * max(1.0, abs(value)) for value in params.values()])
     moves = np.concatenate([np.diag(steps), -np.diag(steps)])
     ends = jax.vmap(loss)({key: value + moves[:, i] for i, (key, value) in enumerate(params.items())})
@@ -238,11 +239,11 @@ def test_rates_and_gradients_are_finite_at_every_guard(name):
         found = node.derivative(given, 0.0 * u.ms, node.step_inputs(()))
         return jnp.stack([per_ms(r, s.unit) * jnp.ones(1) for r, s in zip(found, model.STATES, strict=True)])
 
+    both = jax.jit(lambda *at: (rates(*at), jax.jacrev(rates, (0, 1))(*at)))
     for guard in [{}, *GUARDS.get(name, [])]:
         assert set(guard) <= set(model.STATE_NAMES)
         state = jnp.array([[guard.get(s.name, 0.0)] for s in model.STATES])
-        slopes = jax.jacrev(rates, (0, 1))(params, state)
-        for leaf in jax.tree.leaves((rates(params, state), slopes)):
+        for leaf in jax.tree.leaves(both(params, state)):
             assert np.all(np.isfinite(leaf)), guard
 
 
@@ -328,8 +329,14 @@ def test_a_trained_initial_value_receives_its_gradient(name):
     assert np.all(u.get_mantissa(slope) > 0.5)
 
 
-@shared_node
-@pytest.mark.parametrize("method", ["exp_euler", "rk2", "rk4"])
+def with_methods():
+    """Pair every shared node with all methods of brainmass, of which one, in turn, is quick."""
+    for i, name in enumerate(SHARED.split()):
+        for j, method in enumerate(["exp_euler", "rk2", "rk4"]):
+            yield pytest.param(name, method, marks=[] if j == i % 3 else [pytest.mark.slow])
+
+
+@pytest.mark.parametrize("name, method", list(with_methods()))
 def test_trajectories_are_those_of_brainmass_with_inputs_by_name(name, method):
     brainmass = pytest.importorskip("brainmass")
     if name == "KuramotoStep":

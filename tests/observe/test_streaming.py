@@ -152,8 +152,15 @@ CHAINS = {
 }
 
 
-@pytest.mark.parametrize("name", CHAINS)
-@pytest.mark.parametrize("mode", ["reverse", "forward"])
+@pytest.mark.parametrize(
+    "mode, name",
+    [
+        ("reverse", "bold"),
+        ("forward", "sensors"),
+        pytest.param("reverse", "sensors", marks=pytest.mark.slow),
+        pytest.param("forward", "bold", marks=pytest.mark.slow),
+    ],
+)
 def test_gradients_in_the_model_and_in_the_monitor(name, mode):
     """Streaming equals afterwards, in both modes, across spans."""
     sim = Simulator(network(Param(0.3, fit=True)), DT, gradient=mode)
