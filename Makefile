@@ -4,6 +4,9 @@ BIN := .venv/bin
 # Who is free takes tests from the other; neighboring tests stay in one process, which shares their fixtures.
 PYTEST := -m pytest -n 2 --dist worksteal --durations=20 --durations-min=5
 
+# Bytecode is kept even where the environment forbids it: the tests start many processes.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test slow test-newest bench docs format lint clean
 
 .venv/ready: pyproject.toml

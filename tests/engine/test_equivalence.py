@@ -160,7 +160,7 @@ QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
 @given(networks())
-@settings(max_examples=3, derandomize=True, **QUIET)
+@settings(max_examples=2, derandomize=True, **QUIET)
 def test_however_a_network_is_run_it_does_the_same(case):
     with pytest.MonkeyPatch.context() as monkeypatch:
         check(case, monkeypatch)
@@ -188,8 +188,15 @@ def _gradient(net, inputs, **options):
     return float(u.get_magnitude(slope["speed"]))
 
 
-@pytest.mark.parametrize("coupling", ["kuramoto", "two reads"])
-@pytest.mark.parametrize("stages", ["each", "middle"])
+@pytest.mark.parametrize(
+    "stages, coupling",
+    [
+        ("each", "kuramoto"),
+        ("middle", "two reads"),
+        pytest.param("each", "two reads", marks=pytest.mark.slow),
+        pytest.param("middle", "kuramoto", marks=pytest.mark.slow),
+    ],
+)
 def test_gradients_do_not_depend_on_blocks_and_spans(coupling, stages, monkeypatch):
     rng = np.random.default_rng(3)
     weights, lengths = rng.uniform(0.1, 1, (3, 3)) * (1 - np.eye(3)), rng.uniform(0.1, 12, (3, 3))
@@ -231,7 +238,7 @@ def _hopf(regions, **options):
     return HopfStep(len(regions), a=a[regions], w=0.3, init_x=x0[regions], init_y=0.1, **options)
 
 
-@pytest.mark.parametrize("rule", ["linear", "hermite"])
+@pytest.mark.parametrize("rule", [pytest.param("linear", marks=pytest.mark.slow), "hermite"])
 def test_a_network_in_two_parts_is_the_network(rule):
     rng = np.random.default_rng(0)
     weights, lengths = rng.uniform(0, 1, (12, 12)) * (1 - np.eye(12)), rng.uniform(0.2, 30, (12, 12))

@@ -120,7 +120,7 @@ def test_the_lean_gradient_equals_plain_autodiff(case):
     assert_same(lean.at(), Problem(*arguments, checkpoint=False).at(), 1e-10)
 
 
-@pytest.mark.parametrize("blocks", [[1], [8, 3]], ids=str)
+@pytest.mark.parametrize("blocks", [pytest.param([1], marks=pytest.mark.slow), [8, 3]], ids=str)
 def test_the_gradient_does_not_depend_on_the_blocks(case, blocks, monkeypatch):
     """Nor on blocks within blocks, whose remainders at the end of the run have their own lengths."""
     arguments, automatic = case
