@@ -310,8 +310,7 @@ class Simulator(Held):
             first = 0 if init_states else clock.step()  # a known number, also where a trace made the clock
             driven = drive(self.model, inputs, impulses, first, n_steps, dt)
             recording = Recording(self.model, monitors, init_states)
-            states = self.model.states(brainstate.HiddenState).values()
-            spans = divide_run(n_steps, size_of([state.value for state in states]), self._horizon())
+            spans = self._spans(n_steps)
             chosen = recording.choose(first, n_steps, skipped, every, spans)
             run = Run(
                 self.model, dt, driven.update, driven.at, driven.rows, recording.measure,
@@ -333,10 +332,11 @@ class Simulator(Held):
         block = getattr(self.model, "block", None) if isinstance(self.model, Network) else None
         return Settings(lean, self.grad_horizon is not None, block, jit)
 
-    def _horizon(self):
-        """Return the steps after which gradients are cut; None if they are not."""
-        horizon = self.grad_horizon
-        return None if horizon is None else count_steps("Simulator.grad_horizon", horizon, self.dt)
+    def _spans(self, n_steps):
+        """Divide a run, where gradients are cut if they are."""
+        horizon, states = self.grad_horizon, self.model.states(brainstate.HiddenState).values()
+        size = None if horizon is None else count_steps("Simulator.grad_horizon", horizon, self.dt)
+        return divide_run(n_steps, size_of([state.value for state in states]), size)
 
 
 def _bar(total):
