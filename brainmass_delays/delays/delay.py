@@ -162,18 +162,6 @@ class Delay(HoldsParams, brainstate.nn.Module):
         )
         return low, np.where(self._always_zero(edges), 0.0, high)
 
-    def n_below(self, edges: Any, time: float) -> int:
-        """Count slots whose delay can change within bounds that somebody stated, by a bounded transform or
-        ``min_delay``, and that these let become shorter than ``time``, in ms."""
-        if not self.changes:
-            return 0
-        low = self._own_bounds(edges)[0]
-        if low is None and self.min_delay is None:
-            return 0
-        low = np.maximum(0.0 if low is None else low, self.min_delay or 0.0)
-        may = edges.active & (low < time * (1 - 1e-6)) & ~np.asarray(self._always_zero(edges))
-        return int(np.count_nonzero(may))
-
     def _own_bounds(self, edges):
         """Return the bounds that the delays have by themselves, and their concrete value; None if unknown."""
         if not self.changes:
@@ -241,6 +229,19 @@ def check_delay(where: str, value: Any, unit: str = "ms") -> None:
     if not np.all(value >= 0) or not np.all(np.isfinite(value)):
         bad = value[~((value >= 0) & np.isfinite(value))][0]
         raise ArgumentError(where, "must be finite and not negative", f"{bad} {unit}")
+
+
+def count_below(delay: Delay, edges: Any, time: float) -> int:
+    """Count slots whose delay can change within bounds that somebody stated, by a bounded transform or
+    ``min_delay``, and that these let become shorter than ``time``, in ms."""
+    if not delay.changes:
+        return 0
+    low = delay._own_bounds(edges)[0]
+    if low is None and delay.min_delay is None:
+        return 0
+    low = np.maximum(0.0 if low is None else low, delay.min_delay or 0.0)
+    may = edges.active & (low < time * (1 - 1e-6)) & ~np.asarray(delay._always_zero(edges))
+    return int(np.count_nonzero(may))
 
 
 def step_size(where: str) -> u.Quantity:

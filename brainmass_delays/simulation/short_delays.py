@@ -5,6 +5,7 @@ import warnings
 import brainunit as u
 from brainstate.nn import Module
 
+from ..delays.delay import count_below
 from ..delays.read import DelayedRead
 
 SHARE = 0.02  # of the connections; fewer cost little
@@ -14,7 +15,7 @@ def warn_of_short_delays(model: Module, dt: u.Quantity) -> None:
     """Say how many connections may be shorter than a step, where bounds of trainable delays let many be."""
     step = float(dt.to_decimal(u.ms))
     for read in model.nodes(DelayedRead).values():
-        n_short, n_all = read.delay.n_below(read.edges, step), int(read.edges.active.sum())
+        n_short, n_all = count_below(read.delay, read.edges, step), int(read.edges.active.sum())
         if n_short > SHARE * n_all:
             warnings.warn(
                 f"Simulator.run: {n_short} of {n_all} connections may be shorter than a step of {step:g} ms "
