@@ -10,7 +10,6 @@ the card, as those of small networks do, can be read faster than that. Without a
 """
 
 import argparse
-import time
 from typing import NamedTuple
 
 import jax
@@ -18,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import peers
 from cases import SPEED, dense, sparse, speeds
-from timing import machine, ratio, table
+from timing import in_turn, machine, ratio, table
 
 CASES = {
     84: lambda: dense(84),
@@ -49,21 +48,8 @@ def bandwidth(numbers: int) -> float:
     """Return the bytes per second of a copy, those that are read and those that are written."""
     copy = jax.jit(lambda x: x + 1)
     x = jnp.ones(numbers, jnp.float32)
-    times = seconds({"copy": copy}, x, 10)["copy"]
+    times = in_turn({"copy": copy}, x, [x] * 10)["copy"]
     return 2 * x.nbytes / float(np.median(times))
-
-
-def seconds(runs: dict, argument, repetitions: int) -> dict[str, np.ndarray]:
-    """Time compiled functions in turn, after a first call."""
-    for run in runs.values():
-        jax.block_until_ready(run(argument))
-    times = {name: [] for name in runs}
-    for _ in range(repetitions):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            jax.block_until_ready(run(argument))
-            times[name].append(time.perf_counter() - start)
-    return {name: np.array(values) for name, values in times.items()}
 
 
 def compiled(simulate, gradient: bool, batch: int):
@@ -89,7 +75,7 @@ def tvboptim(case, steps):
 def attempt(simulate, gradient, batch, argument, repetitions):
     """Return the times of one program, or why there are none."""
     try:
-        return seconds({"": compiled(simulate, gradient, batch)}, argument, repetitions)[""]
+        return in_turn({"": compiled(simulate, gradient, batch)}, argument, [argument] * repetitions)[""]
     except (jax.errors.JaxRuntimeError, MemoryError) as error:
         if "RESOURCE_EXHAUSTED" in str(error) or isinstance(error, MemoryError):
             return "out of memory"

@@ -161,7 +161,8 @@ def main():
         try:
             print(json.dumps(globals()[name](argument)))
         except Absent as absence:
-            sys.exit(3 if print(absence, file=sys.stderr) is None else 1)
+            print(absence, file=sys.stderr)
+            sys.exit(3)
         return
     run_sections(SECTIONS, __doc__, "few repetitions, no demo")
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,13 +18,18 @@ PACKAGES = ("jax", "jaxlib", "numpy", "brainstate", "brainunit", "brainmass", "t
 
 def alternate(runners: dict[str, Callable], repetitions: int) -> dict[str, np.ndarray]:
     """Time every runner once per repetition, in turn, at another speed each; seconds, after a first call."""
+    return in_turn(runners, SPEED, speeds(repetitions))
+
+
+def in_turn(runners: dict[str, Callable], first: Any, arguments: Iterable) -> dict[str, np.ndarray]:
+    """Time every runner at every argument, in turn; seconds, after a call with the first one."""
     for run in runners.values():
-        jax.block_until_ready(run(SPEED))
+        jax.block_until_ready(run(first))
     times = {name: [] for name in runners}
-    for speed in speeds(repetitions):
+    for argument in arguments:
         for name, run in runners.items():
             start = time.perf_counter()
-            jax.block_until_ready(run(speed))
+            jax.block_until_ready(run(argument))
             times[name].append(time.perf_counter() - start)
     return {name: np.array(values) for name, values in times.items()}
 

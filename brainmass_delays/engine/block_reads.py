@@ -19,7 +19,7 @@ PAST_PIECE = 16
 
 
 class Place(NamedTuple):
-    """Say what one table reads in one level: its slots, and where their windows start, ``(target, slot)``"""
+    """Say what a table reads in a level: its slots, and where their windows start: ``(target, slot)``."""
 
     starts: jax.Array
     slots: Slots

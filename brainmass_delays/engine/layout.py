@@ -178,7 +178,7 @@ class Layout:
             if group.slopes is not None:
                 late[group.slopes] = 1
         return Frame(
-            tuple(TableFrame(t.rule, t.offsets, t.is_live) for t in self.tables),
+            tuple(TableFrame(t.rule, t.offsets) for t in self.tables),
             tuple(LevelFrame(level.block, level.shortest, level.n_recent) for level in self.plan.levels),
             tuple(self.groups_of),
             tuple((group.values, group.slopes) for group in self.groups),
@@ -193,7 +193,6 @@ class TableFrame(NamedTuple):
 
     rule: Interpolation
     offsets: tuple[float, ...]
-    is_live: bool
 
 
 class LevelFrame(NamedTuple):
@@ -206,9 +205,9 @@ class LevelFrame(NamedTuple):
 
 class Frame(NamedTuple):
     """Fix what a program reads from where, in a form that can be compared: tables and levels of blocks, the
-    groups that each table reads, the tracks of values and slopes and the number of rows of every group, by
-    track whether it is late (a step's value is known at its end, its slope belongs to its start), the groups
-    that are read singly, and the groups of which blocks compute features."""
+    groups that each table reads, the tracks of values and slopes of every group, by track whether it is late
+    (a step's value is known at its end, its slope belongs to its start), the groups that are read singly, and
+    the groups of which blocks compute features."""
 
     tables: tuple[TableFrame, ...]
     levels: tuple[LevelFrame, ...]

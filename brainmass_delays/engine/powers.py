@@ -17,9 +17,8 @@ def power(x: Any, p: Any) -> jax.Array:
 
     The relative error is that of rounding ``p log |x|``: some units in the last place. Derivatives are those
     of ``**``."""
-    size, dtype = jnp.abs(x), jnp.result_type(x, p)
-    is_odd = (p == jnp.floor(p)) & (p != 2 * jnp.floor(p / 2))
-    sign = jnp.where(p == jnp.floor(p), jnp.where(is_odd, -1.0, 1.0), jnp.nan).astype(dtype)
+    size = jnp.abs(x)
+    sign = jnp.where(p == jnp.floor(p), jnp.where(p % 2 == 1, -1.0, 1.0), jnp.nan).astype(size.dtype)
     result = jnp.where((p == 0) | (size == 1), 1.0, jnp.exp(p * jnp.log(size)))
     return jnp.where(x < 0, sign, 1) * result
 

@@ -20,7 +20,7 @@ from .program import Progress, RunProgram, Spans
 from .programs import PROGRAMS
 from .span import Carry, Given, StepCall
 from .step import Recorder, StepServer, UnplannedRead, states_before
-from .traced import Traced, trace
+from .traced import NOTHING, Traced, trace
 
 
 class Settings(NamedTuple):
@@ -81,7 +81,7 @@ class Run:
         None for all; ``memory`` is that of the monitors. Return an `Outcome` and the monitors' memory."""
         literals = self._literals()
         layout, start, step = self._plan(layouts, literals)
-        features = trace(layout.features, *layout.feature_arguments())
+        features = trace(layout.features, *layout.feature_arguments()) if layout.deferred else NOTHING
         _forget_slopes(self.model)
         posts = {size: self._trace_post(size, step, memory) for size in set(spans.sizes)}
         draws = tuple(noise.draw for noise in layout.noises)

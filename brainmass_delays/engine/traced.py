@@ -32,6 +32,9 @@ class Traced(NamedTuple):
                 state.value = value
 
 
+NOTHING = Traced(lambda values, consts, *arguments: (values, {}), [], (), [], {}, ())
+
+
 def trace(function: Callable, *arguments: Any) -> Traced:
     """Trace a function of states and arguments once."""
     stateful = brainstate.transform.StatefulFunction(function, return_only_write=False)

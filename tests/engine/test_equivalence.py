@@ -160,7 +160,7 @@ QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
 @given(networks())
-@settings(max_examples=2, derandomize=True, **QUIET)
+@settings(max_examples=2, **QUIET)
 def test_however_a_network_is_run_it_does_the_same(case):
     with pytest.MonkeyPatch.context() as monkeypatch:
         check(case, monkeypatch)

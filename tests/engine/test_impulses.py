@@ -101,7 +101,7 @@ def check(case):
 
 
 @given(kicked_networks())
-@settings(max_examples=1, derandomize=True, **QUIET)
+@settings(max_examples=1, **QUIET)
 def test_however_a_network_with_impulses_is_run_it_does_the_same(case):
     check(case)
 
