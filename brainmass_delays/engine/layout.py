@@ -179,12 +179,13 @@ class Layout:
                 late[group.slopes] = 1
         return Frame(
             tuple(TableFrame(t.rule, t.offsets) for t in self.tables),
-            tuple(LevelFrame(level.block, level.shortest, level.n_recent) for level in self.plan.levels),
+            tuple(LevelFrame(level.block, level.shortest) for level in self.plan.levels),
             tuple(self.groups_of),
             tuple((group.values, group.slopes) for group in self.groups),
             tuple(late),
             self.singles,
             tuple(sorted(set(self._raw_of.values()))),
+            self.plan.n_recent,
         )
 
 
@@ -200,14 +201,13 @@ class LevelFrame(NamedTuple):
 
     block: int
     shortest: tuple[int, ...]
-    n_recent: int
 
 
 class Frame(NamedTuple):
     """Fix what a program reads from where, in a form that can be compared: tables and levels of blocks, the
     groups that each table reads, the tracks of values and slopes of every group, by track whether it is late
-    (a step's value is known at its end, its slope belongs to its start), the groups that are read singly, and
-    the groups of which blocks compute features."""
+    (a step's value is known at its end, its slope belongs to its start), the groups that are read singly,
+    the groups of which blocks compute features, and how many of the newest samples a step needs by itself."""
 
     tables: tuple[TableFrame, ...]
     levels: tuple[LevelFrame, ...]
@@ -216,11 +216,7 @@ class Frame(NamedTuple):
     lateness: tuple[int, ...]
     singles: tuple[int, ...]
     featured: tuple[int, ...]
-
-    @property
-    def n_recent(self) -> int:
-        """Newest samples that a step needs by itself."""
-        return self.levels[-1].n_recent
+    n_recent: int
 
 
 def _changes(read, coupling):

@@ -110,21 +110,21 @@ def list_entries(edges: Edges, chosen: np.ndarray) -> Entries:
 
 
 class Level(NamedTuple):
-    """Read some slots of every table by windows of ``block`` steps; finer levels need at most the
-    ``n_recent`` newest samples for the rest."""
+    """Read some slots of every table by windows of ``block`` steps, whose lags are at least ``shortest``."""
 
     block: int
     slots: tuple[SlotList, ...]
     shortest: tuple[int, ...]
-    n_recent: int
 
 
 class ReadPlan(NamedTuple):
     """Fix how one run reads every table: by windows, in blocks and blocks within them (``levels``, long ones
-    first), or singly, step by step (``short``). What has no delay is read at the stage itself."""
+    first), or singly, step by step (``short``), from the ``n_recent`` newest samples. What has no delay is
+    read at the stage itself."""
 
     levels: tuple[Level, ...]
     short: tuple[Entries, ...]
+    n_recent: int
 
 
 def shortest_lag(rule: Interpolation, block: int, last_offset: float) -> int:
@@ -157,16 +157,10 @@ def plan_reads(tables: list[Table], block: int | None) -> ReadPlan:
         slots = tuple(list_slots(t.edges, c, whole=not levels) for t, c in zip(tables, chosen, strict=True))
         rest = [r & ~c for r, c in zip(rest, chosen, strict=True)]
         windows = [w & ~c for w, c in zip(windows, chosen, strict=True)]
-        n_recent = max(
-            (
-                slots_needed(float(t.high.max(where=r, initial=0.0)), t.rule)
-                for t, r in zip(tables, rest, strict=True)
-                if r.any()
-            ),
-            default=0,
-        )
-        levels.append(Level(size, slots, shortest, n_recent))
-    return ReadPlan(tuple(levels), tuple(list_entries(t.edges, r) for t, r in zip(tables, rest, strict=True)))
+        levels.append(Level(size, slots, shortest))
+    single = [(t, r) for t, r in zip(tables, rest, strict=True)]
+    needed = (slots_needed(float(t.high.max(where=r, initial=0.0)), t.rule) for t, r in single if r.any())
+    return ReadPlan(tuple(levels), tuple(list_entries(t.edges, r) for t, r in single), max(needed, default=0))
 
 
 def choose_blocks(room: np.ndarray, n_targets: int, block: int | None) -> list[int]:

@@ -202,7 +202,7 @@ class Run:
 
     def _served_step(self, layout, i, s, served, recents, jumps, ages, left, singles, weights, literals):
         """Make one step with served reads; return the newest samples, jumps, columns, and measurements."""
-        head = layout.plan.levels[-1].n_recent - 1 + s
+        head = layout.plan.n_recent - 1 + s
         rings = {}
         for g, (values, slopes) in recents.items():
             has_slopes = layout.groups[g].slopes is not None
@@ -240,7 +240,7 @@ class Run:
             else:
                 one = jax.ShapeDtypeStruct((*aval.shape[:-1], n_targets), aval.dtype)
                 served[k] = {(f, c): one for f in range(request.coupling.n_features) for c in table.offsets}
-        n_recent = layout.plan.levels[-1].n_recent + layout.plan.levels[-1].block
+        n_recent = layout.plan.n_recent + layout.plan.levels[-1].block
         for g in layout.singles:
             aval = lead[id(layout.groups[g].past)]
             one = jax.ShapeDtypeStruct((*aval.shape, n_recent), aval.dtype)

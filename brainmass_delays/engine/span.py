@@ -2,18 +2,19 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ..delays import buffer as ring_buffer
 from ..noise import normals
 from .block_reads import TableReads
-from .blocks import BlockScan, block_scan
+from .blocks import Blocks, BlockScan
 from .layout import Frame
 from .levels import LevelReads
+from .scan import block_scan
 
 # Normal numbers to draw for a span at once: a few per block cost four times as much. Of more, every block
 # draws its own.
@@ -107,7 +108,7 @@ class Span:
         served = {"rows": rows, "tables": {k: {} for k in range(len(self.frame.tables))}}
         if n_steps * sum(math.prod(shape) * (batch or 1) for shape, batch, _ in self.step.draws) <= DRAWN:
             served["normals"] = self._draw(0, n_steps)
-        carry, new, out = self.advance(0, carry, tracks, served, np.int32(0), n_steps)
+        carry, new, out = self._blocks(carry, tracks, served, n_steps)
         newest = tuple(
             with_room(jnp.concatenate([past[..., : past.shape[-1] - late], more], -1), late)[
                 ..., -past.shape[-1] :
@@ -118,44 +119,44 @@ class Span:
 
     # ------------------------------------------------------------------------------------------- blocks
 
-    def advance(self, depth: int, carry: Carry, tracks: tuple, served: dict, first: Any, n_steps: int):
-        """Run ``n_steps`` from step ``first`` of the span on, in blocks of one level and all finer ones.
-
-        ``tracks`` hold the past that is needed and room for the steps, ``served`` what longer blocks read,
-        step axis first. Return the carry, what the steps put into the tracks, and what they returned."""
-        frame = self.frame
-        if depth == len(self.levels):
-            return self.steps(carry, tracks, served, first, n_steps)
-        plan, lateness, reads = frame.levels[depth], frame.lateness, self.levels[depth]
-        origin, outs, done = self._origin(tracks, n_steps), [], 0
-        places = tuple(reads[k].place if k in reads else () for k in range(len(frame.tables)))
-        taps = tuple(reads[k].taps if k in reads else () for k in range(len(frame.tables)))
-        for block, n_blocks in block_lengths(frame, depth, n_steps):
-
-            def body(carry, seen, recent, served, at, block=block):
-                if "normals" not in served:
-                    served = served | {"normals": self._draw(first + at, block)}
-                tables = self._serve(reads, served["tables"], seen, carry, first + at, block)
-                recent = tuple(with_room(track, block) for track in recent)
-                return self.advance(depth + 1, carry, recent, served | {"tables": tables}, first + at, block)
-
-            table_reads = self._table_reads(reads, block, origin)
-            sizes = BlockScan(block, n_blocks, origin, plan.n_recent, lateness, table_reads, done)
+    def _blocks(self, carry: Carry, tracks: tuple, xs: dict, n_steps: int):
+        """Run all steps in blocks; return the carry, what the steps put into the tracks, and what they
+        returned."""
+        frame, outs, done = self.frame, [], 0
+        # the column of the sample at which the steps begin
+        origin, lateness = (tracks[0].shape[-1] - n_steps - 1 if tracks else 0), frame.lateness
+        places, taps = (tuple(self._by_table(r, name) for r in self.levels) for name in ("place", "taps"))
+        for nested in divide(n_steps, tuple(level.block for level in frame.levels)):
+            levels, serves = [], []
+            for reads, (block, count) in zip(self.levels, nested, strict=True):
+                levels.append(Blocks(block, count, self._table_reads(reads, block, origin)))
+                serves.append(partial(self._serve_block, reads, block))
+            sizes = BlockScan(tuple(levels), origin, frame.n_recent, lateness, done)
+            own = jax.tree.map(lambda x, a=done, b=done + sizes.n_steps: x[a:b], xs)
+            steps = partial(self._steps_of_block, block)
             carry, tracks, out = block_scan(
-                sizes, body, carry, tracks, sizes.cut(served), taps, places, lean=self.lean
+                sizes, serves, steps, carry, tracks, own, taps, places, lean=self.lean
             )
-            outs.append(jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), out))
-            done += block * n_blocks
+            outs.append(out)
+            done += sizes.n_steps
         new = tuple(
             t[..., origin + 1 - late : origin + 1 - late + n_steps]
             for t, late in zip(tracks, lateness, strict=True)
         )
         return carry, new, jax.tree.map(lambda *p: p[0] if len(p) == 1 else jnp.concatenate(p), *outs)
 
-    @staticmethod
-    def _origin(tracks, n_steps):
-        """Return the column of the sample at which the steps begin."""
-        return tracks[0].shape[-1] - n_steps - 1 if tracks else 0
+    def _serve_block(self, reads, block, carry, seen, xs, first):
+        """Add what one level reads, and the normals where no longer block drew them, to a block's inputs."""
+        if "normals" not in xs:
+            xs = xs | {"normals": self._draw(first, block)}
+        return xs | {"tables": self._serve(reads, xs["tables"], seen, carry, first, block)}
+
+    def _steps_of_block(self, block, carry, recent, xs, first):
+        tracks = tuple(with_room(track, block) for track in recent)
+        return self.steps(carry, tracks, xs, first, block)
+
+    def _by_table(self, reads, name):
+        return tuple(getattr(reads[k], name) if k in reads else () for k in range(len(self.frame.tables)))
 
     def _table_reads(self, reads, block, origin):
         """Return how one level reads the tracks: one entry per table, or per feature of a summed one."""
@@ -248,18 +249,28 @@ def longest_steps(frame: Frame) -> int:
     return frame.levels[-1].block
 
 
-def block_lengths(frame: Frame, depth: int, n_steps: int) -> list[tuple[int, int]]:
-    """Divide steps into the blocks of one level: their lengths and how many of each."""
-    lengths = [*(level.block for level in frame.levels), 1]
-    return divide(n_steps, lengths[depth], lengths[depth + 1])
+def divide(n_steps: int, blocks: tuple[int, ...]) -> list[list[tuple[int, int]]]:
+    """Divide steps into blocks, and each into the blocks within it.
+
+    Return one entry per stretch of the run: by level the length of a block, a multiple of the next, and how
+    many there are within one block before it. Blocks are up to a half shorter than planned if one stretch is
+    enough then; else the remainder is a stretch of its own."""
+    if not n_steps:
+        return []
+    lengths = max(_nested(n_steps, blocks), key=math.prod, default=None)
+    if lengths is None:
+        lengths = [min(blocks[-1], n_steps)]
+        for block in reversed(blocks[:-1]):
+            lengths.insert(0, min(block, n_steps) // lengths[0] * lengths[0])
+    whole = n_steps - n_steps % lengths[0]
+    counts = (a // b for a, b in zip((whole, *lengths), lengths, strict=False))
+    return [list(zip(lengths, counts, strict=True)), *divide(n_steps - whole, blocks)]
 
 
-def divide(n_steps: int, block: int, multiple: int) -> list[tuple[int, int]]:
-    """Divide steps into equal blocks, a little shorter than planned if that avoids a remainder, here or of
-    the blocks within them."""
-    block = min(block, n_steps)
-    even = [b for b in range(block, (2 * block) // 3, -1) if n_steps % b == 0]
-    if even:
-        block = next((b for b in even if b % multiple == 0), even[0])
-    n_blocks, rest = divmod(n_steps, block)
-    return [(block, n_blocks), *([(rest, 1)] if rest else [])]
+def _nested(n_steps, blocks):
+    """List the lengths of blocks that divide the steps, and one another, without remainder."""
+    if not blocks:
+        return [()]
+    block = min(blocks[0], n_steps)
+    sizes = (size for size in range(block, block // 2, -1) if n_steps % size == 0)
+    return [(size, *within) for size in sizes for within in _nested(size, blocks[1:])]

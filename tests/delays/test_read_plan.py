@@ -1,5 +1,7 @@
 """How a run decides which connections it reads by windows, step by step, or at once."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from brainmass_delays.delays.edges import packed_edges
 from brainmass_delays.delays.interpolation import INTERPOLATIONS
 from brainmass_delays.engine.plan import MAX_BLOCK, Table, choose_blocks, list_slots, plan_reads
 from brainmass_delays.engine.slots import Slots
+from brainmass_delays.engine.span import divide
 
 RULES = sorted(INTERPOLATIONS)
 
@@ -46,13 +49,11 @@ def test_every_connection_is_read_once_and_in_time(reads, block):
         np.testing.assert_array_equal(count, edges.active & (high > 0))
         np.testing.assert_array_equal(short.sources, edges.sources[short.targets, short.slots])
         assert not is_live or not any(slots.valid.any() for slots in lists)
-        for i, level in enumerate(plan.levels):
+        for level in plan.levels:
             lag = np.asarray(_eager(level.slots[k]).take(np.floor(low + 1e-6), np.inf))
             # a block's last step reads samples that were known when the block began
             assert (lag - rule.lead - max(offsets) >= level.block - 1).all()
-            finer = [_eager(s).take(high, 0.0) for s in lists[i + 1 :]] + [short.take(high)]
-            is_needed = short.count or any(s.valid.any() for s in lists[i + 1 :])
-            assert level.n_recent >= max(x.max(initial=0.0) for x in finer) + rule.tail or not is_needed
+        assert plan.n_recent >= short.take(high).max(initial=0.0) + rule.tail or not short.count
     sizes = [level.block for level in plan.levels]
     assert sizes == sorted(sizes, reverse=True)
     assert block is None or sizes[0] == block
@@ -118,3 +119,16 @@ def test_chosen_blocks_are_short_and_nested(lags, spare, block):
     assert sizes[0] == block or 1 <= sizes[0] <= MAX_BLOCK
     if len(sizes) == 2:
         assert 2 <= sizes[1] <= sizes[0] // 2
+
+
+@given(st.integers(0, 5000), st.lists(st.integers(1, 60), min_size=1, max_size=3))
+def test_a_run_is_divided_into_blocks_within_blocks(n_steps, blocks):
+    """Every length divides the one before, none is longer than planned, and few stretches are left over."""
+    blocks = sorted(blocks, reverse=True)
+    stretches = divide(n_steps, tuple(blocks))
+    assert sum(stretch[0][0] * stretch[0][1] for stretch in stretches) == n_steps
+    for stretch in stretches:
+        assert all(1 <= size <= most for (size, _), most in zip(stretch, blocks, strict=True))
+        for (longer, _), (size, count) in pairwise(stretch):
+            assert size * count == longer
+    assert len(stretches) <= 2 + len(blocks)

@@ -1,0 +1,98 @@
+"""Scan over blocks of steps: the functions of a block become programs without closures, and the scan is run
+plainly or with its own adjoint."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from .adjoint import lean_scan
+from .blocks import BlockScan, Forward
+
+
+def block_scan(
+    sizes: BlockScan,
+    serves: list[Callable],
+    steps: Callable,
+    carry: Any,
+    tracks: tuple,
+    xs: Any,
+    weights: Any,
+    places: Any,
+    *,
+    lean: bool = True,
+):
+    """Run all blocks.
+
+    Parameters
+    ----------
+    sizes : BlockScan
+        Static sizes, and how blocks read.
+    serves : list of callable
+        By level, ``serve(carry, seen, x, first) -> x``, the inputs of a block, joined by what it reads:
+        ``seen`` is what the reads serve, ``first`` is the index of its first step.
+    steps : callable
+        ``steps(carry, recent, x, first) -> (carry, new, out)``, the steps of a shortest block. ``recent`` has
+        one array ``(..., node, n_recent)`` per track, ``new`` one ``(..., node, block)``. All these functions
+        may close over traced values: their gradients are kept.
+    carry, tracks, xs : pytree
+        Initial carry; tracks with their history filled in; inputs with a leading axis of steps.
+    weights, places : tuple of tuple
+        By level, what the reads of each table need: weights, differentiable, and its `Place`.
+    lean : bool
+        Use the adjoint of this module (default) or plain autodiff of the same scan.
+
+    Returns
+    -------
+    tuple
+        Final carry, final tracks, and outputs with a leading axis of steps.
+
+    Notes
+    -----
+    The gradient is exact for the carry, the tracks' history, the inputs, the weights and everything
+    the functions close over. The lean adjoint keeps one carry per block and the tracks: O(n_nodes) numbers
+    per step, whatever the number of connections."""
+    given = weights, places, _hoist_all(sizes, serves, steps, carry, tracks, xs, weights, places)
+    scan = lean_scan if lean else _plain_scan
+    return scan(sizes, carry, tracks, xs, *given)
+
+
+class _Hoisted(NamedTuple):
+    """Hold a function, and the traced values that it closed over as its last argument."""
+
+    call: Callable
+    values: list
+
+
+def _hoist(function, *avals):
+    """Turn traced values that a function closes over into a further argument, whatever their type; return
+    also the shape of its result."""
+    jaxpr, shape = jax.make_jaxpr(function, return_shape=True)(*avals)
+    tree = jax.tree.structure(shape)
+    is_hoisted = [isinstance(const, jax.core.Tracer) for const in jaxpr.consts]
+
+    def call(*args):
+        *args, hoisted = args
+        hoisted = iter(hoisted)
+        consts = [next(hoisted) if h else c for h, c in zip(is_hoisted, jaxpr.consts, strict=True)]
+        return tree.unflatten(jax.core.eval_jaxpr(jaxpr.jaxpr, consts, *jax.tree.leaves(args)))
+
+    return _Hoisted(call, [const for const, h in zip(jaxpr.consts, is_hoisted, strict=True) if h]), shape
+
+
+def _hoist_all(sizes, serves, steps, carry, tracks, xs, weights, places):
+    """Hoist the functions of all levels, and of the steps, by example."""
+    first, hoisted = jax.ShapeDtypeStruct((), np.int32), []
+    for level, serve, *own in zip(sizes.levels, serves, weights, places, strict=True):
+        xs = jax.tree.map(lambda x, n=level.size: jax.ShapeDtypeStruct((n, *x.shape[1:]), x.dtype), xs)
+        seen = jax.eval_shape(level.reads.read, *own, tracks, first)
+        found, xs = _hoist(serve, carry, seen, xs, first)
+        hoisted.append(found)
+    recent = jax.eval_shape(sizes.recent, tracks, first)
+    return [*hoisted, _hoist(steps, carry, recent, xs, first)[0]]
+
+
+def _plain_scan(sizes, carry, tracks, xs, weights, places, hoisted):
+    calls, values = zip(*hoisted, strict=True)
+    return Forward(sizes, weights, places, calls, values).run(carry, tracks, xs, np.int32(sizes.done))[:3]
