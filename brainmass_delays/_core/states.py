@@ -99,7 +99,14 @@ def varies(function: Callable) -> bool:
     return any(t is v for equation in jaxpr.eqns for v in equation.invars) or t in jaxpr.outvars
 
 
-def present_key() -> jax.Array:
-    """Return the key of ``brainstate.random``, which makes it at its first read: a trace must not do that."""
+def make_key() -> None:
+    """Make the key of ``brainstate.random``, which waits for its first read: a trace that reads it first takes
+    it for another type of state. This is no read, so no trace takes note of it."""
     with jax.ensure_compile_time_eval():
-        return brainstate.random.DEFAULT.value
+        brainstate.random.DEFAULT.check_if_deleted()
+
+
+def present_key() -> jax.Array:
+    """Return the key of ``brainstate.random``, made if it is not there."""
+    make_key()
+    return brainstate.random.DEFAULT.value

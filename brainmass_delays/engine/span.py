@@ -133,7 +133,7 @@ class Span:
                 serves.append(partial(self._serve_block, reads, block))
             sizes = BlockScan(tuple(levels), origin, frame.n_recent, lateness, done)
             own = jax.tree.map(lambda x, a=done, b=done + sizes.n_steps: x[a:b], xs)
-            steps = partial(self._steps_of_block, block)
+            steps = partial(self._steps, block)
             carry, tracks, out = block_scan(
                 sizes, serves, steps, carry, tracks, own, taps, places, lean=self.lean
             )
@@ -150,10 +150,6 @@ class Span:
         if "normals" not in xs:
             xs = xs | {"normals": self._draw(first, block)}
         return xs | {"tables": self._serve(reads, xs["tables"], seen, carry, first, block)}
-
-    def _steps_of_block(self, block, carry, recent, xs, first):
-        tracks = tuple(with_room(track, block) for track in recent)
-        return self.steps(carry, tracks, xs, first, block)
 
     def _by_table(self, reads, name):
         return tuple(getattr(reads[k], name) if k in reads else () for k in range(len(self.frame.tables)))
@@ -188,10 +184,11 @@ class Span:
 
     # -------------------------------------------------------------------------------------------- steps
 
-    def steps(self, carry: Carry, tracks: tuple, served: dict, first: Any, n_steps: int):
-        """Run ``n_steps`` one by one."""
+    def _steps(self, n_steps: int, carry: Carry, recent: tuple, served: dict, first: Any):
+        """Run ``n_steps`` one by one; return the carry, what they put into the tracks, and what they
+        returned."""
         given, frame = self.given, self.frame
-        recents = {g: self._recent(g, tracks, carry, first, n_steps) for g in frame.singles}
+        recents = {g: self._recent(g, recent, carry, first) for g in frame.singles}
 
         def one(state, xs):
             carry, recents = state
@@ -216,17 +213,16 @@ class Span:
             return {}
         return jax.vmap(lambda one: self.step.features(*self.given.featured, one)[1])(signals)
 
-    def _recent(self, g, tracks, carry, first, n_steps):
-        """Return the newest samples of a group with room for the longest run of steps; its newest slope,
+    def _recent(self, g, recent, carry, first):
+        """Return the newest samples of a group with room for a block as long as planned; its newest slope,
         which no step has found yet, is estimated."""
         values, slopes = self.frame.tracks[g]
-        room = longest_steps(self.frame) - n_steps
-        n_recent = self.frame.n_recent
-        recent = with_room(tracks[values][..., -n_recent - n_steps :], room)
+        room = self.frame.levels[-1].block
+        newest = with_room(recent[values], room)
         if slopes is None:
-            return recent, ()
-        found = with_room(tracks[slopes][..., -n_recent - n_steps :], room)
-        rings = [ring_buffer.Ring(x, jnp.int32(n_recent - 1)) for x in (recent, found)]
+            return newest, ()
+        found = with_room(recent[slopes], room)
+        rings = [ring_buffer.Ring(x, jnp.int32(self.frame.n_recent - 1)) for x in (newest, found)]
         age = self.given.age[g] + self.base + first
         # At the initial time the history knows its own slope.
         slope = jnp.where(
@@ -234,7 +230,7 @@ class Span:
             self.given.left[g],
             ring_buffer.estimate_slope(*rings, ring_buffer.Kink(carry.jumps[g], age)),
         )
-        return recent, ring_buffer.replace_newest(rings[1], slope).values
+        return newest, ring_buffer.replace_newest(rings[1], slope).values
 
 
 def with_room(track, n_steps):
@@ -242,11 +238,6 @@ def with_room(track, n_steps):
     if not n_steps:
         return track
     return jnp.concatenate([track, jnp.zeros((*track.shape[:-1], n_steps), track.dtype)], -1)
-
-
-def longest_steps(frame: Frame) -> int:
-    """Return the longest run of steps within the finest blocks."""
-    return frame.levels[-1].block
 
 
 def divide(n_steps: int, blocks: tuple[int, ...]) -> list[list[tuple[int, int]]]:

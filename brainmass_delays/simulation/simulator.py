@@ -11,7 +11,7 @@ from .._core.arguments import flag as is_flag
 from .._core.checks import check_choice, check_count
 from .._core.choices import Differentiation
 from .._core.differentiation import forward_is_wanted
-from .._core.states import LOCK, present_key, write
+from .._core.states import LOCK, make_key, write
 from .._core.tracing import explained
 from ..engine.clock import clock_of
 from ..engine.memory import size_of
@@ -295,7 +295,7 @@ class Simulator(Held):
         every = 1 if sample_every is None else check_count(f"{where}.sample_every", sample_every)
         skipped = transient_steps(transient, dt, n_steps)
         check_precision()
-        present_key()
+        make_key()
         clock = clock_of(self.model)
         if not self._layouts:
             warn_of_short_delays(self.model, dt)

@@ -115,6 +115,13 @@ def case(request):
     return request.param, Problem(*request.param)
 
 
+def test_a_first_gradient_may_meet_a_key_that_nobody_has_read():
+    """As in a new process, where brainstate has not made its key yet."""
+    brainstate.random.DEFAULT.seed()
+    problem = Problem("diffusive", "linear", "heun", "speed")
+    assert_same(problem.at(), problem.at(), 1e-15)
+
+
 def test_the_lean_gradient_equals_plain_autodiff(case):
     arguments, lean = case
     assert_same(lean.at(), Problem(*arguments, checkpoint=False).at(), 1e-10)
