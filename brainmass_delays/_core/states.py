@@ -100,7 +100,7 @@ def varies(function: Callable) -> bool:
 
 
 def make_key() -> None:
-    """Make the key of ``brainstate.random``, which waits for its first read: a trace that reads it first takes
+    """Make the key of ``brainstate.random``, which waits for its first read: a trace that comes first takes
     it for another type of state. This is no read, so no trace takes note of it."""
     with jax.ensure_compile_time_eval():
         brainstate.random.DEFAULT.check_if_deleted()
