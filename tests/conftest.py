@@ -6,8 +6,8 @@ is found there by its own text, the version of XLA and its flags, so that a chan
 old program; ``make clean`` empties the store. ``JAX_COMPILATION_CACHE_DIR`` puts it elsewhere.
 """
 
+import gc
 import os
-import resource
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +29,10 @@ for name, value in STORE.items():
     os.environ[name.upper()] = str(value)  # for the scripts that tests start
 
 matplotlib.use("Agg")
+
+# Tracing leaves many small objects that live: to look at all of them again and again is a tenth of the time.
+gc.freeze()
+gc.set_threshold(50_000, 20, 50)
 
 # Examples of properties are the same in every run, so that the store holds their programs; slow tests draw new ones.
 settings.register_profile("same examples", derandomize=True)
@@ -72,7 +76,15 @@ def compilations():
 
 @pytest.fixture(scope="module", autouse=True)
 def _memory():
-    """Let go of compiled programs after a file once the process has grown to 3 GB."""
+    """Let go of compiled programs after a file, where the process fills a fifth of the memory."""
     yield
-    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 3e6:  # kB
+    if _resident() > os.sysconf("SC_PHYS_PAGES") / 5:
         jax.clear_caches()
+
+
+def _resident():
+    """Return how many pages of memory this process has now, or none where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
