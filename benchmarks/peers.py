@@ -100,15 +100,8 @@ def network(
 
 
 def own_forward(case: Case, n_steps: int, **options):
-    """Run `Simulator.run`, compiled."""
-    simulate, set_speed = _own(case, n_steps, options)
-    compiled = brainstate.transform.jit(simulate)
-
-    def run(speed):
-        set_speed(speed)
-        return compiled()
-
-    return run
+    """Run `Simulator.run`, compiled; the speed is an argument, as it is for the peers and in a fit."""
+    return _of_speed(*_own(case, n_steps, options))
 
 
 def own_fixed(case: Case, n_steps: int, speed: float):
@@ -136,14 +129,18 @@ def own_function(case: Case, n_steps: int):
 def own_gradient(case: Case, n_steps: int, **options):
     """Differentiate `Simulator.run` through brainstate, compiled."""
     simulate, set_speed = _own(case, n_steps, options)
-    compiled = brainstate.transform.jit(_own_value_and_gradient(simulate, set_speed.net))
+    return _of_speed(_own_value_and_gradient(simulate, set_speed.net), set_speed)
 
+
+def _of_speed(function, set_speed):
+    """Compile a function of the state of a network into one of its speed."""
+
+    @brainstate.transform.jit
     def run(speed):
         set_speed(speed)
-        value, slope = compiled()
-        return value, slope
+        return function()
 
-    return run
+    return lambda speed: run(jnp.float32(speed))
 
 
 def _own_value_and_gradient(simulate, net):

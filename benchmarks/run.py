@@ -10,6 +10,7 @@ table stays.
 import argparse
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -47,10 +48,15 @@ def main():
     parser.add_argument("--quick", action="store_true", help="short runs, printed and not written")
     quick, failed = parser.parse_args().quick, []
     page = HERE / "README.md"
+    unpaired = [name for name in SCRIPTS if page.read_text().count(f"<!-- {name}: ") not in (0, 2)]
+    if unpaired:
+        sys.exit(f"{page} lacks a marker of {', '.join(unpaired)}")
     for name in SCRIPTS:
         if not (HERE / f"{name}.py").exists():
             continue
+        start = time.monotonic()
         body = output(name, quick)
+        print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
         if body is None:
             failed.append(name)
             print(f"{name} failed", file=sys.stderr)
