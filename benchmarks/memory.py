@@ -20,7 +20,6 @@ PROGRAMS = (
     "own",
     "tvboptim:roll",
     "tvboptim:circular",
-    "tvboptim:preallocated",
     "tvboptim:roll:64",
     "tvboptim:circular:64",
 )
