@@ -10,8 +10,9 @@ from ..._core.arguments import checked, function, numbers
 from ..._core.checks import check_choice, check_count
 from .coordinates import Equation
 
-# Raised by Taylor mode for operations without a rule: loops, `arctan`, functions with a rule of their own.
-_NO_RULE = (NotImplementedError, KeyError, jax.errors.UnexpectedTracerError)
+# Raised by Taylor mode for operations without a rule: loops, `arctan`, functions with a rule of their own (an
+# AttributeError in jax 0.12). One that the field raises by itself comes again in forward mode.
+_NO_RULE = (NotImplementedError, KeyError, AttributeError, jax.errors.UnexpectedTracerError)
 
 
 @checked(f=function)
