@@ -146,7 +146,7 @@ def activities_of_errors(params, errors, x=None, *, param_type="sp", gamma=None)
     if len(errors) != expected:
         raise ArgumentError(
             "activities_of_errors.errors",
-            f"must hold {expected} entries",
+            f"must hold {expected} entries {'without' if x is None else 'with'} x",
             len(errors),
             "Start from init_errors",
         )

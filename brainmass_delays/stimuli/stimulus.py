@@ -294,7 +294,8 @@ def site(connectome: Any, regions: Iterable[int | str], weight: Any = 1.0) -> np
     if not hasattr(connectome, "select") or not hasattr(connectome, "labels"):
         raise ArgumentError("site.connectome", "must be a Connectome", repr(connectome))
     numbers(unit=u.UNITLESS, finite=True, axes=(0, 1), traced=False)("site.weight", weight)
-    if isinstance(regions, str | bytes) or not isinstance(regions, Iterable):
+    is_one = isinstance(regions, str | bytes) or not getattr(regions, "ndim", 1)
+    if is_one or not isinstance(regions, Iterable):
         raise ArgumentError("site.regions", "must be a list of labels or whole numbers", repr(regions))
     places = [connectome._index(region, "site.regions") for region in regions]
     if not places or len(set(places)) < len(places):

@@ -115,8 +115,8 @@ ACCEPTS = {
     "atol": "half bool traced",
     "evaluate_generative.key": "none",
 }
-for _name in ("output_energy_scaling", "weight_decay", "spectral_penalty", "activity_decay", "alpha_forward"):
-    ACCEPTS[_name] = ACCEPTS["alpha_backward"] = NUMBER
+for _name in ("output_energy_scaling", "alpha_forward", "alpha_backward"):
+    ACCEPTS[_name] = "zero half bool traced"
 for _name in ("weight_decay", "spectral_penalty", "activity_decay"):
     ACCEPTS[_name] = "zero negative half bool"
 RECORDS = {name for name in pc.__all__ if inspect.isclass(getattr(pc, name))}
