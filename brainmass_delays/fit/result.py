@@ -12,6 +12,7 @@ from brainstate.nn import Module
 
 from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_choice, check_number
+from .._core.files import as_path
 from .._core.parameters import store, stored
 from .._core.states import alone
 from .._core.units import magnitude, plain_arrays
@@ -275,7 +276,7 @@ class FitResult:
         """
         from ..viz.report import write_report  # brings matplotlib, which nothing else here needs
 
-        write_report(self, path)
+        write_report(self, as_path("FitResult.report.path", path))
 
     def _is_measured(self) -> bool:
         return self.context.problem.loss.is_measured

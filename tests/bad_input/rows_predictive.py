@@ -92,7 +92,7 @@ ACCEPTS = {
     "activation_first": FLAG,
     "use_bias": FLAG,
     "gamma": "none half bool",
-    "sigma": NUMBER,
+    "sigma": "zero half bool traced",
     "inference_options": "none",
     "record_steps": "none",
     "activities": "",
@@ -118,7 +118,7 @@ ACCEPTS = {
 for _name in ("output_energy_scaling", "alpha_forward", "alpha_backward"):
     ACCEPTS[_name] = "zero half bool traced"
 for _name in ("weight_decay", "spectral_penalty", "activity_decay"):
-    ACCEPTS[_name] = "zero negative half bool"
+    ACCEPTS[_name] = "zero half bool"
 RECORDS = {name for name in pc.__all__ if inspect.isclass(getattr(pc, name))}
 FUNCTIONS = {name: getattr(pc, name) for name in pc.__all__ if name not in RECORDS}
 generate("predictive.", FUNCTIONS, GOOD, ACCEPTS, use=lambda made: None)
