@@ -48,7 +48,8 @@ def main():
     parser.add_argument("--quick", action="store_true", help="short runs, printed and not written")
     quick, failed = parser.parse_args().quick, []
     page = HERE / "README.md"
-    unpaired = [name for name in SCRIPTS if page.read_text().count(f"<!-- {name}: ") not in (0, 2)]
+    text = page.read_text()
+    unpaired = [name for name in SCRIPTS if text.count(f"<!-- {name}: ") not in (0, 2)]
     if unpaired:
         sys.exit(f"{page} lacks a marker of {', '.join(unpaired)}")
     for name in SCRIPTS:

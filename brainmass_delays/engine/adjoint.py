@@ -16,8 +16,9 @@ from .blocks import Forward, joined
 MANY_SLOTS = 2000
 
 
-def lean_scan(sizes, carry, tracks, xs, weights, places, hoisted):
-    calls, values = zip(*hoisted, strict=True)
+def lean_scan(sizes, carry, tracks, xs, weights, places, calls, values):
+    """Run all blocks with the adjoint of this module; ``calls`` are the functions of `scan.block_scan`, with
+    the ``values`` that they closed over as a last argument."""
     (carry_d, carry_i, join_carry), (xs_d, xs_i, join_xs), (values_d, values_i, join_values) = map(
         _split, (carry, xs, values)
     )

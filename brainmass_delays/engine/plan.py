@@ -158,7 +158,7 @@ def plan_reads(tables: list[Table], block: int | None) -> ReadPlan:
         rest = [r & ~c for r, c in zip(rest, chosen, strict=True)]
         windows = [w & ~c for w, c in zip(windows, chosen, strict=True)]
         levels.append(Level(size, slots, shortest))
-    single = [(t, r) for t, r in zip(tables, rest, strict=True)]
+    single = list(zip(tables, rest, strict=True))
     needed = (slots_needed(float(t.high.max(where=r, initial=0.0)), t.rule) for t, r in single if r.any())
     return ReadPlan(tuple(levels), tuple(list_entries(t.edges, r) for t, r in single), max(needed, default=0))
 

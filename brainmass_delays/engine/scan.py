@@ -2,7 +2,7 @@
 plainly or with its own adjoint."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -53,21 +53,18 @@ def block_scan(
     The gradient is exact for the carry, the tracks' history, the inputs, the weights and everything
     the functions close over. The lean adjoint keeps one carry per block and the tracks: O(n_nodes) numbers
     per step, whatever the number of connections."""
-    given = weights, places, _hoist_all(sizes, serves, steps, carry, tracks, xs, weights, places)
-    scan = lean_scan if lean else _plain_scan
-    return scan(sizes, carry, tracks, xs, *given)
-
-
-class _Hoisted(NamedTuple):
-    """Hold a function, and the traced values that it closed over as its last argument."""
-
-    call: Callable
-    values: list
+    calls, values = _hoist_all(sizes, serves, steps, carry, tracks, xs, weights, places)
+    if lean:
+        return lean_scan(sizes, carry, tracks, xs, weights, places, calls, values)
+    forward = Forward(sizes, weights, places, calls, values)
+    carry, tracks, outs, _ = forward.run(carry, tracks, xs, np.int32(sizes.done))
+    return carry, tracks, outs
 
 
 def _hoist(function, *avals):
-    """Turn traced values that a function closes over into a further argument, whatever their type; return
-    also the shape of its result."""
+    """Turn traced values that a function closes over into a further argument, whatever their type.
+
+    Return the function of that argument, the values, and the shape of its result."""
     jaxpr, shape = jax.make_jaxpr(function, return_shape=True)(*avals)
     tree = jax.tree.structure(shape)
     is_hoisted = [isinstance(const, jax.core.Tracer) for const in jaxpr.consts]
@@ -78,21 +75,18 @@ def _hoist(function, *avals):
         consts = [next(hoisted) if h else c for h, c in zip(is_hoisted, jaxpr.consts, strict=True)]
         return tree.unflatten(jax.core.eval_jaxpr(jaxpr.jaxpr, consts, *jax.tree.leaves(args)))
 
-    return _Hoisted(call, [const for const, h in zip(jaxpr.consts, is_hoisted, strict=True) if h]), shape
+    return call, [const for const, h in zip(jaxpr.consts, is_hoisted, strict=True) if h], shape
 
 
 def _hoist_all(sizes, serves, steps, carry, tracks, xs, weights, places):
-    """Hoist the functions of all levels, and of the steps, by example."""
-    first, hoisted = jax.ShapeDtypeStruct((), np.int32), []
+    """Hoist the functions of all levels, and of the steps, by example; return functions and values."""
+    first, calls, values = jax.ShapeDtypeStruct((), np.int32), [], []
     for level, serve, *own in zip(sizes.levels, serves, weights, places, strict=True):
         xs = jax.tree.map(lambda x, n=level.size: jax.ShapeDtypeStruct((n, *x.shape[1:]), x.dtype), xs)
         seen = jax.eval_shape(level.reads.read, *own, tracks, first)
-        found, xs = _hoist(serve, carry, seen, xs, first)
-        hoisted.append(found)
+        call, hoisted, xs = _hoist(serve, carry, seen, xs, first)
+        calls.append(call)
+        values.append(hoisted)
     recent = jax.eval_shape(sizes.recent, tracks, first)
-    return [*hoisted, _hoist(steps, carry, recent, xs, first)[0]]
-
-
-def _plain_scan(sizes, carry, tracks, xs, weights, places, hoisted):
-    calls, values = zip(*hoisted, strict=True)
-    return Forward(sizes, weights, places, calls, values).run(carry, tracks, xs, np.int32(sizes.done))[:3]
+    call, hoisted, _ = _hoist(steps, carry, recent, xs, first)
+    return [*calls, call], [*values, hoisted]
