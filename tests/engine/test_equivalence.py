@@ -45,7 +45,7 @@ COUPLINGS = {
     "diffusive": "diffusive",
     "kuramoto": "kuramoto",
     "tanh": "tanh",
-    "power": lambda x, y, w: PowerLawCoupling(x, y, w, p=1.5),
+    "power": lambda x, y, w, k: PowerLawCoupling(x, y, w, k=k, p=1.5),
     "two reads": TwoReads,
 }
 

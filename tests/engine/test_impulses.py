@@ -21,6 +21,7 @@ from brainmass_delays import (
     Network,
     Param,
     Projection,
+    RunError,
     Simulator,
 )
 from brainmass_delays._core.impulses import jumping
@@ -79,7 +80,14 @@ def by_hand(net, case):
 
 
 def check(case):
+    """Compare all ways to run; where steps by hand diverge, as a strong impulse makes Euler's do, a run says
+    so."""
     make = case[0]
+    stepped = by_hand(make(), case)
+    if not all(np.isfinite(values).all() for values in stepped.values()):
+        with pytest.raises(RunError, match="NaN or infinite"):
+            run(make(), case)
+        return
     expected = run(make(), case)
     one = make()
     one.block = 1
@@ -97,7 +105,7 @@ def check(case):
     net, third = make(), N_STEPS // 3
     parts = [run(net, case, i * third, third, seed=i == 0, init_states=i == 0) for i in range(3)]
     same({name: np.concatenate([part[name] for part in parts]) for name in expected}, expected)
-    same(by_hand(make(), case), expected)
+    same(stepped, expected)
 
 
 @given(kicked_networks())
