@@ -24,7 +24,7 @@ EMPTY = optax.sgd(0.1).init(pc.trainable(PARAMS))
         (lambda: pc.accuracy(jnp.zeros(4), jnp.zeros(4)), r"accuracy.predicted: must have the shape \(batch, class\); got \(4,\)"),
         (lambda: pc.accuracy(Y, jnp.full(4, 2)), "accuracy.labels: must hold classes from 0 to 1; got 2"),
         (lambda: pc.accuracy(Y, jnp.full(4, 0.5)), "accuracy.labels: must hold classes from 0 to 1; got 0.5"),
-        (lambda: pc.activities_of_errors(PARAMS, [START[0]], X), "activities_of_errors.errors: must hold 2 entries; got 1"),
+        (lambda: pc.activities_of_errors(PARAMS, [START[0]], X), "activities_of_errors.errors: must hold 2 entries with x; got 1"),
         (lambda: pc.epc_energy(PARAMS, [START[0]], Y, X), "epc_energy.errors: must hold 2 entries"),
         (lambda: pc.init_errors(PARAMS, None), "init_errors.x: must hold the input; got None"),
         (lambda: pc.pc_energy(PARAMS, START, Y, X, output_energy_scaling=-1.0), "output_energy_scaling: must be at least 0"),
