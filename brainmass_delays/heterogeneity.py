@@ -122,8 +122,8 @@ class Grouped(HoldsParams, brainstate.nn.Module):
     >>> from brainmass_delays import Grouped, HopfStep
     >>> part = ['cortex', 'cortex', 'thalamus', 'cortex']
     >>> node = HopfStep(4, a=Grouped({'cortex': -0.02, 'thalamus': 0.1}, part))
-    >>> node.a.value().tolist()
-    [-0.02, -0.02, 0.1, -0.02]
+    >>> print(node.a.value())
+    [-0.02 -0.02  0.1  -0.02]
     """
 
     def __init__(self, values: Any, groups: Sequence[Any]):

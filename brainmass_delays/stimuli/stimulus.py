@@ -141,7 +141,7 @@ class Constant(Stimulus):
     Examples
     --------
     >>> from brainmass_delays import stimuli
-    >>> float(stimuli.Constant(0.3)(5.0))
+    >>> print(stimuli.Constant(0.3)(5.0))
     0.3
     """
 
@@ -213,7 +213,7 @@ class Product(Pair):
     Examples
     --------
     >>> from brainmass_delays import stimuli
-    >>> float((2 * stimuli.Constant(0.3))(0.0))
+    >>> print((2 * stimuli.Constant(0.3))(0.0))
     0.6
     """
 
@@ -245,8 +245,8 @@ class Feedback(Stimulus):
     >>> node = HopfStep(2, init_x=0.5)
     >>> damping = stimuli.Feedback(lambda t, x: -0.2 * x, node.prefetch('x'))
     >>> _ = brainstate.nn.init_all_states(node)
-    >>> [float(value) for value in damping(0.0)]
-    [-0.1, -0.1]
+    >>> print(damping(0.0))
+    [-0.1 -0.1]
     """
 
     def __init__(self, law: Callable, *reads: Callable):

@@ -109,8 +109,9 @@ class FilterSolution:
         >>> import jax.numpy as jnp
         >>> from brainmass_delays.integrate import solve_filter_on_grid
         >>> solution = solve_filter_on_grid(lambda t, y, args: -y, jnp.array([1.0]), jnp.linspace(0, 1, 11))
-        >>> print(jnp.round(solution.at(jnp.array([0.123, 0.777])).u[:, 0], 4))    # exp(-t)
-        [0.8843 0.4598]
+        >>> values = solution.at(jnp.array([0.123, 0.777])).u[:, 0]
+        >>> [round(value, 4) for value in values.tolist()]    # exp(-t)
+        [0.8843, 0.4598]
         """
         where = "FilterSolution.at"
         check_single(where, self)
