@@ -171,10 +171,10 @@ def measure(name, minutes):
     print(json.dumps([seconds, growth, np.nan if planned is None else planned()]))
 
 
-def alternate(names, minutes):
+def alternate(names, minutes, repetitions):
     """Return by name the measurements, (repetition, 3), made in turn; those that are absent are left out."""
     found = {name: [] for name in names}
-    for _ in range(REPETITIONS):
+    for _ in range(repetitions):
         for name in names:
             command = [sys.executable, __file__, "--one", name, "--minutes", str(minutes)]
             done = subprocess.run(command, capture_output=True, text=True)
@@ -187,9 +187,9 @@ def alternate(names, minutes):
     return {name: np.array(rows) for name, rows in found.items() if rows}
 
 
-def compare(title, names, minutes):
+def compare(title, names, minutes, repetitions):
     """Return a table of programs, the ratio of times within each repetition to the first of them."""
-    found = alternate(names, minutes)
+    found = alternate(names, minutes, repetitions)
     first = next(iter(found.values()))
     rows = [
         [
@@ -211,9 +211,9 @@ def compare(title, names, minutes):
 def main():
     """Measure all programs, or one."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="half a simulated minute")
+    parser.add_argument("--quick", action="store_true", help="ten simulated seconds, once")
     parser.add_argument("--one", choices=PROGRAMS)
-    parser.add_argument("--minutes", type=float, default=14.0)
+    parser.add_argument("--minutes", type=float, default=2.0)
     options = parser.parse_args()
     if options.one:
         from peers import Absent
@@ -224,11 +224,15 @@ def main():
             print(absence, file=sys.stderr)
             sys.exit(3)
         return
-    minutes = 0.5 if options.quick else options.minutes
+    minutes, repetitions = (1 / 6, 1) if options.quick else (options.minutes, REPETITIONS)
     print(machine() + "\n")
-    print(compare(f"Monitors over {minutes:g} simulated minutes", ("bare", "recorded"), minutes))
-    print(compare("BOLD that streams, 68 regions, 120 s at 1 ms", ("streaming", "tvboptim"), minutes))
-    print(compare("Balloon on a stored trajectory", ("stored", "neurolib"), minutes))
+    pairs = {
+        f"Monitors over {minutes:.2g} simulated minutes": ("bare", "recorded"),
+        "BOLD that streams, 68 regions, 120 s at 1 ms": ("streaming", "tvboptim"),
+        "Balloon on a stored trajectory of two minutes": ("stored", "neurolib"),
+    }
+    for title, names in pairs.items():
+        print(compare(title, names, minutes, repetitions))
 
 
 if __name__ == "__main__":

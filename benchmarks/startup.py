@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 from timing import run_sections, table
 
-REPETITIONS = 5
+REPETITIONS = 3
 STEPS = 100
 OWN = "brainmass_delays"
 
