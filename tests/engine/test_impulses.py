@@ -80,6 +80,7 @@ def by_hand(net, case):
 
 
 def check(case):
+    make = case[0]
     expected = run(make(), case)
     one = make()
     one.block = 1
