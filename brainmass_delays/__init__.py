@@ -23,7 +23,7 @@ from .nodes import *  # noqa: F403
 from .nodes import __all__ as _nodes
 from .noise import ColoredNoise, MultiplicativeNoise, OUNoise, WhiteNoise
 from .simulation import Simulator
-from .sweep import SweepResult, sweep
+from .sweeps import SweepResult, sweep
 
 __version__ = "0.1.0"
 

@@ -16,7 +16,7 @@ from ._core.pool import Pool, check_executor
 from ._core.progress import tqdm
 from ._core.salvage import attach
 from .fit import FitResult, Fitter
-from .sweep.program import settings
+from .sweeps.program import settings
 
 
 @dataclass(frozen=True)

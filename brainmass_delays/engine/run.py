@@ -20,7 +20,7 @@ from .program import Progress, RunProgram, Spans
 from .programs import PROGRAMS
 from .span import Carry, Given, StepCall
 from .step import Recorder, StepServer, UnplannedRead, states_before
-from .traced import NOTHING, Traced, trace
+from .trace import NOTHING, Traced, trace
 
 
 class Settings(NamedTuple):

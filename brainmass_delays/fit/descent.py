@@ -12,7 +12,7 @@ import optax
 from .._core.checks import ArgumentError
 from .._core.parameters import store, stored
 from .._core.tracing import TOO_EARLY
-from ..engine.traced import trace
+from ..engine.trace import trace
 from .checkpoint import digest_of, named, pack, unpack
 from .journal import Journal
 from .problem import Problem

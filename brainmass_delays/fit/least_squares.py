@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from .._core.checks import check_choice, check_count, check_number
 from .._core.parameters import store, stored
 from ..engine.programs import PROGRAMS
-from ..engine.traced import Traced
+from ..engine.trace import Traced
 from .arguments import check_installed
 from .backends import options_of
 from .checkpoint import pack, unpack

@@ -20,7 +20,7 @@ from .._core.states import holding, untouched
 from .._core.status import OK
 from ..delays.read import DelayedRead
 from ..engine.programs import PROGRAMS
-from ..engine.traced import Traced, trace
+from ..engine.trace import Traced, trace
 
 MODES = ("auto", "forward", "reverse")
 

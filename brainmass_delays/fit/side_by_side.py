@@ -15,7 +15,7 @@ from .._core.memory import SMALL, free_memory
 from .._core.parameters import stand
 from .._core.status import RunError
 from ..engine.programs import PROGRAMS
-from ..engine.traced import Traced
+from ..engine.trace import Traced
 from .journal import Journal
 from .problem import Evaluation, Problem, ZeroGradient
 from .steps import Pace, Plan, evaluation, loop, n_best, plan, record

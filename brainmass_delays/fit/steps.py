@@ -12,7 +12,7 @@ import numpy as np
 
 from .._core.parameters import stand, stored
 from ..engine.programs import PROGRAMS
-from ..engine.traced import Traced
+from ..engine.trace import Traced
 from ..integrate.lanes import any_lane, lane, select
 from .journal import Journal
 from .problem import Evaluation, Problem, fitting

@@ -1,9 +1,9 @@
 """Adaptive solvers of ordinary and delay equations, differentiable through their while loops."""
 
-from .adaptive import solve_ode
 from .control import Controller
 from .dde import DelayEquation, solve_dde, solve_network
 from .loops import resolve, while_loop
+from .ode import solve_ode
 from .odefilter import (
     FilterSolution,
     Prior,

@@ -13,8 +13,8 @@ from .breakpoints import distinct_constants
 from .control import Controller
 from .equation import Equation
 from .lookup import Reads, check_delays, check_right_side, resolve
-from .problem import Problem
 from .programs import as_arrays, run_compiled
+from .setup import Problem
 from .solution import Solution
 from .switches import Switches, are_functions, stop_of
 

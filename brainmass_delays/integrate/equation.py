@@ -8,9 +8,9 @@ import jax.numpy as jnp
 
 from .._core.status import DELAY_ABOVE_BOUND, HISTORY_UNRESOLVED, flag
 from .breakpoints import count_generations, propagate
-from .history import Past
 from .lookup import Reads
 from .prehistory import prehistory
+from .trail import Past
 
 MOST_WATCHED = 64  # delays whose kinks are looked for in every attempt, unless asked for
 # where the past is known to a lower order than the method has, unseen by any estimate: measured on A1

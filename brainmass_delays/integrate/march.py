@@ -18,12 +18,12 @@ from jax import lax
 
 from .._core.status import DELAY_ABOVE_BOUND, MAX_STEPS_REACHED, NOT_FINITE, OK, STEP_UNDERFLOW, flag
 from .control import Controller, scaled_norm, starting_step
-from .explicit import ExplicitMethod
-from .history import Past
 from .landing import Gaps, Landing
 from .loops import tape_loop
 from .radau import Radau
+from .runge_kutta import ExplicitMethod
 from .solution import Pieces, evaluate_piece
+from .trail import Past
 
 RESTART = 0.1  # of the proposed step, behind a kink: what follows may be faster than all before
 MOST_ITERATIONS = 10  # of one step

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .explicit import Trial, margin
+from .runge_kutta import Trial, margin
 from .solution import Pieces, evaluate_piece
 from .sparsity import Coloring
 

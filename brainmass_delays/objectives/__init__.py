@@ -15,10 +15,10 @@ from .bands import (
     plv,
     synchrony,
 )
-from .combine import combine, rmse_of, terms_of
+from .combination import combine, rmse_of, terms_of
 from .connectivity import fc, fc_corr, fc_rmse, fisher_z
 from .dynamics import fcd, fcd_distance, fcd_ks
-from .gaussian import gaussian
+from .gaussian_likelihood import gaussian
 from .lags import group_delay, group_delay_rmse, lag_matrix, phase_delay
 from .objective import is_likelihood, is_score, kind_of
 from .spectra import coherence, csd, frequencies, psd

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from .._core.checks import check_choice
 from .average import zeros_like
-from .haemodynamics import CONSTANTS, rest, signal, step
-from .interim import InterimMonitor
+from .averaged_input import InterimMonitor
+from .hemodynamics import CONSTANTS, rest, signal, step
 from .monitor import choose, pick
 from .parameters import number, to_param
 from .schedule import schedule
@@ -65,7 +65,7 @@ class Balloon(InterimMonitor):
 
     References
     ----------
-    See `brainmass_delays.observe.haemodynamics`, which gives the source of each set of constants.
+    See `brainmass_delays.observe.hemodynamics`, which gives the source of each set of constants.
 
     Examples
     --------

@@ -13,10 +13,10 @@ from .._core.checks import ArgumentError, check_choice
 from .._core.status import is_traced
 from .._core.units import magnitude
 from .average import zeros_like
-from .interim import InterimMonitor
-from .kernels import KERNELS
+from .averaged_input import InterimMonitor
 from .monitor import check_period, choose, emission_rows
 from .parameters import number, to_param
+from .response_functions import KERNELS
 from .schedule import schedule
 
 UNITS = dict.fromkeys(
@@ -70,7 +70,7 @@ class HRF(InterimMonitor):
 
     References
     ----------
-    See `brainmass_delays.observe.kernels`.
+    See `brainmass_delays.observe.response_functions`.
 
     Examples
     --------

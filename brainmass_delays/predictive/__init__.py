@@ -1,12 +1,12 @@
 """Predictive coding: energies, gradients, inference, learning, theory, and networks with delays."""
 
 from . import modules as _modules  # noqa: F401 - registers brainstate Modules as layers
-from .bidirectional import bpc_energy
+from .bidirectional_coding import bpc_energy
 from .coupling import LocalGrads, PredictiveCoupling
 from .delayed_layer import PCLayer
 from .descent import ActivityUpdate, Descent, descend_inference, update_activities
 from .energies import hpc_energy, pc_energy
-from .error_based import activities_of_errors, epc_energy, init_errors
+from .error_coding import activities_of_errors, epc_energy, init_errors
 from .evaluation import (
     Evaluation,
     HybridEvaluation,

@@ -11,12 +11,12 @@ from .._core.checks import ArgumentError, check_choice, check_count, check_posit
 from .._core.status import MAX_STEPS_REACHED, OK, flag, is_traced, raise_if_failed
 from ..integrate.border import Border
 from ..integrate.control import Controller, resolve_controller
-from ..integrate.explicit import ExplicitMethod
 from ..integrate.landing import Gaps
 from ..integrate.loops import resolve
 from ..integrate.march import March
-from ..integrate.problem import STIFF_METHOD
 from ..integrate.radau import Radau
+from ..integrate.runge_kutta import ExplicitMethod
+from ..integrate.setup import STIFF_METHOD
 from ..integrate.sparsity import Coloring
 from ..integrate.tableaus import METHODS, Tableau
 from ..integrate.tape import Reader

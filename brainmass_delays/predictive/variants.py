@@ -9,9 +9,9 @@ import jax.numpy as jnp
 
 from brainmass_delays._core.checks import check_choice
 
-from .bidirectional import bidirectional_energy_of_batch, check_both_models
+from .bidirectional_coding import bidirectional_energy_of_batch, check_both_models
 from .energies import energy_of_batch
-from .error_based import error_energy_of_batch
+from .error_coding import error_energy_of_batch
 from .initialization import init_activities_with_ffwd
 from .layers import as_params
 from .partition import as_variables, compile_over_arrays

@@ -21,10 +21,10 @@ from ..network import Network
 from ..observe import Trajectory
 from .durations import check_precision, count_steps, transient_steps
 from .function import run_function, start_from
-from .held import Held
 from .impulses import drive
 from .outcome import raise_if_failed, status_of, warn_if_still
 from .recording import Recording
+from .settings import Held
 from .short_delays import warn_of_short_delays
 from .snapshot import batch_of, put_states, read_states, save_states
 

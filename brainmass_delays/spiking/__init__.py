@@ -9,7 +9,7 @@ from .lif import LIF, AdaptiveLIF, LeakyIntegrator
 from .nir_export import to_nir
 from .nir_import import from_nir, run_layers
 from .optimizers import anneal_width, parameter_groups, project_delays, project_to_grid
-from .recurrent import RecurrentLIF
+from .recurrent_layer import RecurrentLIF
 from .sparse_layer import SparseDelayLayer, random_connections
 from .summary import summarize
 from .training import TrainingRecord, default_optimizer, predict, train

@@ -19,7 +19,7 @@ from .arguments import (
 from .delay_layer import DelayLayer
 from .grid import time_step, whole_steps
 from .lif import LIF, LeakyIntegrator
-from .recurrent import RecurrentLIF
+from .recurrent_layer import RecurrentLIF
 from .sparse_layer import SparseDelayLayer
 
 

@@ -23,7 +23,7 @@ from .classifier import SpikingClassifier
 from .delay_layer import DelayLayer
 from .grid import time_step
 from .lif import LIF, AdaptiveLIF, LeakyIntegrator
-from .recurrent import RecurrentLIF
+from .recurrent_layer import RecurrentLIF
 
 
 @checked(network=is_network)

@@ -16,7 +16,7 @@ from .delay_layer import DelayLayer
 from .grid import time_step
 from .lif import LIF, LeakyIntegrator
 from .nir_export import import_nir, seconds
-from .recurrent import RecurrentLIF
+from .recurrent_layer import RecurrentLIF
 
 # Relative difference below which a resistance counts as that of one step of ours.
 RESISTANCE_TOLERANCE = 1e-5

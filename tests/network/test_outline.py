@@ -15,7 +15,7 @@ from brainmass_delays import (
     Simulator,
     WhiteNoise,
 )
-from brainmass_delays.sweep import sweep
+from brainmass_delays.sweeps import sweep
 
 
 def fits(text, n_lines=24):

@@ -9,7 +9,7 @@ from scipy.linalg import expm
 
 from brainmass_delays import ArgumentError, Param
 from brainmass_delays.observe import Balloon, apply
-from brainmass_delays.observe.haemodynamics import CONSTANTS, Haemodynamics, derivative, rest, signal
+from brainmass_delays.observe.hemodynamics import CONSTANTS, Haemodynamics, derivative, rest, signal
 
 SHAPES = {  # peak (s), width at half the peak (s), undershoot / peak of the impulse response
     "friston2003": (3.10, 3.87, -0.143),

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from ..._core.status import DELAY_ABOVE_BOUND, MAX_STEPS_REACHED, NOT_FINITE, OK, STEP_UNDERFLOW, flag
 from ..control import Controller, scaled_norm
 from .acceptance import error_power
-from .adaptive import MOST_FAILURES
 from .delay_step import DelayFilter
+from .step_size import MOST_FAILURES
 from .window import Window
 
 

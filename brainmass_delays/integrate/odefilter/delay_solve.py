@@ -20,13 +20,13 @@ from ..loops import resolve
 from ..programs import as_arrays, as_axis, run_compiled
 from .acceptance import SAFETY
 from .coordinates import are_increasing, check_increasing, check_span
+from .delay_equation import DelayedField, live
 from .delay_march import March, State
 from .delay_step import DelayFilter
-from .delayed import DelayedField, live
+from .filter_solution import FilterSolution, Run, calibrated_scale, finish_with, raised
 from .layout import COVARIANCES, Layout
 from .posterior import Joint
 from .prior import Dynamics, check_scale, check_unless_traced, wiener_prior
-from .solution import FilterSolution, Run, calibrated_scale, finish_with, raised
 from .step import LINEARIZATIONS
 from .window import Memory
 

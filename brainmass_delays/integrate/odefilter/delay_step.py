@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .delayed import DelayedField
+from .delay_equation import DelayedField
 from .gaussian import column_norms, observe, stack, upper_root, whiten
 from .prior import Dynamics
 from .step import rms

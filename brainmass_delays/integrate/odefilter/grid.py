@@ -12,8 +12,8 @@ from ..._core.checks import ArgumentError, check_choice
 from ..._core.memory import check_memory
 from ..._core.status import OK, is_traced, refused
 from ..programs import as_arrays, as_axis, run_compiled
+from .filter_solution import FilterSolution, Run, finish, raised
 from .gaussian import identity_kernel
-from .solution import FilterSolution, Run, finish, raised
 from .step import Filter
 
 GRID_STRATEGIES = ("filter", "fixed-interval")

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 
 from ..._core.arguments import checked, flag, instance, tree_of_numbers
 from ..._core.checks import ArgumentError
+from .filter_solution import FilterSolution, check_single
 from .gaussian import Gaussian, log_density, stack, upper_root
 from .prior import check_unless_traced
-from .solution import FilterSolution, check_single
 
 SOLUTION = instance(FilterSolution, "a FilterSolution")
 

@@ -15,12 +15,12 @@ from ..control import Controller, resolve_controller
 from ..loops import resolve
 from ..programs import as_arrays, as_axis, run_compiled
 from .acceptance import ERROR_NORMS, INITIAL_STEPS, SAFETY
-from .adaptive import AdaptiveFilter, Node, State
 from .coordinates import Equation, are_increasing, check_increasing, check_span
+from .filter_solution import FilterSolution, Run, finish, raised
 from .grid import march
 from .prior import check_unless_traced
-from .solution import FilterSolution, Run, finish, raised
 from .step import Filter
+from .step_size import AdaptiveFilter, Node, State
 
 ONE, INSTANT = numbers(unit=u.UNITLESS, scalar=True, finite=True), numbers(scalar=True, finite=True)
 STRATEGIES = ("filter", "fixed-point", "fixed-interval")

@@ -96,7 +96,7 @@ def sweep(
     --------
     >>> import brainunit as u
     >>> from brainmass_delays import Connectome, HopfStep, Network, Simulator
-    >>> from brainmass_delays.sweep import sweep
+    >>> from brainmass_delays.sweeps import sweep
     >>> def predict(speed, k):
     ...     net = Network(HopfStep(4, init_x=0.1), conn=Connectome.synthetic(4), speed=speed, k=k,
     ...                   coupled_var='x', max_delay=100 * u.ms)

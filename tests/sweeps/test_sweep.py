@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from brainmass_delays import ArgumentError
-from brainmass_delays.sweep import sweep
-from brainmass_delays.sweep.program import Job, Program, key, settings
+from brainmass_delays.sweeps import sweep
+from brainmass_delays.sweeps.program import Job, Program, key, settings
 
 SPEEDS = np.linspace(1.0, 4.0, 7) * u.mm / u.ms
 STRENGTHS = np.linspace(0.1, 0.5, 3)

@@ -10,9 +10,9 @@ import jax
 import numpy as np
 
 from brainmass_delays import HopfStep, Network, Simulator
-from brainmass_delays.sweep import sweep
-from brainmass_delays.sweep.grid import points
-from brainmass_delays.sweep.program import Job, Program, key, settings
+from brainmass_delays.sweeps import sweep
+from brainmass_delays.sweeps.grid import points
+from brainmass_delays.sweeps.program import Job, Program, key, settings
 
 brainstate.environ.set(precision=64)
 WEIGHTS = np.array([[0.0, 0.3], [0.5, 0.0]])

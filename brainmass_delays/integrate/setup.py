@@ -17,16 +17,16 @@ from .._core.memory import check_memory
 from .._core.status import ENTRY_MISSING, flag, is_traced, refused
 from .border import Border, check_span
 from .control import Controller, resolve_controller
-from .explicit import ExplicitMethod
-from .history import first_guess
 from .landing import Gaps, landing_times
 from .loops import resolve
 from .march import March, run
 from .radau import Radau
+from .runge_kutta import ExplicitMethod
 from .solution import Pieces, Solution, Statistics, evaluate_at, is_inside
 from .sparsity import check_sparsity, coloring
 from .tableaus import METHODS
 from .tape import Reader, write
+from .trail import first_guess
 
 # a safety of 0.8 halves the error of 0.9 at an eighth more steps
 CAUTIOUS = {"safety": 0.8, "longest": 5.0}

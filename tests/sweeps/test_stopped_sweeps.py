@@ -18,7 +18,7 @@ import pytest
 
 from brainmass_delays import ArgumentError, fit_many
 from brainmass_delays._core.status import NOT_RUN
-from brainmass_delays.sweep import execution, sweep
+from brainmass_delays.sweeps import execution, sweep
 
 ROOT = Path(__file__).parents[2]
 A = np.arange(12.0)
@@ -153,7 +153,7 @@ PROGRAM = textwrap.dedent(
     import multiprocessing, os, signal, sys, time
     from concurrent.futures import ProcessPoolExecutor
     import jax, numpy as np
-    from brainmass_delays.sweep import execution, sweep
+    from brainmass_delays.sweeps import execution, sweep
 
     def predict(a):
         jax.debug.callback(lambda a: time.sleep(0.3) if a < 2 else time.sleep(60), a)

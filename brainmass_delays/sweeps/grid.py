@@ -31,7 +31,7 @@ class SweepResult(NamedTuple):
 
     Examples
     --------
-    >>> from brainmass_delays.sweep import sweep
+    >>> from brainmass_delays.sweeps import sweep
     >>> result = sweep(lambda a, b: a / b, {'a': [1.0, 2.0], 'b': [0.0, 4.0]})
     >>> result.results.tolist(), result.status.tolist()
     ([[inf, 0.25], [inf, 0.5]], [[2, 0], [2, 0]])
@@ -79,7 +79,7 @@ class SweepResult(NamedTuple):
 
         Examples
         --------
-        >>> from brainmass_delays.sweep import sweep
+        >>> from brainmass_delays.sweeps import sweep
         >>> found = sweep(lambda a, b: {'sum': a + b}, {'a': [1.0, 2.0], 'b': [0.0, 4.0, 8.0]})
         >>> float(found.to_xarray()['sum'].sel(a=2.0, b=4.0))
         6.0

@@ -19,7 +19,7 @@ from brainmass_delays import ArgumentError
 from brainmass_delays._core import pool
 from brainmass_delays._core.files import locked
 from brainmass_delays._core.status import NOT_RUN
-from brainmass_delays.sweep import execution, store, sweep
+from brainmass_delays.sweeps import execution, store, sweep
 
 ROOT = Path(__file__).parents[2]
 A = np.arange(12.0)
@@ -243,7 +243,7 @@ PROGRAM = textwrap.dedent(
     """
     import sys, time
     import jax, numpy as np
-    from brainmass_delays.sweep import sweep
+    from brainmass_delays.sweeps import sweep
 
     def predict(a):
         jax.debug.callback(lambda a: time.sleep(0.05), a)

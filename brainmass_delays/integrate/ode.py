@@ -6,8 +6,8 @@ from typing import Any
 from .._core.arguments import checked, function_of, optional
 from .._core.choices import ControllerName, LoopName, SolverName
 from .control import Controller
-from .problem import Problem
 from .programs import run_compiled
+from .setup import Problem
 from .solution import Solution
 from .switches import Switches, are_functions, stop_of
 
