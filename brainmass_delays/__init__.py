@@ -2,7 +2,7 @@
 
 import importlib
 
-from . import integrate, objectives, stimuli
+from . import couplings, integrate, nodes, objectives, stimuli
 from ._core import pickles
 from ._core.checks import ArgumentError
 from ._core.cores import use_cores
@@ -11,16 +11,50 @@ from ._core.parameters import get_params, set_params
 from ._core.status import RunError
 from .cohort import CohortResult, fit_many
 from .connectome import Connectome
-from .couplings import *  # noqa: F403
-from .couplings import __all__ as _couplings
+from .couplings import (
+    AdditiveCoupling,
+    Coupling,
+    DiffusiveCoupling,
+    HyperbolicTangentCoupling,
+    KuramotoCoupling,
+    LaplacianCoupling,
+    PowerLawCoupling,
+    SeparableCoupling,
+    SigmoidalCoupling,
+    SigmoidalJansenRitCoupling,
+)
 from .delays.delay import Delay
 from .delays.plastic import PlasticDelay
 from .delays.read import delay_index, prefetch, prefetch_delay
 from .fit import FitResult, Fitter, priors
 from .heterogeneity import Grouped, Heterogeneous
 from .network import Network, Projection
-from .nodes import *  # noqa: F403
-from .nodes import __all__ as _nodes
+from .nodes import (
+    ALNStep,
+    CoombesByrne4DStep,
+    CoombesByrneStep,
+    DumontGutkinStep,
+    Epileptor2DStep,
+    EpileptorStep,
+    FitzHughNagumoStep,
+    GastSchmidtKnoscheSDStep,
+    GastSchmidtKnoscheSFStep,
+    Generic2dOscillatorStep,
+    HopfStep,
+    JansenRitStep,
+    KuramotoStep,
+    LarterBreakspearStep,
+    LinearStep,
+    MontbrioPazoRoxinStep,
+    NeuralMass,
+    ReducedWongWangStep,
+    StuartLandauStep,
+    ThalamusStep,
+    WilsonCowanStep,
+    WongWangExcInhStep,
+    ZerlautStep,
+    describe,
+)
 from .noise import ColoredNoise, MultiplicativeNoise, OUNoise, WhiteNoise
 from .simulation import Simulator
 from .sweeps import SweepResult, sweep
@@ -64,9 +98,43 @@ __all__ = [
     "stimuli",
     "sweep",
     "use_cores",
+    "AdditiveCoupling",
+    "Coupling",
+    "DiffusiveCoupling",
+    "HyperbolicTangentCoupling",
+    "KuramotoCoupling",
+    "LaplacianCoupling",
+    "PowerLawCoupling",
+    "SeparableCoupling",
+    "SigmoidalCoupling",
+    "SigmoidalJansenRitCoupling",
+    "NeuralMass",
+    "describe",
+    "LinearStep",
+    "HopfStep",
+    "StuartLandauStep",
+    "Generic2dOscillatorStep",
+    "KuramotoStep",
+    "FitzHughNagumoStep",
+    "WilsonCowanStep",
+    "JansenRitStep",
+    "MontbrioPazoRoxinStep",
+    "CoombesByrneStep",
+    "CoombesByrne4DStep",
+    "GastSchmidtKnoscheSDStep",
+    "GastSchmidtKnoscheSFStep",
+    "DumontGutkinStep",
+    "ReducedWongWangStep",
+    "WongWangExcInhStep",
+    "EpileptorStep",
+    "Epileptor2DStep",
+    "LarterBreakspearStep",
+    "ThalamusStep",
+    "ZerlautStep",
+    "ALNStep",
+    "couplings",
+    "nodes",
     *_LAZY,
-    *_couplings,
-    *_nodes,
 ]
 
 

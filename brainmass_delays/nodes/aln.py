@@ -64,7 +64,8 @@ class ALNStep(NeuralMass):
 
     >>> import brainunit as u
     >>> import numpy as np
-    >>> from brainmass_delays import ALNStep, CascadeTable, Network, Param, Projection, Simulator
+    >>> from brainmass_delays import ALNStep, Network, Param, Projection, Simulator
+    >>> from brainmass_delays.nodes import CascadeTable
     >>> mu, sigma = np.linspace(-1, 4, 6), np.linspace(1, 5, 5)
     >>> rate = 0.02 * np.maximum(mu, 0)[:, None] * np.ones(5)
     >>> table = CascadeTable(mu, sigma, rate, rate - 60, rate + 5, rate + 5)

@@ -58,7 +58,7 @@ class CascadeTable(NamedTuple):
 
         Examples
         --------
-        >>> from brainmass_delays import CascadeTable
+        >>> from brainmass_delays.nodes import CascadeTable
         >>> CascadeTable.fetch().rate.shape  # doctest: +SKIP
         (350, 64)
         """

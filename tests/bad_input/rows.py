@@ -91,7 +91,7 @@ def _node_rows(name, node):
         )
 
 
-for _name, _node in bd.NODES.items():
+for _name, _node in bd.nodes.NODES.items():
     _node_rows(_node.__name__, _node)
 
 # ---------------------------------------------------------------------------------------------------- noise

@@ -21,10 +21,14 @@ generate("", KERNELS, GOOD, ACCEPTS, use=lambda made: None)
 ACCEPTS = {name: f"{kinds} one" for name, kinds in ACCEPTS.items()}
 row(
     "signed_power.d",
-    lambda v: bd.signed_power(v, 2.0) is None,
+    lambda v: bd.couplings.signed_power(v, 2.0) is None,
     "zero negative half inf nan bool shape traced",
 )
-row("signed_power.p", lambda v: bd.signed_power(X, v) is None, "zero negative half inf nan bool traced")
+row(
+    "signed_power.p",
+    lambda v: bd.couplings.signed_power(X, v) is None,
+    "zero negative half inf nan bool traced",
+)
 row("delay_index.n", bd.delay_index)
 
 

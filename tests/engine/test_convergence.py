@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from brainmass_delays import Coupling, LinearStep, Network, NeuralMass, Simulator, StateVariable
+from brainmass_delays import Coupling, LinearStep, Network, NeuralMass, Simulator
 from brainmass_delays.couplings import signed_power
+from brainmass_delays.nodes import StateVariable
 
 
 def slope(errors):

@@ -15,8 +15,8 @@ from brainmass_delays import (
     StuartLandauStep,
     WhiteNoise,
     WongWangExcInhStep,
-    feedback_inhibition,
 )
+from brainmass_delays.nodes import feedback_inhibition
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 from small_table import TABLE
 
-from brainmass_delays import CascadeTable
+from brainmass_delays.nodes import CascadeTable
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brainmass_delays import CascadeTable
+from brainmass_delays.nodes import CascadeTable
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "nodes_neurolib_aln.npz")
 TABLE = CascadeTable(*(GOLDEN[f"table/{name}"] for name in CascadeTable._fields))

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from small_table import GOLDEN, TABLE
 
-from brainmass_delays import ALNStep, ArgumentError, CascadeTable, Network, Projection, Simulator
+from brainmass_delays import ALNStep, ArgumentError, Network, Projection, Simulator
 from brainmass_delays._core import wheels
 from brainmass_delays.integrate.steps import per_ms
-from brainmass_delays.nodes import cascade_table
+from brainmass_delays.nodes import CascadeTable, cascade_table
 
 
 def placed(numbers, **options):

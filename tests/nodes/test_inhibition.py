@@ -7,16 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from brainmass_delays import (
-    ArgumentError,
-    Connectome,
-    Network,
-    Simulator,
-    WhiteNoise,
-    WongWangExcInhStep,
-    feedback_inhibition,
-    tune_inhibition,
-)
+from brainmass_delays import ArgumentError, Connectome, Network, Simulator, WhiteNoise, WongWangExcInhStep
+from brainmass_delays.nodes import feedback_inhibition, tune_inhibition
 
 CONNECTOME = Connectome.synthetic(76).normalize("max")
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from brainmass_delays import NODES, ArgumentError, describe
+from brainmass_delays import ArgumentError, describe
+from brainmass_delays.nodes import NODES
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from brainmass_delays import NODES, Connectome, Network, Projection, Simulator, WhiteNoise, observe
+from brainmass_delays import Connectome, Network, Projection, Simulator, WhiteNoise, observe
+from brainmass_delays.nodes import NODES
 
 CONNECTOME = Connectome.synthetic(76).normalize("row")
 # Strengths in the unit of the input over that of the state; a source for which the first state is not meant.

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from brainmass_delays import (
-    NODES,
     EpileptorStep,
     JansenRitStep,
     MontbrioPazoRoxinStep,
@@ -18,6 +17,7 @@ from brainmass_delays import (
     ZerlautStep,
 )
 from brainmass_delays.integrate.steps import per_ms
+from brainmass_delays.nodes import NODES
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "nodes_tvb_runs.npz")
 

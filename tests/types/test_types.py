@@ -9,9 +9,9 @@ from typing import get_args
 
 import pytest
 
-from brainmass_delays import COUPLINGS
 from brainmass_delays._core import choices
 from brainmass_delays.connectome.fetch import DATASETS
+from brainmass_delays.couplings import COUPLINGS
 from brainmass_delays.delays.interpolation import INTERPOLATIONS
 from brainmass_delays.fit.fitter import BACKENDS
 from brainmass_delays.integrate import control, loops, problem
