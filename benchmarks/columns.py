@@ -26,7 +26,7 @@ def own(case: Case, n_steps: int, gradient: bool):
     bounds = SigmoidT(case.slowest * u.mm / u.ms, FASTEST * u.mm / u.ms)
     speed = bd.Param(SPEED * u.mm / u.ms, fit=True, t=bounds)
     fibres = bd.Projection(
-        "psp", "E_inp", conn=case.weights, distance=case.lengths,
+        "psp", "E_inp", conn=case.weights, lengths=case.lengths,
         speed=speed, coupling="sigmoidal_jansen_rit", k=STRENGTH * 1000 * u.Hz,
     )  # fmt: skip
     network = bd.Network(bd.JansenRitStep(case.n_nodes), projections=fibres)

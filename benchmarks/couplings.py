@@ -56,7 +56,7 @@ class Cubic(SeparableCoupling):
 def projections(case, kind):
     """Return one or two projections of all connections."""
     options = {
-        "distance": case.lengths * u.mm,
+        "lengths": case.lengths * u.mm,
         "max_delay": case.max_delay * u.ms,
         "min_delay": case.min_delay * u.ms,
     }

@@ -90,7 +90,7 @@ def network(
     return bd.Network(
         node,
         conn=weights,
-        distance=case.lengths,
+        lengths=case.lengths,
         coupling=coupling,
         coupled_var="x",
         k=k,
@@ -294,7 +294,7 @@ def brainmass_forward(case: Case, n_steps: int):
         net = brainmass.Network(
             node,
             conn=case.weights,
-            distance=case.lengths * u.mm,
+            lengths=case.lengths * u.mm,
             speed=SPEED * u.mm / u.ms,
             coupling=case.coupling,
             coupled_var="x",

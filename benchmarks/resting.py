@@ -41,7 +41,7 @@ def own(node, state, **options):
     """Return a function of a number of steps that runs a network of this library and keeps its BOLD."""
     weights, lengths = connectome()
     net = bd.Network(
-        node, conn=weights, distance=lengths, speed=SPEED, coupled_var=state, coupling="additive", **options
+        node, conn=weights, lengths=lengths, speed=SPEED, coupled_var=state, coupling="additive", **options
     )
     simulator = bd.Simulator(net, dt=DT * u.ms)
 

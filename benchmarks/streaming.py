@@ -41,7 +41,7 @@ def program(kind: str, seconds: float):
     net = Network(
         node,
         conn=case.weights,
-        distance=case.lengths * u.mm,
+        lengths=case.lengths * u.mm,
         speed=Param(5.0 * u.mm / u.ms),
         max_delay=case.max_delay * u.ms,
         min_delay=case.min_delay * u.ms,

@@ -29,7 +29,7 @@ def network(speed, **options):
     return Network(
         node,
         conn=weights,
-        distance=lengths * u.mm,
+        lengths=lengths * u.mm,
         speed=speed,
         coupling="additive",
         coupled_var="V",

@@ -46,13 +46,13 @@ class TractDelay(Delay):
     @staticmethod
     def _checked_lengths(where, lengths, active):
         value = lengths.value() if isinstance(lengths, Param) else lengths
-        value = magnitude(f"{where}.distance", value, u.mm)
+        value = magnitude(f"{where}.lengths", value, u.mm)
         if np.shape(value) != active.shape:
-            raise ArgumentError(f"{where}.distance", f"must have shape {active.shape}", np.shape(value))
+            raise ArgumentError(f"{where}.lengths", f"must have shape {active.shape}", np.shape(value))
         if not is_traced(value):
             # A missing connection has no length: NaN must not reach a gradient.
             value = np.where(active, value, 0.0)
-            check_delay(f"{where}.distance", value, "mm")
+            check_delay(f"{where}.lengths", value, "mm")
         return lengths if isinstance(lengths, Param) else value
 
     @staticmethod
@@ -67,7 +67,7 @@ class TractDelay(Delay):
                     f"{where}.speed",
                     "must be positive",
                     f"{value.min() if value.dtype != object else value} mm/ms",
-                    "Leave distance out, or use speed=float('inf'), for a network without delays",
+                    "Leave lengths out, or use speed=float('inf'), for a network without delays",
                 )
         return value * SPEED
 
@@ -93,7 +93,7 @@ class TractDelay(Delay):
     def _lengths(self):
         if not isinstance(self.lengths, Param):
             return self.lengths
-        lengths = magnitude(f"{self.where}.distance", self.lengths.value(), u.mm)
+        lengths = magnitude(f"{self.where}.lengths", self.lengths.value(), u.mm)
         return jnp.where(self.active, lengths, 0.0)
 
     def __call__(self) -> u.Quantity:
@@ -149,34 +149,34 @@ def as_delay(
     active: np.ndarray,
     *,
     delay: Any = None,
-    distance: Any = None,
+    lengths: Any = None,
     speed: Any = None,
     max_delay: Any = None,
     min_delay: Any = None,
 ) -> Delay:
     """Return the delays of connections from what the user gave; 0 where that is nothing."""
     bounds = {"max_delay": max_delay, "min_delay": min_delay, "where": where}
-    if delay is not None and (speed is not None or distance is not None):
+    if delay is not None and (speed is not None or lengths is not None):
         raise ArgumentError(
-            f"{where}.delay", "cannot be combined with speed or distance", "both", "Pass one of the two ways"
+            f"{where}.delay", "cannot be combined with speed or lengths", "both", "Pass one of the two ways"
         )
     if isinstance(delay, Delay):
         return delay
     if delay is not None:
         return Delay(_on_connections(where, delay, active), **bounds)
-    if speed is None and distance is not None:
+    if speed is None and lengths is not None:
         raise ArgumentError(
-            f"{where}.distance",
+            f"{where}.lengths",
             "needs a speed",
             "speed=None",
             "Pass speed=, or speed=float('inf') for no delays",
         )
     if speed is None:
         return Delay(0.0 * u.ms, where=where)
-    if distance is None:
-        cure = "Pass distance=, or conn=Connectome(...)"
-        raise ArgumentError(f"{where}.speed", "needs distances", "distance=None", cure)
-    return TractDelay(distance, speed, active, **bounds)
+    if lengths is None:
+        cure = "Pass lengths=, or conn=Connectome(...)"
+        raise ArgumentError(f"{where}.speed", "needs lengths", "lengths=None", cure)
+    return TractDelay(lengths, speed, active, **bounds)
 
 
 def _on_connections(where, delay, active):

@@ -46,7 +46,7 @@ class Network(Stepping, Portable, ShowsSignature, brainstate.nn.Module):
     regions : dict, optional
         By population, the indices of its regions in the connectome: projections may then be given as
         matrices over all regions, and what populations have in common is recorded in this order.
-    conn, distance, speed, delay, coupling, k, max_delay, min_delay, delay_init, self_connection
+    conn, lengths, speed, delay, coupling, k, max_delay, min_delay, delay_init, self_connection
         As in `Projection`; ``coupling`` is ``'diffusive'`` by default.
     coupled_var : str or callable, optional
         What is read, at the source with delay and at the target without.
@@ -111,7 +111,7 @@ class Network(Stepping, Portable, ShowsSignature, brainstate.nn.Module):
         projections: Projection | Sequence[Projection] | dict[str, Projection] | None = None,
         regions: dict[str, Any] | None = None,
         conn: Any = None,
-        distance: Any = None,
+        lengths: Any = None,
         speed: Any = None,
         delay: Any = None,
         coupling: CouplingName | type | Callable = "diffusive",
@@ -135,7 +135,7 @@ class Network(Stepping, Portable, ShowsSignature, brainstate.nn.Module):
         self.stages = self._choose_stages(stages)
         self.block = arguments.block(block)
         single = {
-            "conn": conn, "distance": distance, "speed": speed, "delay": delay, "coupling": coupling, "k": k,
+            "conn": conn, "lengths": lengths, "speed": speed, "delay": delay, "coupling": coupling, "k": k,
             "max_delay": max_delay, "min_delay": min_delay, "delay_init": delay_init,
             "self_connection": self_connection,
         }  # fmt: skip

@@ -45,10 +45,10 @@ class Projection:
         ``regions``, those of the whole connectome will do.
     weights : array or Param, optional
         Another name of ``conn``.
-    distance : array, Quantity or Param, optional
+    lengths : array, Quantity or Param, optional
         Tract lengths ``(n_target, n_source)``; a plain number means mm.
     speed : Quantity, number, Param or callable, optional
-        Conduction speed; a plain number means mm/ms. The delays are ``distance / speed``.
+        Conduction speed; a plain number means mm/ms. The delays are ``lengths / speed``.
     delay : Quantity, Param, callable or Delay, optional
         Delays given directly, scalar or ``(n_target, n_source)``. Without a delay and without a speed there
         are none.
@@ -82,7 +82,7 @@ class Projection:
     target: str | tuple
     conn: Any = None
     weights: Any = None
-    distance: Any = None
+    lengths: Any = None
     speed: Any = None
     delay: Any = None
     coupling: CouplingName | type | Callable = "additive"
@@ -137,14 +137,14 @@ class Pathway(Portable, brainstate.nn.Module):
         self.source, self.target = source, target
         source_node, target_node = nodes[source[0]], nodes[target[0]]
         shape = _size(where, target_node), _size(where, source_node)
-        conn, distance = _matrices(where, spec, shape, regions.get(target[0]), regions.get(source[0]))
+        conn, lengths = _matrices(where, spec, shape, regions.get(target[0]), regions.get(source[0]))
         argument = f"{where}.{'conn' if spec.weights is None else 'weights'}"
         is_local = target[0] == source[0]
         weights, active = _weights(argument, conn, shape, spec.self_connection, is_local)
         if isinstance(weights, Param):
-            active = active & ~_without_length(distance, weights, shape)
+            active = active & ~_without_length(lengths, weights, shape)
         self.delay = as_delay(
-            where, active, delay=spec.delay, distance=distance, speed=spec.speed, max_delay=spec.max_delay,
+            where, active, delay=spec.delay, lengths=lengths, speed=spec.speed, max_delay=spec.max_delay,
             min_delay=spec.min_delay,
         )  # fmt: skip
         may_pack = not isinstance(weights, Param) and not is_traced(weights) and needs_sums(spec.coupling)
@@ -246,13 +246,13 @@ def _matrices(where, spec, shape, target_regions, source_regions):
     if (spec.conn is None) == (spec.weights is None):
         given = "neither" if spec.conn is None else "both"
         raise ArgumentError(f"{where}.conn", "is needed, or weights, and not both", given)
-    conn, distance = spec.conn if spec.weights is None else spec.weights, spec.distance
+    conn, lengths = spec.conn if spec.weights is None else spec.weights, spec.lengths
     if isinstance(conn, Connectome):
-        distance = (
-            conn.lengths if distance is None and spec.delay is None and spec.speed is not None else distance
+        lengths = (
+            conn.lengths if lengths is None and spec.delay is None and spec.speed is not None else lengths
         )
         conn = conn.weights
-    return tuple(_of_regions(x, shape, target_regions, source_regions) for x in (conn, distance))
+    return tuple(_of_regions(x, shape, target_regions, source_regions) for x in (conn, lengths))
 
 
 def _of_regions(matrix, shape, target_regions, source_regions):
@@ -291,10 +291,10 @@ def _weights(where, conn, shape, self_connection, is_local) -> tuple[Any, np.nda
     return (conn if isinstance(conn, Param) else value), active
 
 
-def _without_length(distance, weights, shape):
+def _without_length(lengths, weights, shape):
     """Tell which trainable weights are 0 and have no length, so that they are no connections."""
-    known = not (distance is None or isinstance(distance, Param) or is_traced((distance, weights.value())))
-    lengths = np.asarray(u.get_magnitude(distance)) if known else np.zeros(())
+    known = not (lengths is None or isinstance(lengths, Param) or is_traced((lengths, weights.value())))
+    lengths = np.asarray(u.get_magnitude(lengths)) if known else np.zeros(())
     if lengths.shape != shape:
         return np.zeros(shape, bool)
     return np.isnan(lengths) & (np.asarray(weights.value()) == 0)

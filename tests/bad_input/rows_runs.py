@@ -31,16 +31,16 @@ def _run(net, **options):
 def _network(**options):
     nodes = options.pop("populations", None) or _node()
     good = {"conn": C, "coupled_var": "x", "speed": 10 * u.mm / u.ms, "k": 0.1, "max_delay": 50 * u.ms}
-    for name in ("delay", "distance"):
+    for name in ("delay", "lengths"):
         if name in options and options[name] is not None:
             good = {k: v for k, v in good.items() if k not in ("speed", "conn", "max_delay")} | {"conn": W}
-            good |= {"speed": 10 * u.mm / u.ms} if name == "distance" else {}
+            good |= {"speed": 10 * u.mm / u.ms} if name == "lengths" else {}
     return bd.Network(nodes, **good | options)
 
 
 for _name, _kinds in {
     "conn": "",
-    "distance": "none",
+    "lengths": "none",
     "speed": "none inf half bool one traced",
     "delay": "none",
     "coupling": "",
@@ -68,7 +68,7 @@ def _projected(**options):
     good |= {"max_delay": 50 * u.ms} if "speed" in options else {}
     if options.get("weights") is not None:
         good.pop("conn"), good.pop("speed")
-    for name in ("delay", "distance"):
+    for name in ("delay", "lengths"):
         if options.get(name) is not None:
             good = good | {"conn": W}
             good.pop("speed") if name == "delay" else None
@@ -80,7 +80,7 @@ for _name, _kinds in {
     "target": "",
     "conn": "",
     "weights": "none",
-    "distance": "none",
+    "lengths": "none",
     "speed": "none inf half bool one traced",
     "delay": "none",
     "coupling": "",
@@ -183,7 +183,7 @@ def _plastic(**options):
 
 
 row("PlasticDelay.where", lambda v: _plastic(where=v), "string")
-row("PlasticDelay.method", lambda v: _network(delay=_plastic(method=v), distance=None, speed=None), "none")
+row("PlasticDelay.method", lambda v: _network(delay=_plastic(method=v), lengths=None, speed=None), "none")
 row("Delay.where", lambda v: bd.Delay(2 * u.ms, where=v), "string")
 row("describe.model", bd.describe)
 

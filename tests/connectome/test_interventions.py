@@ -57,7 +57,7 @@ def test_resections_are_swept_in_one_program():
 
     def predict(weights):
         traces.append(1)
-        net = Network(HopfStep(8, a=-0.1, init_x=0.1), conn=weights, distance=HEALTHY.lengths, speed=5.0,
+        net = Network(HopfStep(8, a=-0.1, init_x=0.1), conn=weights, lengths=HEALTHY.lengths, speed=5.0,
                       coupled_var="x", coupling="additive", k=0.05, max_delay=100 * u.ms)  # fmt: skip
         return Simulator(net, dt=0.5 * u.ms).run(5 * u.ms, monitors=["x"])["x"][-1]
 

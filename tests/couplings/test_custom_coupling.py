@@ -106,7 +106,7 @@ def test_strength_exponent_and_speed_train():
 def test_a_network_takes_the_same_class():
     node = brainmass.HopfStep(N, a=0.1, init_x=0.2)
     net = brainmass.Network(
-        node, conn=CONN, distance=np.full((N, N), 3.0), speed=3.0, coupling=PowerLaw, coupled_var="x", k=0.5
+        node, conn=CONN, lengths=np.full((N, N), 3.0), speed=3.0, coupling=PowerLaw, coupled_var="x", k=0.5
     )
     assert run(net).shape == (400, 4)
 

@@ -84,7 +84,7 @@ def networks(draw):
         return Network(
             node,
             conn=weights,
-            distance=lengths * u.mm,
+            lengths=lengths * u.mm,
             speed=Param(3.1 * u.mm / u.ms, fit=rule != "nearest"),
             coupled_var="x",
             k=0.4,
@@ -206,7 +206,7 @@ def test_gradients_do_not_depend_on_blocks_and_spans(coupling, stages, monkeypat
         return Network(
             node,
             conn=weights,
-            distance=lengths * u.mm,
+            lengths=lengths * u.mm,
             speed=Param(3.1 * u.mm / u.ms, fit=True),
             coupled_var="x",
             coupling=COUPLINGS[coupling],
@@ -246,7 +246,7 @@ def test_a_network_in_two_parts_is_the_network(rule):
     whole = Network(
         _hopf(np.arange(12)),
         conn=weights,
-        distance=lengths,
+        lengths=lengths,
         speed=4.0,
         coupled_var="x",
         interpolation=rule,
@@ -259,7 +259,7 @@ def test_a_network_in_two_parts_is_the_network(rule):
         interpolation=rule,
         projections={
             f"{s}_to_{t}": Projection(
-                (s, "x"), (t, "x_inp"), conn=weights, distance=lengths, speed=4.0, **options
+                (s, "x"), (t, "x_inp"), conn=weights, lengths=lengths, speed=4.0, **options
             )
             for s in parts
             for t in parts
@@ -289,7 +289,7 @@ def test_gradients_of_rectangular_projections_are_differences():
                     ("b", "x_inp"),
                     weights=Param(now["there.coupling.conn"], fit=True),
                     k=0.2,
-                    distance=rng_lengths,
+                    lengths=rng_lengths,
                     speed=Param(now["there.speed"], fit=True),
                     max_delay=9 * u.ms,
                 ),

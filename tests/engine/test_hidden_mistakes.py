@@ -30,7 +30,7 @@ LENGTHS = np.random.default_rng(1).uniform(5, 30, (3, 3)) * u.mm
 
 def network(node=None, **options):
     node = node or HopfStep(3, a=0.1, w=0.5, init_x=[0.1, -0.2, 0.3], init_y=0.1)
-    given = {"conn": W, "distance": LENGTHS, "speed": 5.0 * u.mm / u.ms, "coupled_var": "x", "k": 0.2}
+    given = {"conn": W, "lengths": LENGTHS, "speed": 5.0 * u.mm / u.ms, "coupled_var": "x", "k": 0.2}
     return Network(node, **{**given, **options})
 
 
@@ -223,11 +223,11 @@ def test_trainable_weights_of_zero_need_no_length():
     weights, lengths = W.copy(), np.array(LENGTHS.mantissa)
     weights[0, 1], lengths[0, 1] = 0.0, np.nan
     ends = [
-        simulator(network(conn=conn, distance=lengths * u.mm)).run(5 * u.ms, monitors=["x"])["x"]
+        simulator(network(conn=conn, lengths=lengths * u.mm)).run(5 * u.ms, monitors=["x"])["x"]
         for conn in (weights, Param(weights))
     ]
     np.testing.assert_allclose(ends[1], ends[0], rtol=0, atol=1e-14)
-    net = network(conn=Param(weights), distance=lengths * u.mm)
+    net = network(conn=Param(weights), lengths=lengths * u.mm)
     trained = fitter(net).fit(ZEROS, n_steps=2).best_params["coupling.conn"]
     assert trained[0, 1] == 0.0
     assert np.all(np.isfinite(trained))

@@ -186,7 +186,7 @@ def test_networks_of_equal_shapes_share_their_program():
         net = Network(
             node,
             conn=weights[np.ix_(order, order)],
-            distance=lengths[np.ix_(order, order)] * u.mm,
+            lengths=lengths[np.ix_(order, order)] * u.mm,
             speed=5 * u.mm / u.ms,
             coupled_var="x",
             k=0.2,

@@ -188,7 +188,7 @@ def network(described, rule="linear", speeds=None, method="heun"):
         if speeds is None:
             return {"delay": link.delays * u.ms}
         speed = Param(speeds.get(name, 1.0) * u.mm / u.ms)
-        return {"distance": link.delays * u.mm, "speed": speed, "max_delay": 8 * u.ms}
+        return {"lengths": link.delays * u.mm, "speed": speed, "max_delay": 8 * u.ms}
 
     return Network(
         nodes,

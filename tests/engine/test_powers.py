@@ -91,7 +91,7 @@ def test_a_run_with_powers_equals_one_by_hand():
         net = Network(
             HopfStep(3, a=0.1, w=0.2, init_x=[0.5, -0.4, 0.1], init_y=0.0),
             conn=np.ones((3, 3)) - np.eye(3),
-            distance=np.full((3, 3), 8.0) * u.mm,
+            lengths=np.full((3, 3), 8.0) * u.mm,
             speed=4.0 * u.mm / u.ms,
             coupled_var="x",
             coupling=Own,

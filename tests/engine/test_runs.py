@@ -195,7 +195,7 @@ def test_the_gradient_beyond_a_bound_is_nan_and_plain_grad_raises():
         net = Network(
             LinearStep(3, gamma=-0.1, init_x=[1.0, 0.0, 0.0]),
             conn=W,
-            distance=10 * W,
+            lengths=10 * W,
             coupled_var="x",
             speed=speed * u.mm / u.ms,
             max_delay=5 * u.ms,
@@ -219,7 +219,7 @@ REFUSED = {
     ),
     "complex weights": (lambda: network_of(conn=W * 1j), "Network.conn: must hold real numbers"),
     "noise that is a number": (lambda: network(noise=0.1), "Network.noise: must be a noise module; got 0.1"),
-    "distances without a speed": (lambda: network_of(distance=10 * W), "Network.distance: needs a speed"),
+    "lengths without a speed": (lambda: network_of(lengths=10 * W), "Network.lengths: needs a speed"),
     "a monitor called ts": (
         lambda: Simulator(network(), DT).run(1 * u.ms, monitors={"ts": "x"}),
         "must not be named 'ts'",
@@ -236,7 +236,7 @@ REFUSED = {
         lambda: Simulator(network(), DT).run(1 * u.ms, inputs={"z_inp": 1.0}),
         "must be one of",
     ),
-    "a delay beside a distance": (lambda: network_of(delay=1 * u.ms, distance=W), "cannot be combined with"),
+    "a delay beside lengths": (lambda: network_of(delay=1 * u.ms, lengths=W), "cannot be combined with"),
 }
 
 
@@ -331,7 +331,7 @@ def _oscillators(**options):
     return Network(
         node,
         conn=np.ones((3, 3)) - np.eye(3),
-        distance=lengths,
+        lengths=lengths,
         speed=speed,
         max_delay=9 * u.ms,
         coupled_var="x",

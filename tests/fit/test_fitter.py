@@ -504,7 +504,7 @@ def test_delays_beyond_their_bound_stop_the_fit():
         return Network(
             Generic2dOscillatorStep(3),
             conn=np.ones((3, 3)) - np.eye(3),
-            distance=lengths,
+            lengths=lengths,
             speed=speed,
             coupling="additive",
             coupled_var="V",

@@ -32,7 +32,7 @@ LENGTHS = np.random.default_rng(0).uniform(10.0, 50.0, (4, 4)) * u.mm
 def network(**changes):
     speed = Param(5.0 * SPEED, t=SigmoidT(2.0 * SPEED, 9.0 * SPEED))
     node = HopfStep(4, noise_x=WhiteNoise(4, 0.01))
-    options = {"conn": np.ones((4, 4)) - np.eye(4), "distance": LENGTHS, "speed": speed, "k": 0.2}
+    options = {"conn": np.ones((4, 4)) - np.eye(4), "lengths": LENGTHS, "speed": speed, "k": 0.2}
     return Network(node, coupled_var="x", **{**options, **changes})
 
 

@@ -93,7 +93,7 @@ def hopf_network(speed):
     weights, lengths = directed_graph()
     nodes = HopfStep(4, a=0.2, w=1.5, init_x=CONSTANT, init_y=0.5)
     network = Network(
-        nodes, conn=weights, distance=lengths * u.mm, speed=speed, coupling="diffusive", coupled_var="x", k=0.4,
+        nodes, conn=weights, lengths=lengths * u.mm, speed=speed, coupling="diffusive", coupled_var="x", k=0.4,
         max_delay=4.0 * u.ms,
     )  # fmt: skip
     with brainstate.environ.context(dt=0.1 * u.ms):

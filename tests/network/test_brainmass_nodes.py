@@ -44,7 +44,7 @@ def test_the_speed_behind_a_node_of_brainmass_trains(name):
     net = Network(
         make(),
         conn=WEIGHTS,
-        distance=LENGTHS * u.mm,
+        lengths=LENGTHS * u.mm,
         speed=speed,
         coupling="additive",
         coupled_var=variable,
@@ -77,7 +77,7 @@ def test_on_the_grid_the_trajectory_is_that_of_brainmass(coupling, method):
     lengths = np.round(LENGTHS)
     arguments = {
         "conn": WEIGHTS,
-        "distance": lengths * u.mm,
+        "lengths": lengths * u.mm,
         "speed": 2.0 * u.mm / u.ms,
         "coupling": coupling,
         "k": 0.3,

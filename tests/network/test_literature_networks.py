@@ -58,7 +58,7 @@ def test_the_rhythm_of_delayed_oscillators_slows_with_the_mean_delay(hcp):
     length = hcp.lengths[weights > 0].mean()
     kicks = {f"noise_{x}": WhiteNoise(n, 1e-3 * u.Hz**0.5) for x in "xy"}
     node = StuartLandauStep(n, a=-5 * u.Hz, f=40 * u.Hz, init_x=0.0, **kicks)
-    shared = {"conn": weights, "distance": hcp.lengths, "max_delay": 60 * u.ms}
+    shared = {"conn": weights, "lengths": hcp.lengths, "max_delay": 60 * u.ms}
     shared |= {"speed": Param(length / (3 * u.ms), fit=True), "k": Param(10.0, fit=True)}
     net = Network(node, projections=[Projection(x, f"{x}_inp", **shared) for x in "xy"])
     run = Simulator(net, dt=0.2 * u.ms).function(

@@ -14,12 +14,12 @@ MS, SPEED = u.ms, u.mm / u.ms
 
 
 def net(**changes):
-    options = {"conn": W, "distance": L, "speed": 5.0, "coupled_var": "x"} | changes
+    options = {"conn": W, "lengths": L, "speed": 5.0, "coupled_var": "x"} | changes
     return Network(options.pop("node", HopfStep(3)), **options)
 
 
 def direct(delay, **changes):
-    return net(distance=None, speed=None, delay=delay, **changes)
+    return net(lengths=None, speed=None, delay=delay, **changes)
 
 
 def read(delay=1.0 * MS, state="x", node=None, **options):
@@ -48,18 +48,18 @@ NETWORK = {
     "NaN weight": (lambda: net(conn=with_entry(W, np.nan)), "Network.conn: must be finite; got nan"),
     "infinite weight": (lambda: net(conn=with_entry(W, np.inf)), "Network.conn: must be finite; got inf"),
     "weights with a time unit": (lambda: net(conn=W * MS), "Network.conn: must have the dimension of"),
-    "distance of another size": (
-        lambda: net(distance=np.ones((2, 2))),
-        "Network.distance: must have shape (3, 3)",
+    "lengths of another size": (
+        lambda: net(lengths=np.ones((2, 2))),
+        "Network.lengths: must have shape (3, 3)",
     ),
-    "distance in ms": (lambda: net(distance=L * MS), "Network.distance: must have the dimension of mm"),
-    "negative distance": (
-        lambda: net(distance=with_entry(L, -1.0)),
-        "Network.distance: must be finite and not negative",
+    "lengths in ms": (lambda: net(lengths=L * MS), "Network.lengths: must have the dimension of mm"),
+    "a negative length": (
+        lambda: net(lengths=with_entry(L, -1.0)),
+        "Network.lengths: must be finite and not negative",
     ),
-    "NaN distance": (
-        lambda: net(distance=with_entry(L, np.nan)),
-        "Network.distance: must be finite and not negative",
+    "a length of NaN": (
+        lambda: net(lengths=with_entry(L, np.nan)),
+        "Network.lengths: must be finite and not negative",
     ),
     "zero speed": (lambda: net(speed=0.0), "Network.speed: must be positive; got 0.0 mm/ms"),
     "negative speed": (lambda: net(speed=-3.0 * SPEED), "Network.speed: must be positive; got -3.0 mm/ms"),
@@ -69,9 +69,9 @@ NETWORK = {
         "Network.speed: must be positive",
     ),
     "speed as a length": (lambda: net(speed=5.0 * u.mm), "Network.speed: must have the dimension of"),
-    "speed without distance": (
-        lambda: net(distance=None),
-        "Network.speed: needs distances; got distance=None. Pass",
+    "speed without lengths": (
+        lambda: net(lengths=None),
+        "Network.speed: needs lengths; got lengths=None. Pass",
     ),
     "speed and delay": (lambda: net(delay=1.0 * MS), "Network.delay: cannot be combined with speed"),
     "delay without unit": (lambda: direct(np.ones((3, 3))), "Network.delay: needs a unit such as ms"),

@@ -51,7 +51,7 @@ class Problem:
         }
         if delayed_by == "speed":
             params["speed"] = Param(3.1 * u.mm / u.ms, fit=True)
-            delays = {"distance": LENGTHS * u.mm, "speed": params["speed"]}
+            delays = {"lengths": LENGTHS * u.mm, "speed": params["speed"]}
         else:
             params["delay"] = Param(LENGTHS / 3.1 * u.ms, fit=True)
             delays = {"delay": params["delay"]}

@@ -21,7 +21,7 @@ def network(speed, lengths=LENGTHS * u.mm, weights=WEIGHTS, **options):
     return Network(
         HopfStep(N, a=0.2, w=0.3, init_x=X0, init_y=0.1),
         conn=weights,
-        distance=lengths,
+        lengths=lengths,
         speed=speed,
         coupled_var="x",
         **{"k": 0.5, "coupling": "diffusive"} | options,

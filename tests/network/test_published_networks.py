@@ -11,7 +11,7 @@ GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "networks_tvb.npz")
 SCHEME = {"interpolation": "nearest", "stages": "frozen"}
 FIBRES = {
     "weights": GOLDEN["weights"],
-    "distance": GOLDEN["lengths"] * u.mm,
+    "lengths": GOLDEN["lengths"] * u.mm,
     "speed": 4.0 * u.mm / u.ms,
 }
 

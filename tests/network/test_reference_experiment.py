@@ -38,7 +38,7 @@ def experiment(n=8, dt=0.5, noise=None, duration=60.0):
     net = Network(
         oscillators(n, noise),
         conn=weights,
-        distance=lengths * u.mm,
+        lengths=lengths * u.mm,
         speed=speed,
         coupling="additive",
         coupled_var="V",

@@ -24,7 +24,7 @@ def lengths(n_short):
 
 def simulator(n_short, **delays):
     node = HopfStep(N, a=-0.1, init_x=0.1)
-    given = {"distance": lengths(n_short)} | delays
+    given = {"lengths": lengths(n_short)} | delays
     return Simulator(Network(node, conn=WEIGHTS, coupled_var="x", k=0.1, **given), dt=1.0 * u.ms)
 
 
@@ -70,6 +70,6 @@ def test_nothing_is_said_where_bounds_do_not_say_so(n_short, delays):
 
 def test_bounds_of_delays_themselves_count():
     bounds = SigmoidT(0.5 * u.ms, 25.0 * u.ms)
-    run = simulator(0, distance=None, delay=Param(np.full((N, N), 10.0) * u.ms, t=bounds))
+    run = simulator(0, lengths=None, delay=Param(np.full((N, N), 10.0) * u.ms, t=bounds))
     (warning,) = told(run)
     assert "110 of 110 connections" in str(warning.message)

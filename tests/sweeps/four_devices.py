@@ -23,7 +23,7 @@ def predict(speed, seed):
     net = Network(
         HopfStep(2, a=0.1, init_x=brainstate.random.uniform(size=(2,))),
         conn=WEIGHTS,
-        distance=10.0 + WEIGHTS,
+        lengths=10.0 + WEIGHTS,
         speed=speed,
         coupled_var="x",
         coupling="additive",

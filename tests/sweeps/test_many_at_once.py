@@ -18,7 +18,7 @@ def final_state(speed, weights=WEIGHTS, lengths=LENGTHS, **node):
     net = Network(
         HopfStep(3, a=0.1, init_x=0.1, **node),
         conn=weights,
-        distance=lengths,
+        lengths=lengths,
         speed=speed,
         k=0.5,
         coupling="diffusive",

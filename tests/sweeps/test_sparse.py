@@ -23,7 +23,7 @@ def value_and_gradient(coupling, conn):
     net = Network(
         node,
         conn=conn,
-        distance=np.nan_to_num(LENGTHS, nan=3.0),
+        lengths=np.nan_to_num(LENGTHS, nan=3.0),
         speed=speed,
         k=Param(0.3, fit=True),
         coupling=coupling,
