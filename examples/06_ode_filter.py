@@ -44,7 +44,7 @@ def tutorial():
         solution = solve_filter(
             logistic, prior, 0.0, 1.0, rtol=1e-3, atol=1e-3, while_loop="checkpointed", max_steps=100
         )
-        return jnp.dot(solution.u, solution.u)
+        return jnp.dot(solution.ys, solution.ys)
 
     prior = wiener_prior(taylor_coefficients(logistic, jnp.array([0.1]), 0.0, num=1))
     return jax.jit(jax.value_and_grad(loss))(prior)
@@ -138,8 +138,8 @@ def plot_pendulum(axes, data, landscape, tempered, plain):
     """Draw the data with both fits, the likelihood at three scales, and the way of the fits."""
     solution = path(tempered[-1], SCALES[-1])
     axes[0].plot(GRID, data, ".", color="0.5", label="data")
-    axes[0].plot(GRID, solution.u, label="tempered fit")
-    axes[0].plot(GRID, path(plain[-1], SCALES[-1]).u, "--", label="plain fit")
+    axes[0].plot(GRID, solution.ys, label="tempered fit")
+    axes[0].plot(GRID, path(plain[-1], SCALES[-1]).ys, "--", label="plain fit")
     axes[0].set(xlabel="time (s)", ylabel="angle (rad)")
     for scale, values in landscape[1].items():
         axes[1].plot(landscape[0], values - values.max(), label=f"output scale {scale:.0g}")
@@ -153,7 +153,7 @@ def plot_pendulum(axes, data, landscape, tempered, plain):
 def plot_population(axes, counts, densities, intervals):
     """Draw one census with its best solution, the likelihoods of the delay, and the intervals."""
     best = jax.jit(population, static_argnums=1)(DELAYS[np.argmax(densities[:, 0])], tuple(TIMES))
-    mean, spread = np.ravel(best.u), 2 * np.ravel(best.std[0])
+    mean, spread = np.ravel(best.ys), 2 * np.ravel(best.std[0])
     axes[0].plot(TIMES, mean, label="best delay")
     axes[0].fill_between(TIMES, mean - spread, mean + spread, alpha=0.3, label="two std of the solver")
     axes[0].plot(CENSUS, counts[0], ".", color="0.5", label="first census")
@@ -193,7 +193,7 @@ def main():
     print(f"gradient in the output scale {gradient.output_scale:.1e} (exactly zero but for rounding)")
 
     noise = NOISE * np.random.default_rng(0).standard_normal((len(GRID), 1))
-    data = jax.jit(path)(TRUTH, 1.0).u + noise
+    data = jax.jit(path)(TRUTH, 1.0).ys + noise
     tempered, trace = fit(data, SCALES, N_STEPS)
     plain, plain_trace = fit(data, SCALES[-1:], N_STEPS * len(SCALES))
     print(f"true frequency {TRUTH}, tempered fit {tempered:.4f}, fit without tempering {plain:.4f}")

@@ -29,13 +29,13 @@ class Border:
     dtypes: tuple
 
     @classmethod
-    def of(cls, where: str, u0: Any, t0: Any) -> tuple["Border", jax.Array]:
+    def of(cls, where: str, y0: Any, t0: Any) -> tuple["Border", jax.Array]:
         """Return the border of a problem and its flat initial state."""
-        tree_of_numbers(f"{where}.u0", u0)
-        leaves, structure = jax.tree.flatten(u0)
+        tree_of_numbers(f"{where}.y0", y0)
+        leaves, structure = jax.tree.flatten(y0)
         leaves = [_as_inexact(x) for x in leaves]
         if not sum(x.size for x in leaves):
-            raise ArgumentError(f"{where}.u0", "must hold at least one number", "an empty state")
+            raise ArgumentError(f"{where}.y0", "must hold at least one number", "an empty state")
         shapes, dtypes = tuple(x.shape for x in leaves), tuple(x.dtype for x in leaves)
         border = cls(where, u.get_unit(t0), structure, shapes, dtypes)
         return border, border._ravel(leaves)
@@ -113,7 +113,7 @@ class Border:
             raise ArgumentError(f"{self.where}.{name}", rule, f"shape {value.shape}") from None
 
     def slopes(self, f):
-        """Return ``(t, y, *rest) -> dy/dt`` on magnitudes for ``f(t, u, *rest)`` of the caller."""
+        """Return ``(t, y, *rest) -> dy/dt`` on magnitudes for ``f(t, y, *rest)`` of the caller."""
 
         def flat(t, y, *rest):
             state = self.unravel(y)
@@ -130,7 +130,7 @@ class Border:
     def _ravel_slope(self, slope, state):
         expected, got = (jax.tree.structure(x, is_leaf=_is_quantity) for x in (state, slope))
         if expected != got:
-            raise ArgumentError(f"{self.where}.f", f"must return the structure of u0, {expected}", got)
+            raise ArgumentError(f"{self.where}.f", f"must return the structure of y0, {expected}", got)
         slopes, leaves = (jax.tree.leaves(x, is_leaf=_is_quantity) for x in (slope, state))
         return self._ravel([self._slope_leaf(s, x) for s, x in zip(slopes, leaves, strict=True)])
 
@@ -138,12 +138,12 @@ class Border:
         unit = u.get_unit(leaf) / self.time_unit
         value = jnp.asarray(magnitude(f"{self.where}.f", slope, unit, plain=False))
         if value.shape != leaf.shape:
-            rule = f"must return slopes of the shape of u0, {leaf.shape}"
+            rule = f"must return slopes of the shape of y0, {leaf.shape}"
             raise ArgumentError(f"{self.where}.f", rule, value.shape)
         if jnp.iscomplexobj(value) and not jnp.iscomplexobj(u.get_magnitude(leaf)):
             cure = "Start from complex numbers if the state is complex"
             raise ArgumentError(
-                f"{self.where}.f", "must return real slopes, as u0 is real", value.dtype, cure
+                f"{self.where}.f", "must return real slopes, as y0 is real", value.dtype, cure
             )
         return value
 

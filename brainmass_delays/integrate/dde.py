@@ -27,7 +27,7 @@ SUDDEN = 2.0
     f=function,
     history=if_function("t"),
     coupled=optional(function_of("u")),
-    u0=optional(tree_of_numbers),
+    y0=optional(tree_of_numbers),
     switches=optional(are_functions),
     event=optional(function_of("t, u, args")),
 )
@@ -40,7 +40,7 @@ def solve_dde(
     *,
     max_delay: Any = None,
     min_delay: Any = None,
-    u0: Any = None,
+    y0: Any = None,
     coupled: Callable[[Any], Any] | None = None,
     args: Any = None,
     method: SolverName = "dopri5",
@@ -59,24 +59,24 @@ def solve_dde(
     sparsity: Any = "detect",
     kinks: int | str | None = None,
 ) -> Solution:
-    """Solve ``du/dt = f(t, u(t), u(t - delays), args)`` from ``t0`` to ``t1`` with steps chosen by tolerance.
+    """Solve ``dy/dt = f(t, y(t), y(t - delays), args)`` from ``t0`` to ``t1`` with steps chosen by tolerance.
 
     Parameters
     ----------
     f : callable
-        ``(t, u, delayed, args) -> du/dt`` in the structure, shapes and units of ``u0`` per time.
+        ``(t, y, delayed, args) -> dy/dt`` in the structure, shapes and units of ``y0`` per time.
     history : callable or pytree
         ``history(t)``, the state at times ``t <= t0``, or a constant state.
     t0, t1 : scalar or Quantity
         The time span, ``t0 < t1``. All times carry the unit of ``t0``, or none do.
     delays : array or Quantity, or a pytree of them
         Delays of any shape; a leaf may be live: a ``Param`` or a zero-argument callable that returns the
-        delay; or a function ``(t, u, args)`` for a delay that depends on time or state and may vanish.
+        delay; or a function ``(t, y, args)`` for a delay that depends on time or state and may vanish.
         Exactly 0 reads the current state.
     max_delay, min_delay : scalar or Quantity, optional
         Largest and smallest delay allowed; a delay must not be negative in any case. ``max_delay`` is needed
         if ``coupled`` edges read a ``history`` that is a function.
-    u0 : pytree, optional
+    y0 : pytree, optional
         The state at ``t0`` if it differs from ``history(t0)``.
     coupled : callable, optional
         Without it every delay reads the whole state: ``delayed`` has the structure of ``delays``, each leaf
@@ -90,7 +90,7 @@ def solve_dde(
     impulses : (times, amounts), optional
         As in `solve_ode`. Delays read the jumps as they read all of the past.
     switches : callable or list of them, optional
-        ``(t, u, delayed, args) ->`` a real number at whose change of sign ``f`` jumps. Steps land there.
+        ``(t, y, delayed, args) ->`` a real number at whose change of sign ``f`` jumps. Steps land there.
     event, sparsity
         As in `solve_ode`.
     kinks : int or 'all', optional
@@ -127,7 +127,7 @@ def solve_dde(
     state; a twentieth where kinks of the first generation alone are landed on, and a fiftieth where none are,
     as in a large network.
 
-    The gradient reaches ``history``, ``u0``, ``args``, what ``f`` closes over, and ``delays``. It is the
+    The gradient reaches ``history``, ``y0``, ``args``, what ``f`` closes over, and ``delays``. It is the
     exact derivative of the steps taken; steps that land on a kink or a switch move with it, so that a jump of
     the slope at ``t0 + delay`` enters the derivative in the delay. A delay of exactly 0 is a constant, its
     gradient is 0. With ``while_loop='checkpointed'`` neither the stored states nor a backward step copy the
@@ -144,7 +144,7 @@ def solve_dde(
     --------
     >>> import jax
     >>> from brainmass_delays.integrate import solve_dde
-    >>> def decay(t, u, delayed, args):
+    >>> def decay(t, y, delayed, args):
     ...     return -delayed
     >>> def end(delay):
     ...     return solve_dde(decay, 1.0, 0.0, 2.0, delay, max_delay=2.0, while_loop='checkpointed').ys
@@ -156,12 +156,12 @@ def solve_dde(
     before = history(t0) if callable(history) else history
     tree_of_numbers("solve_dde.history", before)
     problem = Problem.of(
-        "solve_dde", before if u0 is None else u0, t0, t1, args=args, method=method, rtol=rtol, atol=atol,
+        "solve_dde", before if y0 is None else y0, t0, t1, args=args, method=method, rtol=rtol, atol=atol,
         controller=controller, dt0=dt0, max_steps=max_steps, while_loop=while_loop, save_at=save_at,
         dense=dense, breakpoints=breakpoints, impulses=impulses, sparsity=sparsity, sudden=SUDDEN,
     )  # fmt: skip
     functions = Functions(f, coupled, switches, event)
-    return _solve(problem, functions, history, delays, (min_delay, max_delay), kinks, u0 is not None)
+    return _solve(problem, functions, history, delays, (min_delay, max_delay), kinks, y0 is not None)
 
 
 class Functions(NamedTuple):
@@ -199,7 +199,7 @@ class DelayEquation(NamedTuple):
     Parameters
     ----------
     f : callable
-        ``(t, u, delayed, args) -> du/dt``. It closes over the parameters of nodes and couplings.
+        ``(t, y, delayed, args) -> dy/dt``. It closes over the parameters of nodes and couplings.
     history : pytree or callable
         The states before the start, in the structure of ``u``.
     delays : pytree of Quantities

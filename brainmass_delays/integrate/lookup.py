@@ -105,7 +105,7 @@ class Reads:
 
 
 def resolve(border, delays) -> tuple[Any, list]:
-    """Return the structure of the delays, and each as magnitudes or as a function (t, u, args)."""
+    """Return the structure of the delays, and each as magnitudes or as a function (t, y, args)."""
     leaves, structure = jax.tree.flatten(delays, is_leaf=_is_delay)
     if not leaves:
         raise ArgumentError(f"{border.where}.delays", "must hold at least one delay", repr(delays))
@@ -120,7 +120,7 @@ def _resolved(border, leaf):
     if takes(leaf, 0):
         return border.time("delays", leaf())
     if not takes(leaf, 3, unsaid=False):
-        rule = "must be an array, a Param, or a function of nothing or of (t, u, args)"
+        rule = "must be an array, a Param, or a function of nothing or of (t, y, args)"
         cure = "Write lambda t, u, args: ... for a delay that depends on time or state"
         raise ArgumentError(f"{border.where}.delays", rule, f"a function {_signature(leaf)}", cure)
     return leaf
@@ -161,7 +161,7 @@ def _signature(function):
 
 
 def check_right_side(where: str, f: Callable) -> None:
-    """Refuse what is no function of ``(t, u, delayed, args)``, delayed slopes among its arguments or not."""
+    """Refuse what is no function of ``(t, y, delayed, args)``, delayed slopes among its arguments or not."""
     if takes(f, 4, unsaid=False):
         return
     cure = ""
@@ -173,7 +173,7 @@ def check_right_side(where: str, f: Callable) -> None:
     elif takes(f, 3):
         cure = "The delayed state comes between u and args"
     raise ArgumentError(
-        f"{where}.f", "must be a function of (t, u, delayed, args)", f"a function {_signature(f)}", cure
+        f"{where}.f", "must be a function of (t, y, delayed, args)", f"a function {_signature(f)}", cure
     )
 
 

@@ -17,7 +17,7 @@ from .switches import Switches, are_functions, stop_of
 )
 def solve_ode(
     f: Callable[[Any, Any, Any], Any],
-    u0: Any,
+    y0: Any,
     t0: Any,
     t1: Any,
     *,
@@ -37,14 +37,14 @@ def solve_ode(
     event: Callable[[Any, Any, Any], Any] | None = None,
     sparsity: Any = "detect",
 ) -> Solution:
-    """Solve ``du/dt = f(t, u, args)`` from ``t0`` to ``t1`` with steps chosen by tolerance.
+    """Solve ``dy/dt = f(t, y, args)`` from ``t0`` to ``t1`` with steps chosen by tolerance.
 
     Parameters
     ----------
     f : callable
-        ``(t, u, args) -> du/dt``, in the structure and shapes of ``u0``; with units, in units of ``u0`` per
+        ``(t, y, args) -> dy/dt``, in the structure and shapes of ``y0``; with units, in units of ``y0`` per
         time.
-    u0 : pytree of arrays or Quantities
+    y0 : pytree of arrays or Quantities
         The state at ``t0``.
     t0, t1 : scalar or Quantity
         The time span, ``t0 < t1``. All times carry the unit of ``t0``, or none do.
@@ -54,7 +54,7 @@ def solve_ode(
         Embedded pair of order 5(4), 5(4), 3(2), 2(1), or Radau IIA of order 5, L-stable, for stiff equations:
         Newton's method with Jacobians by forward mode, colored if sparse, and linear systems whose cost grows
         with the cube of the number of components.
-    rtol, atol : float, or for atol also a pytree like ``u0``, default 1e-6
+    rtol, atol : float, or for atol also a pytree like ``y0``, default 1e-6
         A step is accepted if the root mean square over components of ``error / (atol + rtol |u|)`` is at most
         1. A plain ``atol`` is in the unit of each component.
     controller : {'integral', 'pi', 'pid'} or Controller, default 'integral'
@@ -74,12 +74,12 @@ def solve_ode(
         strictly on the side of the step.
     impulses : (times, amounts), optional
         The state jumps at ``times``, shape (impulse,), strictly inside the span: by ``amounts``, a pytree
-        like ``u0`` with a leading axis (impulse,), or to what a function ``(t, u, args)`` returns.
+        like ``y0`` with a leading axis (impulse,), or to what a function ``(t, y, args)`` returns.
         ``Solution.ys`` at such a time is the state after it.
     switches : callable or list of them, optional
-        ``(t, u, args) ->`` a real number at whose change of sign ``f`` jumps. Steps land there.
+        ``(t, y, args) ->`` a real number at whose change of sign ``f`` jumps. Steps land there.
     event : callable, optional
-        ``(t, u, args) ->`` a real number. The solve ends where it changes sign; ``Solution.t`` is that time,
+        ``(t, y, args) ->`` a real number. The solve ends where it changes sign; ``Solution.t`` is that time,
         with a gradient. Changes of sign are looked for at 16 points of every step.
     sparsity : {'detect', 'dense'} or array, shape (component, component), default 'detect'
         For 'radau5': which components of the slope depend on which of the state, in the order of
@@ -104,7 +104,7 @@ def solve_ode(
     -----
     The gradient is the exact derivative of the steps taken: step sizes are constants, except that the last
     step follows ``t1`` and steps that land on a breakpoint, an impulse, a switch or an event follow those. It
-    reaches ``u0``, ``args``, everything ``f`` closes over, ``t0``, ``t1``, ``save_at``, ``breakpoints`` and
+    reaches ``y0``, ``args``, everything ``f`` closes over, ``t0``, ``t1``, ``save_at``, ``breakpoints`` and
     ``impulses``. ``dense`` keeps the extension of ``max_steps`` steps, ``degree + 1`` states each (degree 4
     for 'dopri5' and 'tsit5', 3 for the others); ``save_at`` only that of the steps which contain its times.
 
@@ -132,7 +132,7 @@ def solve_ode(
     -63.647 mV, 0.271 mV/ms
     """
     problem = Problem.of(
-        "solve_ode", u0, t0, t1, args=args, method=method, rtol=rtol, atol=atol, controller=controller,
+        "solve_ode", y0, t0, t1, args=args, method=method, rtol=rtol, atol=atol, controller=controller,
         dt0=dt0, max_steps=max_steps, while_loop=while_loop, save_at=save_at, dense=dense,
         breakpoints=breakpoints, impulses=impulses, sparsity=sparsity,
     )  # fmt: skip

@@ -63,11 +63,11 @@ class Problem:
 
     @classmethod
     def of(
-        cls, where, u0, t0, t1, *, args, method, rtol, atol, controller, dt0, max_steps, while_loop, save_at,
+        cls, where, y0, t0, t1, *, args, method, rtol, atol, controller, dt0, max_steps, while_loop, save_at,
         dense, breakpoints, impulses, sparsity, sudden=float("inf"),
     ) -> "Problem":  # fmt: skip
         """Check the arguments of the caller named ``where`` and bring them across the border."""
-        border, y0 = Border.of(where, u0, t0)
+        border, y0 = Border.of(where, y0, t0)
         start, end = border.time("t0", t0), border.time("t1", t1)
         check_span(where, start, end)
         check_flag(f"{where}.dense", dense)
@@ -302,12 +302,12 @@ def _impulses(border, impulses, t0, t1):
         return None, None
     where = f"{border.where}.impulses"
     if not (isinstance(impulses, tuple | list) and len(impulses) == 2):
-        rule = "must be (times, amounts) or (times, function of (t, u, args))"
+        rule = "must be (times, amounts) or (times, function of (t, y, args))"
         raise ArgumentError(where, rule, type(impulses).__name__)
     times = _times(border, "impulses", impulses[0])
     known = None if is_traced((times, t0, t1)) else np.asarray(times)
     if known is not None and not ((known > np.asarray(t0)) & (known < np.asarray(t1))).all():
-        cure = "Put an impulse at the start into u0"
+        cure = "Put an impulse at the start into y0"
         raise ArgumentError(where, f"must lie between t0 = {t0} and t1 = {t1}", times, cure)
     if callable(impulses[1]):
         function_of("t, u, args")(where, impulses[1])

@@ -50,7 +50,7 @@ def stop_of(border, event, args) -> Callable | None:
     if event is None:
         return None
     if not callable(event):
-        raise ArgumentError(f"{border.where}.event", "must be a function (t, u, args)", event)
+        raise ArgumentError(f"{border.where}.event", "must be a function (t, y, args)", event)
     return lambda t, y: number(border, "event", event(border.with_time_unit(t), border.unravel(y), args))
 
 

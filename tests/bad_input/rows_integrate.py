@@ -31,7 +31,7 @@ def _started_net():
 SOLUTION = integrate.solve_filter_on_grid(_decay, 1.0, jnp.linspace(0.0, 1.0, 5), num=1)
 GOOD = {
     "f": _decay,
-    "u0": 1.0,
+    "y0": 1.0,
     "t0": 0.0,
     "t1": 1.0,
     "history": 1.0,
@@ -61,13 +61,13 @@ ANY = (
     "objects traced"
 )
 ACCEPTS = {
-    "u0": "mapping zero negative half one bool traced complex shape unit",
+    "y0": "mapping zero negative half one bool traced complex shape unit",
     "history": "mapping zero negative half one bool traced complex shape unit",
     **dict.fromkeys(
-        ["solve_filter.u0", "solve_filter_on_grid.u0", "solve_filter_dde.history", "taylor_coefficients.u0"],
+        ["solve_filter.y0", "solve_filter_on_grid.y0", "solve_filter_dde.history", "taylor_coefficients.y0"],
         "mapping zero negative half one bool traced shape unit",
     ),
-    "solve_dde.u0": "none mapping one zero negative half bool traced shape unit complex",
+    "solve_dde.y0": "none mapping one zero negative half bool traced shape unit complex",
     "args": ANY,
     "rtol": "zero traced",
     "atol": TOLERANCE,
@@ -92,7 +92,7 @@ ACCEPTS = {
     "num": "none",
     "output_scale": "none half bool traced",
     "strategy": "none",
-    "u0_std": "none zero half bool traced",
+    "y0_std": "none zero half bool traced",
     "damp": "zero half bool traced",
     "eps": "traced zero",
     "initial_std": "none zero half bool",
@@ -107,13 +107,13 @@ ACCEPTS = {
     "resolve.where": "string",
     "taylor_coefficients.num": "",
     "taylor_coefficients.t0": "zero negative half bool traced unit",
-    "solve_filter.u0": "mapping zero negative half one bool traced shape unit",
-    "solve_filter_on_grid.u0": "mapping zero negative half one bool traced shape unit",
+    "solve_filter.y0": "mapping zero negative half one bool traced shape unit",
+    "solve_filter_on_grid.y0": "mapping zero negative half one bool traced shape unit",
     "solve_dde.delays": "mapping half one bool zero traced shape",
     "solve_dde.kinks": "none zero",
     "solve_filter_dde.history": "mapping zero negative half one bool traced shape unit",
     "solve_filter_dde.delays": "half one bool zero traced",
-    "solve_filter_dde.u0": "none zero negative half bool traced",
+    "solve_filter_dde.y0": "none zero negative half bool traced",
     "solve_filter_dde.num": "",
     "solve_filter_dde.rtol": "none half bool traced",
     "solve_filter_dde.kinks": "none zero",

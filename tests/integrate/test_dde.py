@@ -127,10 +127,10 @@ def test_gradient_in_the_delay_of_the_method_of_steps(loop):
 
 
 def test_a_jump_at_the_start_enters_the_derivative_in_the_delay():
-    """History 0, u0 = 1: x = 1 - (t - d) + (t - 2d)^2 / 2 on [2d, 3d]; the slope jumps at d."""
+    """History 0, y0 = 1: x = 1 - (t - d) + (t - 2d)^2 / 2 on [2d, 3d]; the slope jumps at d."""
 
     def end(delay):
-        options = {"u0": 1.0, "while_loop": "checkpointed", "max_steps": 100}
+        options = {"y0": 1.0, "while_loop": "checkpointed", "max_steps": 100}
         return solve_dde(decay, 0.0, 0.0, 2.2, delay, **options, **TIGHT).ys
 
     value, grad = jax.jit(jax.value_and_grad(end))(1.0)

@@ -30,7 +30,7 @@ def solver(problem, method, **options):
     @jax.jit
     def solve(tolerance):
         return solve_ode(
-            problem.jax, jnp.array(problem.u0), 0.0, problem.t1, args=problem.args, method=method,
+            problem.jax, jnp.array(problem.y0), 0.0, problem.t1, args=problem.args, method=method,
             rtol=tolerance, atol=tolerance, max_steps=200_000, **options,
         )  # fmt: skip
 
@@ -43,7 +43,7 @@ def peer_attempts(problem, method):
     @jax.jit
     def attempts(tolerance):
         return diffrax.diffeqsolve(
-            diffrax.ODETerm(problem.jax), DIFFRAX[method](), 0.0, problem.t1, None, jnp.array(problem.u0),
+            diffrax.ODETerm(problem.jax), DIFFRAX[method](), 0.0, problem.t1, None, jnp.array(problem.y0),
             problem.args, stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance),
             max_steps=200_000,
         ).stats["num_steps"]  # fmt: skip
@@ -119,11 +119,11 @@ def test_every_controller_keeps_the_tolerance_at_similar_work(controller):
     assert solution.statistics.evaluations < 700
 
 
-def squares(p, u0, t1, loop, **options):
+def squares(p, y0, t1, loop, **options):
     """Return a loss of Lotka-Volterra in a parameter, the initial state and the end time."""
     problem = PROBLEMS["lotka_volterra"]
     solution = solve_ode(
-        lambda t, y, a: problem.jax(t, y, (p, *a)), u0, 0.0, t1, args=problem.args[1:],
+        lambda t, y, a: problem.jax(t, y, (p, *a)), y0, 0.0, t1, args=problem.args[1:],
         rtol=1e-11, atol=1e-11, max_steps=1000, while_loop=loop, **options,
     )  # fmt: skip
     return jnp.sum(solution.ys**2)
@@ -143,41 +143,41 @@ def gradients(loop):
 def test_gradient_against_central_differences(loop):
     at = jnp.asarray(0.5), jnp.array([20.0, 20.0]), jnp.asarray(3.0)
     value, gradient = value_and_gradients()
-    p, u0, t1 = (gradient if loop == "checkpointed" else gradients(loop))(*at)
+    p, y0, t1 = (gradient if loop == "checkpointed" else gradients(loop))(*at)
 
     def difference(i, direction, h):
         ahead, behind = ([x + s * h * direction if i == j else x for j, x in enumerate(at)] for s in (1, -1))
         return (value(*ahead) - value(*behind)) / (2 * h)
 
     np.testing.assert_allclose(p, difference(0, 1.0, 1e-5), rtol=1e-6)
-    np.testing.assert_allclose(u0[1], difference(1, jnp.array([0.0, 1.0]), 1e-3), rtol=1e-6)
+    np.testing.assert_allclose(y0[1], difference(1, jnp.array([0.0, 1.0]), 1e-3), rtol=1e-6)
     np.testing.assert_allclose(t1, difference(2, 1.0, 1e-4), rtol=1e-6)
 
 
 def test_gradient_through_saved_states_equals_that_of_separate_solves():
     times = jnp.array([1.0, 2.5])
-    u0, p = jnp.array([20.0, 20.0]), jnp.asarray(0.5)
-    saved = jax.jit(jax.grad(lambda p: squares(p, u0, 2.5, "checkpointed", save_at=times)))(p)
+    y0, p = jnp.array([20.0, 20.0]), jnp.asarray(0.5)
+    saved = jax.jit(jax.grad(lambda p: squares(p, y0, 2.5, "checkpointed", save_at=times)))(p)
     _, gradient = value_and_gradients()
-    np.testing.assert_allclose(saved, sum(gradient(p, u0, t)[0] for t in times), rtol=1e-7)
+    np.testing.assert_allclose(saved, sum(gradient(p, y0, t)[0] for t in times), rtol=1e-7)
 
 
 def test_lax_refuses_reverse_mode_and_has_forward_mode():
-    u0, t1, p = jnp.array([20.0, 20.0]), jnp.asarray(2.0), jnp.asarray(0.5)
+    y0, t1, p = jnp.array([20.0, 20.0]), jnp.asarray(2.0), jnp.asarray(0.5)
     with pytest.raises(ValueError, match="Reverse-mode.*'checkpointed'"):
-        jax.grad(lambda p: squares(p, u0, t1, "lax"))(p)
+        jax.grad(lambda p: squares(p, y0, t1, "lax"))(p)
     value, gradient = value_and_gradients()
-    _, forward = jax.jvp(lambda p: value(p, u0, t1), (p,), (jnp.ones(()),))
-    np.testing.assert_allclose(forward, gradient(p, u0, t1)[0], rtol=1e-12)
+    _, forward = jax.jvp(lambda p: value(p, y0, t1), (p,), (jnp.ones(()),))
+    np.testing.assert_allclose(forward, gradient(p, y0, t1)[0], rtol=1e-12)
 
 
 def test_units_and_pytrees():
     def f(t, x, tau):
         return {"v": (-65.0 * u.mV - x["v"]) / tau, "w": (x["v"] / u.mV - x["w"]) / (50.0 * u.ms)}
 
-    u0 = {"v": jnp.array([-50.0, -60.0]) * u.mV, "w": jnp.zeros(2)}
+    y0 = {"v": jnp.array([-50.0, -60.0]) * u.mV, "w": jnp.zeros(2)}
     solution = solve_ode(
-        f, u0, 0.0 * u.second, 20.0 * u.ms, args=10.0 * u.ms, rtol=1e-9,
+        f, y0, 0.0 * u.second, 20.0 * u.ms, args=10.0 * u.ms, rtol=1e-9,
         atol={"v": 1e-9 * u.volt, "w": 1e-9}, save_at=jnp.array([0.0, 20.0]) * u.ms,
     )  # fmt: skip
     exact = -65 + np.array([15.0, 5.0]) * np.exp(-2.0)
@@ -234,13 +234,13 @@ def test_vmap_equals_a_loop():
     problem = PROBLEMS["van_der_pol_1"]
     starts = jnp.array([[2.0, 0.0], [0.1, 0.3], [-1.0, 2.0]])
 
-    def end(u0, loop):
-        return solve_ode(problem.jax, u0, 0.0, 3.0, args=(1.0,), while_loop=loop, max_steps=200).ys
+    def end(y0, loop):
+        return solve_ode(problem.jax, y0, 0.0, 3.0, args=(1.0,), while_loop=loop, max_steps=200).ys
 
-    one = jax.jit(lambda u0: end(u0, "lax"))
-    together = jax.jit(jax.vmap(lambda u0: end(u0, "lax")))(starts)
+    one = jax.jit(lambda y0: end(y0, "lax"))
+    together = jax.jit(jax.vmap(lambda y0: end(y0, "lax")))(starts)
     np.testing.assert_allclose(together, jnp.stack([one(x) for x in starts]), rtol=1e-12)
-    grad_one = jax.jit(jax.grad(lambda u0: end(u0, "checkpointed").sum()))
+    grad_one = jax.jit(jax.grad(lambda y0: end(y0, "checkpointed").sum()))
     grads = jax.jit(jax.vmap(grad_one))(starts)
     np.testing.assert_allclose(grads, jnp.stack([grad_one(x) for x in starts]), rtol=1e-10)
 
@@ -248,7 +248,7 @@ def test_vmap_equals_a_loop():
 def test_single_precision(single_precision):
     problem = PROBLEMS["fitzhugh_nagumo"]
     solution = solve_ode(
-        problem.jax, jnp.array(problem.u0, jnp.float32), 0.0, 20.0, args=problem.args, rtol=1e-5, atol=1e-5
+        problem.jax, jnp.array(problem.y0, jnp.float32), 0.0, 20.0, args=problem.args, rtol=1e-5, atol=1e-5
     )
     assert solution.ys.dtype == jnp.float32
     np.testing.assert_allclose(solution.ys, problem.reference(), atol=1e-4)
@@ -315,15 +315,15 @@ BAD = [
     ({"while_loop": "scan"}, "solve_ode.while_loop: must be one of"),
     ({"save_at": jnp.array([2.0])}, "solve_ode.save_at: must lie between"),
     ({"t1": 1.0 * u.ms}, "solve_ode.t1: must have the dimension"),
-    ({"u0": ()}, "solve_ode.u0: must hold at least one number"),
-    ({"f": lambda t, y, a: jnp.zeros(3)}, r"solve_ode.f: must return slopes of the shape of u0, \(2,\)"),
-    ({"f": lambda t, y, a: {"v": y}}, "solve_ode.f: must return the structure of u0"),
+    ({"y0": ()}, "solve_ode.y0: must hold at least one number"),
+    ({"f": lambda t, y, a: jnp.zeros(3)}, r"solve_ode.f: must return slopes of the shape of y0, \(2,\)"),
+    ({"f": lambda t, y, a: {"v": y}}, "solve_ode.f: must return the structure of y0"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD)
 def test_arguments_are_checked(arguments, message):
-    defaults = {"f": lambda t, y, a: -y, "u0": jnp.ones(2), "t0": 0.0, "t1": 1.0}
+    defaults = {"f": lambda t, y, a: -y, "y0": jnp.ones(2), "t0": 0.0, "t1": 1.0}
     with pytest.raises(ArgumentError, match=message):
         solve_ode(**defaults | arguments)
 

@@ -81,7 +81,7 @@ def test_functions_of_other_arguments_are_refused():
         r"solve_filter_dde.delays: must be constant.*solve_dde": lambda: solve_filter_dde(
             delayed, 1.0, 0.0, 1.0, lambda t, y, args: 0.3
         ),
-        r"solve_filter.u0: must be a tuple of 2 states": lambda: solve_filter(
+        r"solve_filter.y0: must be a tuple of 2 states": lambda: solve_filter(
             delayed, 1.0, 0.0, 1.0, order=2
         ),
         r"solve_ode.event: must return a number or an array; got None": lambda: solve_ode(
@@ -96,18 +96,18 @@ def test_functions_of_other_arguments_are_refused():
 def test_complex_numbers_are_not_cut_to_their_real_part():
     at_half = np.array([0.5])
     cases = {
-        "solve_ode.f: must return real slopes, as u0 is real": lambda: solve_ode(
+        "solve_ode.f: must return real slopes, as y0 is real": lambda: solve_ode(
             lambda t, y, args: 1j * y, 1.0, 0.0, 1.0
         ),
         "solve_ode.impulses: must be real": lambda: solve_ode(
             plain, 1.0, 0.0, 1.0, impulses=(at_half, at_half * 1j)
         ),
         "solve_dde.history: must be real": lambda: solve_dde(
-            delayed, lambda t: 1.0 + 1j * t, 0.0, 1.0, 0.3, u0=1.0
+            delayed, lambda t: 1.0 + 1j * t, 0.0, 1.0, 0.3, y0=1.0
         ),
         "solve_filter.f: must be real": lambda: solve_filter(lambda t, y, args: 1j * y, 1.0, 0.0, 1.0),
-        "solve_filter.u0: must be real": lambda: solve_filter(plain, 1.0 + 1j, 0.0, 1.0),
-        "solve_filter.u0_std: must be real": lambda: solve_filter(plain, 1.0, 0.0, 1.0, u0_std=1j),
+        "solve_filter.y0: must be real": lambda: solve_filter(plain, 1.0 + 1j, 0.0, 1.0),
+        "solve_filter.y0_std: must be real": lambda: solve_filter(plain, 1.0, 0.0, 1.0, y0_std=1j),
         "solve_filter_dde.history: must be real": lambda: solve_filter_dde(delayed, 1.0 + 0j, 0.0, 1.0, 0.3),
         "solve_filter_dde.delays: must be.*real": lambda: solve_filter_dde(delayed, 1.0, 0.0, 1.0, 1j),
         "ornstein_uhlenbeck_prior.rate: must be.*real": lambda: ornstein_uhlenbeck_prior([1.0, 0.0], rate=1j),
@@ -156,12 +156,12 @@ def test_times_of_filters_carry_one_unit_or_none():
 
 def test_a_mapping_is_no_number():
     """It was unpacked where the state is one number."""
-    for name in ("output_scale", "u0_std"):
+    for name in ("output_scale", "y0_std"):
         with pytest.raises(ArgumentError, match=f"solve_filter.{name}: must have the structure"):
             solve_filter(plain, 1.0, 0.0, 1.0, **{name: {"a": 1.0}})
     decay = lambda t, y, args: {"a": -y["a"]}  # noqa: E731
     named, number = (
-        solve_filter(decay, {"a": 1.0}, 0.0, 1.0, num=1, output_scale=scale, u0_std=std)
+        solve_filter(decay, {"a": 1.0}, 0.0, 1.0, num=1, output_scale=scale, y0_std=std)
         for scale, std in (({"a": 2.0}, {"a": 0.1}), (2.0, 0.1))
     )
     np.testing.assert_array_equal(named.std[0], number.std[0])

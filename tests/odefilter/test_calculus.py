@@ -18,7 +18,7 @@ from brainmass_delays.integrate.odefilter import triangularize
 
 TIMES = np.linspace(0.0, 2.0, 6)
 DATA = np.array([[0.1, 0.3], [0.15, 0.4], [0.12, 0.5], [0.2, 0.45], [0.22, 0.6], [0.27, 0.66]])
-NAMES = ["theta", "u0", "u0", "log output scale", "log observation std", "log initial std"]
+NAMES = ["theta", "y0", "y0", "log output scale", "log observation std", "log initial std"]
 POINTS = {
     "wide prior": np.array([0.6, 0.1, 0.3, 2.0, -3.0, np.log(1e-2)]),
     "narrow prior": np.array([0.6, 0.1, 0.3, -1.0, -2.0, np.log(1e-2)]),
@@ -148,7 +148,7 @@ def test_order_of_convergence(num):
         solution = solve_filter_on_grid(
             logistic, jnp.array([0.1]), grid, args=0.5, num=num, strategy="filter"
         )
-        return np.abs(np.ravel(solution.u)[:: n_steps // 10] - exact).max()
+        return np.abs(np.ravel(solution.ys)[:: n_steps // 10] - exact).max()
 
     sizes = np.array([10, 20, 40, 80, 160][: 3 if num == 4 else 5])
     slope = -np.polyfit(np.log(sizes), np.log([error(n) for n in sizes]), 1)[0]

@@ -67,7 +67,7 @@ def test_means_and_covariances_are_those_of_the_joint_distribution_of_all_nodes(
         mackey_glass, 0.9, 0.0, 2.0, 1.0, num=2, rtol=None, dt0=0.25, save_at=times, window=5, kinks=0,
         max_steps=64, correct_underconfidence=False,
     ))()  # fmt: skip
-    np.testing.assert_allclose(solution.u, expected, rtol=1e-10)
+    np.testing.assert_allclose(solution.ys, expected, rtol=1e-10)
     factor = solution.posterior.factor[0]
     np.testing.assert_allclose(
         factor.T @ factor, surprise * covariance, rtol=1e-7, atol=1e-9 * covariance.max()
@@ -98,7 +98,7 @@ def test_mean_converges_at_the_order_of_the_prior_across_kinks(num):
         solution = solve_filter_dde(
             decay, 1.0, 0.0, end, 1.0, num=num, rtol=None, dt0=dt, window=22, covariance="isotropic"
         )
-        return solution.u, solution.std[0]
+        return solution.ys, solution.std[0]
 
     values = [end_value(dt) for dt in sizes]
     errors = np.abs([value - steps_solution(end) for value, _ in values])
@@ -167,10 +167,10 @@ def test_several_delays_units_and_a_state_with_leaves():
         field, {"x": jnp.ones(2) * u.mV}, 0.0 * u.ms, 1.5 * u.ms, delays * u.ms, dt0=0.1 * u.ms, **options
     ))()  # fmt: skip
     plain = jax.jit(lambda: solve_filter_dde(inner, np.ones(2), 0.0, 1.5, delays, dt0=0.1, **options))()
-    np.testing.assert_allclose(solution.u["x"].to_decimal(u.mV), plain.u, rtol=1e-12)
+    np.testing.assert_allclose(solution.ys["x"].to_decimal(u.mV), plain.ys, rtol=1e-12)
     np.testing.assert_allclose(solution.std[0].to_decimal(u.mV), plain.std[0], rtol=1e-9)
     # y' = y(t - 0.4) / 2 - y(t - 1) by hand: slope -1/2 until 0.4, then -1/2 - (t - 0.4) / 4, and so on
-    assert float(plain.u[0]) == pytest.approx(by_hand(1.5), abs=2e-3)
+    assert float(plain.ys[0]) == pytest.approx(by_hand(1.5), abs=2e-3)
 
 
 def by_hand(end, n=15000):
@@ -202,7 +202,7 @@ def test_a_window_too_short_for_the_delay_says_so():
         ({"linearization": "ts2"}, "linearization: must be one of"),
         ({"kinks": -1}, "kinks: must be a whole number"),
         ({"f": lambda t, y, delayed, args: jnp.ones(3)}, "f: must have the structure and shapes"),
-        ({"u0": np.ones(2)}, "u0: must have the structure and shapes"),
+        ({"y0": np.ones(2)}, "y0: must have the structure and shapes"),
         ({"output_scale": -1.0}, "output_scale: must be positive"),
     ],
 )  # fmt: skip

@@ -16,7 +16,7 @@ def hutchinson(t, y, delayed, args):
 
 def end(delay, start, tol, **options):
     solution = solve_filter_dde(hutchinson, start, 0.0, 2.0, delay, rtol=tol, atol=tol, **OPTIONS | options)
-    return solution.u, solution.std[0], solution.accepted, solution.status
+    return solution.ys, solution.std[0], solution.accepted, solution.status
 
 
 def test_a_batch_is_its_members():

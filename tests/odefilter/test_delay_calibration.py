@@ -50,7 +50,7 @@ def standardized_errors(name, n_runs, *, n_times=8, exponents=(-4.0, -2.0), wind
             field, start, 0.0, times[-1], delay, num=NUM, rtol=tol, atol=tol, dt0=0.05, window=window,
             covariance="isotropic", **shared,
         )  # fmt: skip
-        return solution.u, solution.std[0], solution.status
+        return solution.ys, solution.std[0], solution.status
 
     rng, rows = np.random.default_rng(0), []
     for _ in range(n_runs):

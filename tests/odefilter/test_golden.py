@@ -52,14 +52,14 @@ FIELDS = {
 def solver(field, num, controller, calibration):
     """Return value, gradients, solution; the shift of the prior's mean has the gradient of the tutorial."""
 
-    def loss(u0, theta, shift, t0, t1, rtol, atol):
-        coefficients = taylor_coefficients(FIELDS[field], u0, t0, num=num, args=theta)
+    def loss(y0, theta, shift, t0, t1, rtol, atol):
+        coefficients = taylor_coefficients(FIELDS[field], y0, t0, num=num, args=theta)
         prior = wiener_prior([c + s for c, s in zip(coefficients, shift, strict=True)])
         solution = solve_filter(
             FIELDS[field], prior, t0, t1, args=theta, rtol=rtol, atol=atol, controller=controller,
             calibration=calibration, while_loop="checkpointed", max_steps=512,
         )  # fmt: skip
-        return jnp.dot(solution.u, solution.u), solution
+        return jnp.dot(solution.ys, solution.ys), solution
 
     return jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2), has_aux=True))
 
@@ -68,13 +68,13 @@ def solver(field, num, controller, calibration):
 def test_terminal_values_steps_and_gradients(case):
     calibration = {"solver": "none"}.get(case["solver"], case["solver"])
     run = solver(case["vector_field"], case["num"], case["control"], calibration)
-    u0, theta = jnp.array(case["inits"][0]), jnp.array(case["theta"])
+    y0, theta = jnp.array(case["inits"][0]), jnp.array(case["theta"])
     times = (case["t0"], case["t1"], case["rtol"], case["atol"])
-    (value, solution), gradient = run(u0, theta, jnp.zeros((case["nu"] + 1, len(u0))), *times)
+    (value, solution), gradient = run(y0, theta, jnp.zeros((case["nu"] + 1, len(y0))), *times)
     assert solution.accepted == case["num_steps"]
     assert solution.accepted + solution.rejected == case["num_attempts"]
     mean, std = np.array(case["mean"]), np.array(case["std"])
-    np.testing.assert_allclose(solution.u, mean[0], atol=1e-10, rtol=1e-10)
+    np.testing.assert_allclose(solution.ys, mean[0], atol=1e-10, rtol=1e-10)
     np.testing.assert_allclose(jnp.stack(solution.mean), mean, rtol=1e-8 if case["nu"] <= 3 else 1e-4)
     np.testing.assert_allclose(solution.std, std, rtol=1e-6, atol=1e-14 * std.max())
     np.testing.assert_allclose(value, case["value"], rtol=1e-10)
@@ -91,10 +91,10 @@ def test_accepted_steps_one_by_one():
         strategy="fixed-interval", max_steps=16,
     )  # fmt: skip
     steps = [h for h, power in zip(case["dts"], case["error_powers"], strict=True) if power >= 1]
-    np.testing.assert_allclose(np.diff(solution.t)[: len(steps)], steps, atol=1e-10)
-    np.testing.assert_array_equal(solution.t[len(steps) :], 1.0)
+    np.testing.assert_allclose(np.diff(solution.ts)[: len(steps)], steps, atol=1e-10)
+    np.testing.assert_array_equal(solution.ts[len(steps) :], 1.0)
     assert solution.rejected == len(case["dts"]) - len(steps)
-    np.testing.assert_allclose(solution.u[-1], case["mean"][0], rtol=1e-10)
+    np.testing.assert_allclose(solution.ys[-1], case["mean"][0], rtol=1e-10)
     np.testing.assert_allclose(solution.std[0][-1], case["std"][0], rtol=1e-6)
 
 
@@ -112,16 +112,16 @@ def problem(name):
     }[name]
 
 
-def run_variant(options, u0=None):
+def run_variant(options, y0=None):
     """Translate the options of a golden case."""
     options = dict(options)
     f, start, order = problem(options.pop("problem"))
-    u0, tol, num = start if u0 is None else u0, options.pop("tol", 1e-3), options.pop("num")
+    y0, tol, num = start if y0 is None else y0, options.pop("tol", 1e-3), options.pop("num")
     scale, exact, diffuse = (
         options.pop(k, d) for k, d in (("output_scale", 1.0), ("is_exact", True), ("diffuse", 0))
     )
     prior = wiener_prior(
-        taylor_coefficients(f, u0, 0.0, num=num, order=order), output_scale=scale,
+        taylor_coefficients(f, y0, 0.0, num=num, order=order), output_scale=scale,
         initial_std=0.0 if exact else 1e-6, diffuse_derivatives=diffuse,
     )  # fmt: skip
     names = {"correct": "correct_underconfidence", "norm": "error_norm", "epus": "error_per_unit_step"}
@@ -143,7 +143,7 @@ def test_variants(case):
     solution = jax.jit(lambda: run_variant(options))()
     rows = "save_at" in options or "grid" in options
     np.testing.assert_array_equal(solution.accepted[1:] if rows else solution.accepted, case["num_steps"])
-    np.testing.assert_allclose(solution.t, case["t"], atol=1e-12)
+    np.testing.assert_allclose(solution.ts, case["t"], atol=1e-12)
     for k, (mean, std) in enumerate(zip(case["mean"], case["std"], strict=True)):
         np.testing.assert_allclose(solution.mean[k], mean, rtol=1e-8, atol=1e-10)
         np.testing.assert_allclose(solution.std[k], std, rtol=1e-6, atol=1e-12 * np.max(np.abs(case["std"])))
@@ -151,22 +151,22 @@ def test_variants(case):
     assert float(solution.output_scale) == pytest.approx(expected, rel=1e-8)
     if "jacobian_inits" in case:
         start = problem(options["problem"])[1]
-        jacobian = jax.jit(jax.jacfwd(lambda u0: run_variant(options, u0).u))(start)
+        jacobian = jax.jit(jax.jacfwd(lambda y0: run_variant(options, y0).ys))(start)
         for mine, other in zip(jax.tree.leaves(jacobian), case["jacobian_inits"], strict=True):
             np.testing.assert_allclose(mine, other, rtol=1e-8)
 
 
 def test_checkpoints_and_fixed_grid():
     golden = GOLDEN["save_at_and_fixed_grid"]
-    f, u0, _ = problem("lotka_volterra")
+    f, y0, _ = problem("lotka_volterra")
     case = golden["save_at_solver"]
-    solution = jax.jit(lambda: solve_filter(f, u0, 0.0, 3.0, save_at=case["grid"], num=2))()
+    solution = jax.jit(lambda: solve_filter(f, y0, 0.0, 3.0, save_at=case["grid"], num=2))()
     np.testing.assert_array_equal(solution.accepted[1:], case["num_steps"])
     assert solution.accepted[-1] + solution.rejected == case["attempts"]
     np.testing.assert_allclose(np.moveaxis(np.stack(solution.mean), 0, 1), case["mean"], rtol=1e-8)
     np.testing.assert_allclose(np.stack(solution.std, -1), case["std"], rtol=1e-6, atol=1e-15)
     case = golden["fixed_grid_filter"]
-    solution = jax.jit(lambda: solve_filter_on_grid(f, u0, case["grid"], num=2, strategy="filter"))()
+    solution = jax.jit(lambda: solve_filter_on_grid(f, y0, case["grid"], num=2, strategy="filter"))()
     np.testing.assert_allclose(np.moveaxis(np.stack(solution.mean), 0, 1), case["mean"], rtol=1e-8)
     np.testing.assert_allclose(np.stack(solution.std, -1), case["std"], rtol=1e-6, atol=1e-15)
 
@@ -186,7 +186,7 @@ def likelihoods():
             "lml_timeseries_mean": log_likelihood_series(solution, data, obs_std=noise),
             "lml_timeseries_sum": log_likelihood_series(solution, data, obs_std=noise, average=False),
             "lml_terminal": log_likelihood_terminal(solution, data[-1], obs_std=noise),
-            "terminal_mean": solution.u[-1, 0],
+            "terminal_mean": solution.ys[-1, 0],
         }
 
     return jax.jit(lambda p, std: (quantities(p, std), jax.jacrev(quantities)(p, std)))

@@ -36,7 +36,7 @@ def test_states_off_the_grid_are_those_of_a_smoother_with_more_nodes(solution):
 
 
 def test_the_derivative_in_time_is_the_first_derivative():
-    slope = jax.jit(jax.jacfwd(lambda t: solution_on_grid(calibration="mle").at(t[None]).u[0]))(0.47)
+    slope = jax.jit(jax.jacfwd(lambda t: solution_on_grid(calibration="mle").at(t[None]).ys[0]))(0.47)
     found = solution_on_grid(calibration="mle").at(np.array([0.47]))
     np.testing.assert_allclose(slope, found.mean[1][0], rtol=1e-9)
 
@@ -45,7 +45,7 @@ def test_a_filter_off_the_grid_knows_its_past_only(solution):
     filtered = jax.jit(lambda: solution_on_grid(strategy="filter").at(np.array([0.3])))()
     short = jax.jit(lambda: solve_filter_on_grid(field, START, GRID[:2], num=2, strategy="filter"))()
     h, rows = 0.1, [row[-1] for row in short.mean]
-    np.testing.assert_allclose(filtered.u[0], rows[0] + h * rows[1] + h**2 / 2 * rows[2], rtol=1e-12)
+    np.testing.assert_allclose(filtered.ys[0], rows[0] + h * rows[1] + h**2 / 2 * rows[2], rtol=1e-12)
     assert filtered.posterior is None
 
 
@@ -55,7 +55,7 @@ def test_samples_have_the_mean_and_the_covariance_of_the_posterior(covariance):
     n = 4000
     samples = np.asarray(found.sample(jax.random.key(0), n))
     assert samples.shape == (n, 5, 2)
-    z = (samples - np.asarray(found.u))[:, 1:] / np.broadcast_to(
+    z = (samples - np.asarray(found.ys))[:, 1:] / np.broadcast_to(
         np.reshape(found.std[0], (5, -1))[1:], (4, 2)
     )
     np.testing.assert_allclose(z.mean(axis=0), 0.0, atol=4 / np.sqrt(n))
@@ -92,10 +92,10 @@ def test_gradients_with_jacobians_and_all_correlations():
     def quantities(p):
         found = solve_filter_on_grid(
             lambda t, u, rate: rate * field(t, u, None), p[1:3], GRID, args=p[0], num=2, linearization="ts1",
-            covariance="dense", u0_std=jnp.exp(p[3]), output_scale=jnp.exp(p[4]),
+            covariance="dense", y0_std=jnp.exp(p[3]), output_scale=jnp.exp(p[4]),
         ).at(times)  # fmt: skip
         likelihood = log_likelihood_series(found, data, obs_std=jnp.exp(p[5]))
-        return jnp.concatenate([found.u.ravel(), found.std[0].ravel(), likelihood[None]])
+        return jnp.concatenate([found.ys.ravel(), found.std[0].ravel(), likelihood[None]])
 
     point = np.array([1.1, 20.0, 19.0, -1.0, 2.0, -0.5])
     function, got = jax.jit(quantities), jax.jit(jax.jacfwd(quantities))(point)

@@ -102,7 +102,7 @@ def test_slow_priors_are_the_wiener_prior():
         matern_prior(coefficients, length_scale=1e9),
     ):
         solution = solve_filter_on_grid(decay, prior, GRID)
-        np.testing.assert_allclose(solution.u, expected.u, rtol=1e-8)
+        np.testing.assert_allclose(solution.ys, expected.ys, rtol=1e-8)
         np.testing.assert_allclose(solution.std[0], expected.std[0], rtol=1e-6, atol=1e-12)
 
 
@@ -139,7 +139,7 @@ def test_an_uncertain_start_is_carried_through_a_linear_equation(order):
         start, spread = (np.array([1.0]), np.array([0.5])), (SPREAD[:1], SPREAD[1:])
         flow = scipy.linalg.expm(np.array([[0.0, 1.0], [-1.04, -0.4]]))
     solution = jax.jit(lambda: solve_filter(
-        field, start, 0.0, 1.0, u0_std=spread, linearization="ts1", covariance="dense", num=3, rtol=1e-6,
+        field, start, 0.0, 1.0, y0_std=spread, linearization="ts1", covariance="dense", num=3, rtol=1e-6,
         atol=1e-6, order=order, output_scale=5.0,
     ))()  # fmt: skip
     expected = flow @ np.diag(SPREAD**2) @ flow.T
@@ -152,7 +152,7 @@ def test_an_uncertain_start_is_carried_through_a_linear_equation(order):
 @pytest.mark.parametrize("covariance", ["isotropic", "blockdiag"])
 def test_an_uncertain_start_in_independent_blocks(covariance):
     solution = jax.jit(lambda: solve_filter(
-        decay, np.array([1.0, 2.0]), 0.0, 1.0, u0_std=0.1, linearization="ts1", covariance=covariance, num=2,
+        decay, np.array([1.0, 2.0]), 0.0, 1.0, y0_std=0.1, linearization="ts1", covariance=covariance, num=2,
         rtol=1e-5, atol=1e-5, output_scale=5.0,
     ))()  # fmt: skip
     np.testing.assert_allclose(solution.std[0], 0.1 * np.exp(-1.0), rtol=1e-3)
@@ -169,7 +169,7 @@ def test_jacobians_make_a_stiff_equation_cheap():
         stiff, Y0, 0.0, 2.0, linearization="ts1", covariance="dense", num=2, rtol=1e-4, atol=1e-4, max_steps=300
     ))()  # fmt: skip
     assert solution.status == 0
-    assert abs(solution.u[0] - np.cos(2.0)) < 1e-3
+    assert abs(solution.ys[0] - np.cos(2.0)) < 1e-3
 
 
 def test_leaves_of_several_units_need_covariances_of_their_own():
@@ -178,7 +178,7 @@ def test_leaves_of_several_units_need_covariances_of_their_own():
 
     start = {"x": 1.0 * u.meter, "v": 0.0 * u.meter / u.second}
     options = {"num": 2, "dt0": 0.1 * u.second}
-    with pytest.raises(ArgumentError, match=r"u0: must have one unit.*covariance='dense'"):
+    with pytest.raises(ArgumentError, match=r"y0: must have one unit.*covariance='dense'"):
         solve_filter(oscillator, start, 0.0 * u.second, 1.0 * u.second, **options)
     solution = solve_filter(
         oscillator,
@@ -190,6 +190,6 @@ def test_leaves_of_several_units_need_covariances_of_their_own():
         atol=1e-5,
         **options,
     )
-    assert solution.u["x"].to_decimal(u.meter) == pytest.approx(np.cos(1.0), abs=1e-4)
+    assert solution.ys["x"].to_decimal(u.meter) == pytest.approx(np.cos(1.0), abs=1e-4)
     assert u.get_unit(solution.std[0]["v"]) == u.meter / u.second
     assert u.get_unit(solution.std[1]["v"]) == u.meter / u.second**2

@@ -53,7 +53,7 @@ def test_checkpoints_equal_a_smoother_over_all_steps():
     steps = jax.jit(lambda: solve_filter(
         field, START, 0.0, 3.0, strategy="fixed-interval", max_steps=64, **options
     ))()  # fmt: skip
-    ends = np.unique(steps.t)
+    ends = np.unique(steps.ts)
     assert np.any((ends[:-1] < 0.05) & (ends[1:] > 0.08))  # one step passes two checkpoints
     ends = ends[: 1 + np.searchsorted(ends, 2.0)]
     times = np.union1d(ends, checkpoints)
@@ -72,8 +72,8 @@ def test_fixed_interval_over_its_own_steps_equals_the_grid():
         lambda: solve_filter(field, START, 0.0, 1.0, strategy="fixed-interval", max_steps=16, **options)
     )()
     n = int(run.accepted[-1])
-    grid = jax.jit(lambda: solve_filter_on_grid(field, START, run.t[: n + 1], **options))()
-    np.testing.assert_allclose(run.u[: n + 1], grid.u, rtol=1e-12)
+    grid = jax.jit(lambda: solve_filter_on_grid(field, START, run.ts[: n + 1], **options))()
+    np.testing.assert_allclose(run.ys[: n + 1], grid.ys, rtol=1e-12)
     np.testing.assert_allclose(run.std[0][: n + 1], grid.std[0], rtol=1e-10, atol=1e-15)
     assert np.ptp(run.std[0][n:]) < 1e-15
 
@@ -84,20 +84,20 @@ def test_checkpoints_do_not_change_the_filter_at_the_end():
     )
     one, two = f(np.array([1.0])), f(np.array([0.3, 1.0]))
     plain = jax.jit(lambda: solve_filter(field, START, 0.0, 1.0, num=2, rtol=1e-4))()
-    np.testing.assert_allclose(one.u[-1], plain.u, rtol=1e-13)
+    np.testing.assert_allclose(one.ys[-1], plain.ys, rtol=1e-13)
     np.testing.assert_allclose(one.std[0][-1], plain.std[0], rtol=1e-10)
     # Clipping at the first checkpoint changes the steps after it, so that agreement is up to the tolerance.
-    np.testing.assert_allclose(two.u[-1], plain.u, rtol=1e-3)
+    np.testing.assert_allclose(two.ys[-1], plain.ys, rtol=1e-3)
     direct = jax.jit(lambda: solve_filter(field, two.mean[0][0], 0.3, 1.0, num=2, rtol=1e-4))()
-    np.testing.assert_allclose(two.u[-1], direct.u, rtol=1e-3)
+    np.testing.assert_allclose(two.ys[-1], direct.ys, rtol=1e-3)
 
 
 def test_fixed_interval_has_a_reverse_mode_with_every_loop():
     def value(y0):
-        return solve_filter(field, y0, 0.0, 1.0, num=2, strategy="fixed-interval", max_steps=16).u[-1, 0]
+        return solve_filter(field, y0, 0.0, 1.0, num=2, strategy="fixed-interval", max_steps=16).ys[-1, 0]
 
     def reference(y0):
-        return solve_filter(field, y0, 0.0, 1.0, num=2, while_loop="checkpointed", max_steps=16).u[0]
+        return solve_filter(field, y0, 0.0, 1.0, num=2, while_loop="checkpointed", max_steps=16).ys[0]
 
     np.testing.assert_allclose(
         jax.jit(jax.grad(value))(START), jax.jit(jax.grad(reference))(START), rtol=1e-10
@@ -109,7 +109,7 @@ def test_likelihood_of_checkpoints_is_that_of_a_dense_gaussian():
     solution = jax.jit(
         lambda: solve_filter(field, START, 0.0, 1.0, save_at=times, num=2, output_scale=30.0)
     )()
-    data = np.asarray(solution.u) + np.array([[0.1, -0.2], [0.3, 0.1], [-0.2, 0.2]])
+    data = np.asarray(solution.ys) + np.array([[0.1, -0.2], [0.3, 0.1], [-0.2, 0.2]])
     factor = solution.posterior.terminal.factor[0]
     gains, _, factors = (part[:, 0] for part in solution.posterior.kernels)
     # The joint covariance of the three values, from the backward kernels.
@@ -123,7 +123,7 @@ def test_likelihood_of_checkpoints_is_that_of_a_dense_gaussian():
         [first_middle[0, 0], middle[0, 0], middle_last[0, 0]],
         [first_last[0, 0], middle_last[0, 0], last[0, 0]],
     ]) + noise**2 * np.eye(3)  # fmt: skip
-    residual = data - np.asarray(solution.u)
+    residual = data - np.asarray(solution.ys)
     expected = -0.5 * np.sum(residual * np.linalg.solve(joint, residual))
     expected -= np.linalg.slogdet(2.0 * np.pi * joint)[1]
     got = log_likelihood_series(solution, data, obs_std=noise, average=False)

@@ -58,9 +58,9 @@ def prior_of(options, coefficients):
 
 def solve(case):
     options = case["options"]
-    f, u0 = PROBLEMS[options["problem"]]
-    order = 2 if isinstance(u0, tuple) else 1
-    prior = prior_of(options, taylor_coefficients(f, u0, 0.0, num=options["num"], order=order))
+    f, y0 = PROBLEMS[options["problem"]]
+    order = 2 if isinstance(y0, tuple) else 1
+    prior = prior_of(options, taylor_coefficients(f, y0, 0.0, num=options["num"], order=order))
     shared = {k: options[k] for k in ("covariance", "linearization", "calibration") if k in options}
     shared["order"] = order
     if "grid" in options:

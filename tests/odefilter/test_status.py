@@ -25,15 +25,15 @@ def test_too_few_steps_raise_with_the_time_reached():
 def test_too_few_steps_are_visible_under_jit(strategy):
     solution = jax.jit(lambda: solve_filter(logistic, Y0, 0.0, 1.0, num=1, max_steps=3, strategy=strategy))()
     assert solution.status == MAX_STEPS_REACHED
-    assert float(np.ravel(solution.t)[-1]) == pytest.approx(0.570023869, rel=1e-8)
+    assert float(np.ravel(solution.ts)[-1]) == pytest.approx(0.570023869, rel=1e-8)
 
 
 def test_too_few_steps_for_the_later_checkpoints():
     times = np.array([0.2, 0.9, 1.0])
     solution = jax.jit(lambda: solve_filter(logistic, Y0, 0.0, 1.0, num=1, save_at=times, max_steps=3))()
     assert solution.status == MAX_STEPS_REACHED
-    assert float(solution.t[0]) == pytest.approx(0.2, abs=1e-15)
-    np.testing.assert_allclose(solution.t[1:], 0.570023869, rtol=1e-8)
+    assert float(solution.ts[0]) == pytest.approx(0.2, abs=1e-15)
+    np.testing.assert_allclose(solution.ts[1:], 0.570023869, rtol=1e-8)
 
 
 def test_a_hook_that_stops_early_is_noticed():
@@ -55,8 +55,8 @@ def test_nan_of_the_field_is_flagged():
 
     solution = jax.jit(lambda: solve_filter(field, Y0, 0.0, 1.0, num=1))()
     assert solution.status == NOT_FINITE
-    assert 0.4 < solution.t <= 0.5
-    assert np.isfinite(solution.u).all()
+    assert 0.4 < solution.ts <= 0.5
+    assert np.isfinite(solution.ys).all()
 
 
 def test_nan_at_the_start_is_flagged():
@@ -67,7 +67,7 @@ def test_nan_at_the_start_is_flagged():
 def test_underflow_of_the_step_is_flagged():
     solution = jax.jit(lambda: solve_filter(logistic, Y0, 0.0, 1.0, num=1, rtol=1e-40, atol=1e-40))()
     assert solution.status == STEP_UNDERFLOW
-    assert solution.t < 1.0
+    assert solution.ts < 1.0
 
 
 def test_nan_on_a_grid_is_flagged():
@@ -82,9 +82,9 @@ def test_a_solution_at_rest_stays_finite(calibration):
             lambda t, y, args: 0.0 * y, y0, 0.0, 1.0, calibration=calibration, while_loop="checkpointed",
             max_steps=16,
         )  # fmt: skip
-        return jnp.sum(solution.u) + solution.std[0], solution
+        return jnp.sum(solution.ys) + solution.std[0], solution
 
     (_, solution), gradient = jax.jit(jax.value_and_grad(value, has_aux=True))(Y0)
     assert solution.status == 0
-    np.testing.assert_allclose(solution.u, Y0)
+    np.testing.assert_allclose(solution.ys, Y0)
     np.testing.assert_allclose(gradient, 1.0)

@@ -22,7 +22,7 @@ def loss(prior, while_loop):
     solution = solve_filter(
         logistic, prior, 0.0, 1.0, rtol=1e-3, atol=1e-3, max_steps=32, while_loop=while_loop
     )
-    return jnp.dot(solution.u, solution.u), solution
+    return jnp.dot(solution.ys, solution.ys), solution
 
 
 def tutorial(while_loop):
@@ -72,7 +72,7 @@ def test_lax_loop_refuses_reverse_mode_as_jax_does(while_loop):
 
 def test_lax_loop_has_forward_mode():
     def value(y0):
-        return solve_filter(logistic, y0, 0.0, 1.0, num=1).u[0]
+        return solve_filter(logistic, y0, 0.0, 1.0, num=1).ys[0]
 
     tangent = jax.jvp(value, (jnp.array([0.1]),), (jnp.array([1.0]),))[1]
     assert 2 * 0.15466545784388502 * float(tangent) == pytest.approx(0.4496242785065786, rel=1e-9)
@@ -94,13 +94,13 @@ def test_first_step_of_one_derivative_is_heuns():
     euler = y0 + h * logistic(0.0, y0, None)
     heun = y0 + 0.5 * h * (logistic(0.0, y0, None) + logistic(h, euler, None))
     assert solution.accepted == 1
-    np.testing.assert_allclose(solution.u, heun, rtol=1e-14)
+    np.testing.assert_allclose(solution.ys, heun, rtol=1e-14)
 
 
 def test_initial_values_in_a_batch_give_what_a_loop_over_them_gives():
     def value(y0):
         solution = solve_filter(logistic, y0, 0.0, 1.0, num=2, while_loop="checkpointed", max_steps=32)
-        return jnp.sum(solution.u), solution.accepted
+        return jnp.sum(solution.ys), solution.accepted
 
     derivative = jax.jit(jax.value_and_grad(value, has_aux=True))
     starts = jnp.array([[0.1], [0.5], [0.9]])

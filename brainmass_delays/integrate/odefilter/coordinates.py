@@ -27,7 +27,7 @@ def unit_of(*values) -> u.Unit | None:
 class Coordinates:
     """Turn states and their derivatives into vectors of ``d`` numbers and back; each leaf has a unit."""
 
-    def __init__(self, where: str, example, time_unit: u.Unit | None, argument: str = "u0"):
+    def __init__(self, where: str, example, time_unit: u.Unit | None, argument: str = "y0"):
         plain = jax.tree.map(u.get_magnitude, example, is_leaf=_is_quantity)
         self._border, _ = Border.of(where, plain, 0.0)
         self.time_unit = time_unit
@@ -178,19 +178,19 @@ def _with_unit(value, unit: u.Unit):
 class Equation:
     """Hold an initial value problem in vector form; ``field`` maps coefficients (order, d) to (d,)."""
 
-    def __init__(self, where: str, f: Callable, u0, t0, *others, order: int, args):
+    def __init__(self, where: str, f: Callable, y0, t0, *others, order: int, args):
         self.order = check_count(f"{where}.order", order)
-        initial = (u0,) if self.order == 1 else u0
+        initial = (y0,) if self.order == 1 else y0
         if not isinstance(initial, tuple | list) or len(initial) != self.order:
             rule = f"must be a tuple of {self.order} states for order={self.order}"
             got = f"{len(initial)} states" if isinstance(initial, tuple | list) else type(initial).__name__
-            raise ArgumentError(f"{where}.u0", rule, got)
+            raise ArgumentError(f"{where}.y0", rule, got)
         states = ["u", "du", *(f"d{k}u" for k in range(2, self.order))][: self.order]
         function_of(", ".join(["t", *states, "args"]))(f"{where}.f", f)
         self.state = Coordinates(where, initial[0], unit_of(t0, *others))
         self.where, self._f, self._args = where, f, args
         self.t0 = self.state.time(f"{where}.t0", t0)
-        self.initial = jnp.stack([self.state.to_vector(f"{where}.u0", c, k) for k, c in enumerate(initial)])
+        self.initial = jnp.stack([self.state.to_vector(f"{where}.y0", c, k) for k, c in enumerate(initial)])
 
     def field(self, t: jax.Array, coefficients: jax.Array) -> jax.Array:
         """Evaluate the user's function."""

@@ -17,7 +17,7 @@ from .coordinates import Coordinates, unit_of
 class DelayedField:
     """Hold ``u'(t) = f(t, u(t), u(t - delays), args)`` in vectors (d,) and delayed values (J, d)."""
 
-    def __init__(self, where: str, f: Callable, history, t0, delays, *others, args, u0):
+    def __init__(self, where: str, f: Callable, history, t0, delays, *others, args, y0):
         self._history: Any = history if callable(history) else None
         start = history(t0) if callable(history) else history
         tree_of_numbers(f"{where}.history", start)
@@ -30,7 +30,7 @@ class DelayedField:
         if delays.ndim > 1 or not delays.size:
             raise ArgumentError(f"{where}.delays", "must be a number or have shape (J,)", delays.shape)
         self._scalar, self.delays = delays.ndim == 0, jnp.atleast_1d(delays)
-        self.initial = state.to_vector(f"{where}.u0", start if u0 is None else u0, 0)
+        self.initial = state.to_vector(f"{where}.y0", start if y0 is None else y0, 0)
 
     def field(self, t: jax.Array, value: jax.Array, delayed: jax.Array) -> jax.Array:
         """Evaluate the user's function."""

@@ -40,7 +40,7 @@ WINDOWS = 3  # copies of the root of the covariance in one step: before, after, 
     history=if_function("t"),
     t0=INSTANT,
     t1=INSTANT,
-    u0=optional(tree_of_numbers),
+    y0=optional(tree_of_numbers),
     correct_underconfidence=flag,
     rtol=optional(ONE),
     atol=INSTANT,
@@ -54,7 +54,7 @@ def solve_filter_dde(
     t1: Any,
     delays: Any,
     *,
-    u0: Any = None,
+    y0: Any = None,
     args: Any = None,
     num: int = 3,
     output_scale=None,
@@ -73,7 +73,7 @@ def solve_filter_dde(
     max_steps: int = 4096,
     while_loop: str | Callable = "lax",
 ) -> FilterSolution:
-    """Solve ``du/dt = f(t, u(t), u(t - delays), args)`` by Bayesian filtering, with an uncertainty.
+    """Solve ``dy/dt = f(t, y(t), y(t - delays), args)`` by Bayesian filtering, with an uncertainty.
 
     The delayed value is read from the filter's own posterior: its mean, its covariance, and its correlation
     with the present, as an error made one delay ago comes back. For this the filter keeps the joint
@@ -82,7 +82,7 @@ def solve_filter_dde(
     Parameters
     ----------
     f : callable
-        ``f(t, u, delayed, args)``, the derivative of ``u``.
+        ``f(t, y, delayed, args)``, the derivative of ``y``.
     history : callable or pytree
         ``history(t)``, the state at times ``t <= t0``, or a constant state; exactly known.
     t0, t1 : float or quantity
@@ -90,7 +90,7 @@ def solve_filter_dde(
     delays : float, array of shape (J,) or quantity
         Constant delays, not negative; may be live: a ``Param`` or a zero-argument callable. ``delayed`` is
         the state at ``t - delays``, with an axis J in front unless there is one delay without an axis.
-    u0 : pytree, optional
+    y0 : pytree, optional
         The state at ``t0`` if it differs from ``history(t0)``.
     args : pytree, optional
         Passed to ``f``.
@@ -143,7 +143,7 @@ def solve_filter_dde(
     for 'dense', and once per entry for 'blockdiag'. A delay shorter than a step is read from the extrapolated
     state, so that steps may be longer than delays.
 
-    The gradient reaches ``history``, ``u0``, ``args``, ``delays``, ``t1``, ``output_scale`` and ``save_at``.
+    The gradient reaches ``history``, ``y0``, ``args``, ``delays``, ``t1``, ``output_scale`` and ``save_at``.
     It is the exact derivative of the recursion with a fixed number of steps between kinks; kinks, and the
     steps before them, move with the delays.
 
@@ -160,10 +160,10 @@ def solve_filter_dde(
     --------
     >>> import jax.numpy as jnp
     >>> from brainmass_delays.integrate import solve_filter_dde
-    >>> def decay(t, u, delayed, args):
+    >>> def decay(t, y, delayed, args):
     ...     return -delayed
     >>> solution = solve_filter_dde(decay, 1.0, 0.0, 2.0, 1.0, rtol=None, dt0=0.5)
-    >>> print(f'{solution.u:.6f}')                     # 1 - t + (t - 1)^2 / 2 at t = 2
+    >>> print(f'{solution.ys:.6f}')                     # 1 - t + (t - 1)^2 / 2 at t = 2
     -0.500000
     """
     where = "solve_filter_dde"
@@ -183,7 +183,7 @@ def solve_filter_dde(
         return _finish(march.filter, state, calibration, correct_underconfidence)
 
     numbers = {
-        "history": None if callable(history) else history, "t0": t0, "t1": t1, "u0": u0, "rtol": rtol,
+        "history": None if callable(history) else history, "t0": t0, "t1": t1, "y0": y0, "rtol": rtol,
         "delays": as_axis(live(f"{where}.delays", delays)), "output_scale": output_scale, "atol": atol,
         "dt0": dt0, "save_at": as_axis(save_at), "damp": damp,
     }  # fmt: skip
@@ -192,7 +192,7 @@ def solve_filter_dde(
 
 
 def _prepare(
-    where, f, history, t0, t1, delays, u0, output_scale, rtol, atol, dt0, save_at, damp, *, args, num,
+    where, f, history, t0, t1, delays, y0, output_scale, rtol, atol, dt0, save_at, damp, *, args, num,
     calibration, linearization, covariance, window, kinks, controller, max_steps, loop,
 ) -> tuple[March, jax.Array, jax.Array, jax.Array]:  # fmt: skip
     """Check all arguments; return the march, its first step, its targets and a flag of bad numbers."""
@@ -200,7 +200,7 @@ def _prepare(
     check_choice(f"{where}.linearization", linearization, LINEARIZATIONS)
     check_choice(f"{where}.covariance", covariance, COVARIANCES)
     num = check_count(f"{where}.num", num)
-    equation = DelayedField(where, f, history, t0, delays, t1, args=args, u0=u0)
+    equation = DelayedField(where, f, history, t0, delays, t1, args=args, y0=y0)
     end, reported = _check_times(where, equation, t1, save_at)
     filter = _filter(
         where, equation, end, reported, num=num, window=window, output_scale=output_scale, damp=damp,

@@ -34,7 +34,7 @@ class FilterSolution:
 
     Attributes
     ----------
-    t : array or quantity
+    ts : array or quantity
         Reported times. The time *reached* where ``status`` is not zero.
     mean : tuple of q pytrees
         The solution and its derivatives, each like the state.
@@ -61,7 +61,7 @@ class FilterSolution:
         What the filter knew at every step, where the steps are reported; `at` needs it.
     """
 
-    t: Any
+    ts: Any
     mean: tuple
     std: tuple
     output_scale: jax.Array
@@ -75,7 +75,7 @@ class FilterSolution:
     coordinates: Coordinates = dataclasses.field(metadata={"static": True})
 
     @property
-    def u(self):
+    def ys(self):
         """The solution itself: ``mean[0]``."""
         return self.mean[0]
 
@@ -109,7 +109,7 @@ class FilterSolution:
         >>> import jax.numpy as jnp
         >>> from brainmass_delays.integrate import solve_filter_on_grid
         >>> solution = solve_filter_on_grid(lambda t, y, args: -y, jnp.array([1.0]), jnp.linspace(0, 1, 11))
-        >>> values = solution.at(jnp.array([0.123, 0.777])).u[:, 0]
+        >>> values = solution.at(jnp.array([0.123, 0.777])).ys[:, 0]
         >>> [round(value, 4) for value in values.tolist()]    # exp(-t)
         [0.8843, 0.4598]
         """
@@ -219,30 +219,30 @@ def finish(filter: Filter, run: Run, correct_underconfidence: bool) -> FilterSol
 def finish_with(run: Run, posterior, scale, dynamics, coordinates) -> FilterSolution:
     """Restore structure and units."""
     gaussian = run.gaussian if posterior is None else posterior.marginals()
-    t = coordinates.with_time_unit(run.t)
+    ts = coordinates.with_time_unit(run.t)
     return FilterSolution(
         output_scale=dynamics.output_scale * (scale[0] if len(scale) == 1 else scale),
         rejected=run.rejected,
         track=None if run.scales is None else Track(run.t, run.gaussian, run.scales),
         dynamics=dynamics,
         coordinates=coordinates,
-        **_reported(dynamics.layout, coordinates, run.status, t, gaussian, posterior, run.accepted),
+        **_reported(dynamics.layout, coordinates, run.status, ts, gaussian, posterior, run.accepted),
     )
 
 
 def raised(where: str, solution: FilterSolution) -> FilterSolution:
     """Return a solution that succeeded; raise what went wrong if it can be seen."""
-    if not is_traced((solution.status, solution.t)):
+    if not is_traced((solution.status, solution.ts)):
         raise_if_failed(where, solution.status, _story(solution))
     return solution
 
 
-def _reported(layout, state, status, t, gaussian: Gaussian, posterior, accepted) -> dict[str, Any]:
+def _reported(layout, state, status, ts, gaussian: Gaussian, posterior, accepted) -> dict[str, Any]:
     """Return the fields of a solution that say what is known at some times."""
     rows, stds = layout.rows(gaussian.mean), layout.std_rows(column_norms(gaussian.factor))
     tree_of = state.with_unit if layout.shared else state.to_tree
     return {
-        "t": t,
+        "ts": ts,
         "mean": tuple(state.to_tree(rows[..., k, :], k) for k in range(layout.n_coefficients)),
         "std": tuple(
             tree_of(stds[..., k] if layout.shared else stds[..., k, :], k)
@@ -273,7 +273,7 @@ CURES = {
 
 def _story(solution: FilterSolution) -> str:
     """Say how far a run came and what may help."""
-    reached = float(jnp.max(u.get_magnitude(solution.t)))
+    reached = float(jnp.max(u.get_magnitude(solution.ts)))
     accepted, rejected = int(jnp.max(solution.accepted)), int(jnp.max(solution.rejected))
     return f"Reached t = {reached:.6g} with {accepted} steps accepted and {rejected} rejected. " + " ".join(
         cure for bit, cure in CURES.items() if int(jnp.max(solution.status)) & bit

@@ -21,10 +21,10 @@ GRID_STRATEGIES = ("filter", "fixed-interval")
 ONE = numbers(unit=u.UNITLESS, scalar=True, finite=True)
 
 
-@checked(f=function, correct_underconfidence=flag, damp=ONE, u0_std=optional(tree_of_numbers))
+@checked(f=function, correct_underconfidence=flag, damp=ONE, y0_std=optional(tree_of_numbers))
 def solve_filter_on_grid(
     f: Callable,
-    u0,
+    y0,
     grid,
     *,
     args=None,
@@ -37,15 +37,15 @@ def solve_filter_on_grid(
     damp=0.0,
     linearization: str = "ts0",
     covariance: str = "isotropic",
-    u0_std=None,
+    y0_std=None,
 ) -> FilterSolution:
     """Solve an initial value problem by Bayesian filtering with one step per interval of a grid.
 
     Parameters
     ----------
-    f, u0, args, num, order, output_scale, calibration, correct_underconfidence, damp, linearization
+    f, y0, args, num, order, output_scale, calibration, correct_underconfidence, damp, linearization
         As in `solve_filter`.
-    covariance, u0_std
+    covariance, y0_std
         As in `solve_filter`.
     grid : array or quantity, shape (K,)
         Increasing times; the first is the initial time.
@@ -75,7 +75,7 @@ def solve_filter_on_grid(
     >>> from brainmass_delays.integrate import solve_filter_on_grid
     >>> grid = jnp.linspace(0.0, 1.0, 21)
     >>> solution = solve_filter_on_grid(lambda t, y, args: -y, jnp.array([1.0]), grid, num=2)
-    >>> print(solution.u.shape, round(float(solution.u[-1, 0]), 3))
+    >>> print(solution.ys.shape, round(float(solution.ys[-1, 0]), 3))
     (21, 1) 0.368
     """
     where = "solve_filter_on_grid"
@@ -97,19 +97,19 @@ def solve_filter_on_grid(
         run = run._replace(status=run.status | refused(jnp.diff(times) > 0, jnp.isfinite(times)))
         return finish(filter, run, correct_underconfidence)
 
-    numbers = {"u0": u0, "grid": as_axis(grid), "output_scale": output_scale, "damp": damp, "u0_std": u0_std}
+    numbers = {"y0": y0, "grid": as_axis(grid), "output_scale": output_scale, "damp": damp, "y0_std": y0_std}
     prepare(numbers)  # inside a program numbers cannot be checked
     return raised(where, run_compiled(solve, as_arrays(numbers)))
 
 
 def _prepare(
-    where, f, u0, grid, output_scale, damp, u0_std, *, args, num, order, calibration, linearization,
+    where, f, y0, grid, output_scale, damp, y0_std, *, args, num, order, calibration, linearization,
     covariance,
 ) -> tuple[Filter, jax.Array]:  # fmt: skip
     """Check all arguments; return the filter and the times of the grid."""
     filter = Filter(
-        where, f, u0, grid[0], num=num, order=order, args=args, output_scale=output_scale,
-        calibration=calibration, damp=damp, linearization=linearization, covariance=covariance, u0_std=u0_std,
+        where, f, y0, grid[0], num=num, order=order, args=args, output_scale=output_scale,
+        calibration=calibration, damp=damp, linearization=linearization, covariance=covariance, y0_std=y0_std,
     )  # fmt: skip
     times = filter.equation.state.plain_time(f"{where}.grid", grid)
     numbers(finite=True)(f"{where}.grid", times)

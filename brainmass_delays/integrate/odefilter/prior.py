@@ -75,7 +75,7 @@ def wiener_prior(
         ``covariance='blockdiag'`` or 'dense'.
     initial_std : float or sequence of one float per coefficient, default 0.0
         Standard deviation of the coefficients; 0 means exactly known, 1e-6 is a usual choice for "nearly". To
-        make the initial value uncertain and its derivatives with it, see ``u0_std`` of `solve_filter`.
+        make the initial value uncertain and its derivatives with it, see ``y0_std`` of `solve_filter`.
     diffuse_derivatives : int, default 0
         Number of further derivatives, of mean zero and standard deviation ``diffuse_std``.
     diffuse_std : float, default 1.0
@@ -97,7 +97,7 @@ def wiener_prior(
     >>> from brainmass_delays.integrate import solve_filter, taylor_coefficients, wiener_prior
     >>> decay = lambda t, y, args: -y
     >>> prior = wiener_prior(taylor_coefficients(decay, jnp.array([1.0]), 0.0, num=2), initial_std=1e-3)
-    >>> round(float(solve_filter(decay, prior, 0.0, 1.0, rtol=1e-4, atol=1e-4).u[0]), 3)
+    >>> round(float(solve_filter(decay, prior, 0.0, 1.0, rtol=1e-4, atol=1e-4).ys[0]), 3)
     0.368
     """
     where = "wiener_prior"
@@ -147,7 +147,7 @@ def ornstein_uhlenbeck_prior(coefficients, *, rate, **options) -> Prior:
     >>> start = taylor_coefficients(stiff, jnp.array([1.0]), 0.0, num=2)
     >>> prior = ornstein_uhlenbeck_prior(start, rate=50.0)
     >>> solution = solve_filter(stiff, prior, 0.0, 1.0)
-    >>> print(abs(float(solution.u[0])) < 1e-3)
+    >>> print(abs(float(solution.ys[0])) < 1e-3)
     True
     """
     for leaf in jax.tree.leaves(rate, is_leaf=_is_quantity):
@@ -187,7 +187,7 @@ def matern_prior(coefficients, *, length_scale, **options) -> Prior:
     >>> from brainmass_delays.integrate import matern_prior, solve_filter, taylor_coefficients
     >>> decay = lambda t, y, args: -y
     >>> prior = matern_prior(taylor_coefficients(decay, jnp.array([1.0]), 0.0, num=2), length_scale=3.0)
-    >>> round(float(solve_filter(decay, prior, 0.0, 1.0, rtol=1e-4, atol=1e-4).u[0]), 3)
+    >>> round(float(solve_filter(decay, prior, 0.0, 1.0, rtol=1e-4, atol=1e-4).ys[0]), 3)
     0.368
     """
     prior = wiener_prior(coefficients, **options)
@@ -238,7 +238,7 @@ def initial_root(where: str, prior: Prior, layout: Layout, dtype) -> jax.Array:
     if factor.shape == (q, q):
         factor = layout.lift(factor)
     elif factor.shape not in ((layout.n_blocks, n, n), (n, n)):
-        raise ArgumentError(f"{where}.u0", f"must have a cholesky of shape {(q, q)}", factor.shape)
+        raise ArgumentError(f"{where}.y0", f"must have a cholesky of shape {(q, q)}", factor.shape)
     return jnp.broadcast_to(factor.mT, (layout.n_blocks, n, n))
 
 

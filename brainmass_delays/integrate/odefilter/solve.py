@@ -35,13 +35,13 @@ STRATEGIES = ("filter", "fixed-point", "fixed-interval")
     t1=INSTANT,
     rtol=ONE,
     damp=ONE,
-    u0_std=optional(tree_of_numbers),
+    y0_std=optional(tree_of_numbers),
     atol=numbers(scalar=True, finite=True),
     eps=numbers(unit=u.UNITLESS, scalar=True, finite=True, low=0),
 )
 def solve_filter(
     f: Callable,
-    u0,
+    y0,
     t0,
     t1,
     *,
@@ -61,7 +61,7 @@ def solve_filter(
     damp=0.0,
     linearization: str = "ts0",
     covariance: str = "isotropic",
-    u0_std=None,
+    y0_std=None,
     error_norm: str = "scale_then_rms",
     error_per_unit_step: bool = False,
     eps: float = 1e-8,
@@ -76,10 +76,10 @@ def solve_filter(
     Parameters
     ----------
     f : callable
-        ``f(t, u, args)``, the derivative of ``u``; for ``order=2`` ``f(t, u, du, args)``, its second
+        ``f(t, y, args)``, the derivative of ``y``; for ``order=2`` ``f(t, y, dy, args)``, its second
         derivative.
-    u0 : pytree of arrays or quantities, or Prior
-        Initial value, for ``order=2`` the tuple ``(u, du)``. For ``covariance='isotropic'`` all leaves have
+    y0 : pytree of arrays or quantities, or Prior
+        Initial value, for ``order=2`` the tuple ``(y, dy)``. For ``covariance='isotropic'`` all leaves have
         one unit, as they share one variance. A `Prior` instead fixes the process and all initial
         coefficients (to train them, or to make them uncertain).
     t0, t1 : float or quantity
@@ -96,7 +96,7 @@ def solve_filter(
     rtol, atol : float, default 1e-3
         Relative and absolute tolerance of the error of one step; ``atol`` may have the unit of the state.
     dt0 : float, quantity or {'ratio', 'hairer'}, default 0.1
-        First step, or the rule that finds it: one percent of ``|u| / |u'|``, or the rule of Hairer, Nørsett
+        First step, or the rule that finds it: one percent of ``|y| / |y'|``, or the rule of Hairer, Nørsett
         and Wanner.
     controller : {'integral', 'pi', 'pid'} or Controller, default 'integral'
         Step-size control; the named ones with safety factor 0.95.
@@ -130,10 +130,10 @@ def solve_filter(
     covariance : {'isotropic', 'blockdiag', 'dense'}, default 'isotropic'
         What a filter of ``d`` entries keeps: one covariance that all share (cost ``d``), one for each (cost
         ``d``), or that of all of them jointly (cost ``d**3``).
-    u0_std : float, quantity or pytree like ``u0``, optional
+    y0_std : float, quantity or pytree like ``y0``, optional
         Standard deviation of the initial value, whose entries are independent; its derivatives are uncertain
         with it. Choose ``linearization='ts1'`` to carry it through the equation, an ``output_scale`` well
-        above ``u0_std`` times the size of the next derivative (else the prior rules out part of what the
+        above ``y0_std`` times the size of the next derivative (else the prior rules out part of what the
         start allows), and ``calibration='none'``, as 'mle' rescales the initial covariance too.
     error_norm : {'scale_then_rms', 'rms_then_scale'}, default 'scale_then_rms'
         Compare the error with the tolerance entry by entry, or on average.
@@ -168,7 +168,7 @@ def solve_filter(
     the size of the state, q for each of ``d`` blocks, or q d.
 
     The gradient is the exact derivative of the discrete recursion with the accepted steps held constant: in
-    ``u0``, ``args``, ``t0``, ``t1``, the prior, ``output_scale`` and ``damp``, of means, standard deviations
+    ``y0``, ``args``, ``t0``, ``t1``, the prior, ``output_scale`` and ``damp``, of means, standard deviations
     and likelihoods. Two things are constants by choice, the step lengths and the local scales of 'dynamic'.
     For an exactly known start the mean does not depend on ``output_scale``: that gradient is zero up to
     rounding. If ``f`` overflows at an attempt, the attempt is rejected, but its infinite derivative makes the
@@ -188,7 +188,7 @@ def solve_filter(
     >>> def loss(y0):
     ...     solution = solve_filter(lambda t, y, rate: rate * y * (1 - y), y0, 0.0, 1.0, args=0.5,
     ...                             num=1, rtol=1e-3, atol=1e-3, while_loop='checkpointed', max_steps=100)
-    ...     return jnp.dot(solution.u, solution.u)
+    ...     return jnp.dot(solution.ys, solution.ys)
     >>> value, gradient = jax.value_and_grad(loss)(jnp.array([0.1]))
     >>> print(f'{value:.5f} {gradient[0]:.4f}')
     0.02392 0.4496
@@ -209,23 +209,23 @@ def solve_filter(
         return finish(adaptive.filter, run, correct_underconfidence)
 
     numbers = {
-        "u0": u0, "t0": t0, "t1": t1, "output_scale": output_scale, "rtol": rtol, "atol": atol, "dt0": dt0,
-        "save_at": as_axis(save_at), "damp": damp, "u0_std": u0_std,
+        "y0": y0, "t0": t0, "t1": t1, "output_scale": output_scale, "rtol": rtol, "atol": atol, "dt0": dt0,
+        "save_at": as_axis(save_at), "damp": damp, "y0_std": y0_std,
     }  # fmt: skip
     prepare(numbers)  # inside a program numbers cannot be checked
     return raised(where, run_compiled(solve, as_arrays(numbers)))
 
 
 def _prepare(
-    where, f, u0, t0, t1, output_scale, rtol, atol, dt0, save_at, damp, u0_std, *, args, num, order,
+    where, f, y0, t0, t1, output_scale, rtol, atol, dt0, save_at, damp, y0_std, *, args, num, order,
     calibration, linearization, covariance, controller, error_norm, slack, strategy, per_unit_step, clip,
     max_steps, loop,
 ) -> tuple[AdaptiveFilter, State, jax.Array]:  # fmt: skip
     """Check all arguments; return the solver, its first state and the times to stop at."""
     check_choice(f"{where}.error_norm", error_norm, ERROR_NORMS)
     filter = Filter(
-        where, f, u0, t0, t1, num=num, order=order, args=args, output_scale=output_scale,
-        calibration=calibration, damp=damp, linearization=linearization, covariance=covariance, u0_std=u0_std,
+        where, f, y0, t0, t1, num=num, order=order, args=args, output_scale=output_scale,
+        calibration=calibration, damp=damp, linearization=linearization, covariance=covariance, y0_std=y0_std,
     )  # fmt: skip
     equation = filter.equation
     clip = strategy == "fixed-interval" or (save_at is None if clip is None else clip)

@@ -49,33 +49,33 @@ class Filter:
     """Hold an initial value problem and its prior in blocks, and take steps."""
 
     def __init__(
-        self, where: str, f: Callable, u0, t0, *others, num, order, args, output_scale, calibration, damp,
-        linearization, covariance, u0_std,
+        self, where: str, f: Callable, y0, t0, *others, num, order, args, output_scale, calibration, damp,
+        linearization, covariance, y0_std,
     ):  # fmt: skip
         check_choice(f"{where}.calibration", calibration, CALIBRATIONS)
         check_choice(f"{where}.linearization", linearization, LINEARIZATIONS)
         if not is_traced(damp) and not np.all(np.asarray(damp) >= 0):
             raise ArgumentError(f"{where}.damp", "must not be negative", damp)
         self.calibration, self.damp, self.linearization = calibration, damp, linearization
-        prior = u0 if isinstance(u0, Prior) else None
+        prior = y0 if isinstance(y0, Prior) else None
         if prior is not None:
             order = check_count(f"{where}.order", order)
-            _check_prior(where, prior, order, num=num, output_scale=output_scale, u0_std=u0_std)
-            u0 = prior.mean[0] if order == 1 else prior.mean[:order]
-        self.equation = Equation(where, f, u0, t0, *others, order=order, args=args)
+            _check_prior(where, prior, order, num=num, output_scale=output_scale, y0_std=y0_std)
+            y0 = prior.mean[0] if order == 1 else prior.mean[:order]
+        self.equation = Equation(where, f, y0, t0, *others, order=order, args=args)
         state, spread = self.equation.state, None
         if jnp.issubdtype(state.dtype, jnp.complexfloating):
-            raise ArgumentError(f"{where}.u0", "must be real", state.dtype, "Split it into two real parts")
+            raise ArgumentError(f"{where}.y0", "must be real", state.dtype, "Split it into two real parts")
         if check_choice(f"{where}.covariance", covariance, COVARIANCES) == "isotropic":
-            state.check_one_unit(f"{where}.u0")
+            state.check_one_unit(f"{where}.y0")
         if prior is None:
             num = check_count(f"{where}.num", DEFAULT_NUM if num is None else num)
-            rows, spread = _initial_rows(where, self.equation, num, u0_std)
+            rows, spread = _initial_rows(where, self.equation, num, y0_std)
             output_scale = 1.0 if output_scale is None else output_scale
             check_scale(f"{where}.output_scale", output_scale)
             prior = wiener_prior(rows, output_scale=output_scale)
         else:
-            rows = jnp.stack([state.to_vector(f"{where}.u0", row, k) for k, row in enumerate(prior.mean)])
+            rows = jnp.stack([state.to_vector(f"{where}.y0", row, k) for k, row in enumerate(prior.mean)])
         self.layout = Layout.of(covariance, len(rows), state.size)
         self.dynamics = Dynamics.of(where, prior, self.layout, state, state.time_unit)
         root = (
@@ -143,23 +143,23 @@ def rms(white: jax.Array) -> jax.Array:
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)
 
 
-def _initial_rows(where: str, equation: Equation, num: int, u0_std) -> tuple[jax.Array, jax.Array | None]:
+def _initial_rows(where: str, equation: Equation, num: int, y0_std) -> tuple[jax.Array, jax.Array | None]:
     """Return the initial coefficients, and how they depend on each uncertain initial number times its std."""
     rows = coefficient_rows(equation, num)
-    if u0_std is None:
+    if y0_std is None:
         return rows, None
-    std = _initial_std(where, equation.state, equation.order, u0_std)
+    std = _initial_std(where, equation.state, equation.order, y0_std)
     jacobian = jax.jacfwd(lambda initial: coefficient_rows(equation, num, initial=initial))(equation.initial)
     factors = jnp.moveaxis(jacobian * std, (2, 3), (0, 1))  # [order, entry, coefficient, entry]
     return rows, factors.reshape(-1, *rows.shape)
 
 
-def _initial_std(where: str, state: Coordinates, order: int, u0_std) -> jax.Array:
+def _initial_std(where: str, state: Coordinates, order: int, y0_std) -> jax.Array:
     """Return the standard deviation of every initial number, shape (order, d)."""
-    parts = (u0_std,) if order == 1 else u0_std
+    parts = (y0_std,) if order == 1 else y0_std
     if not isinstance(parts, tuple) or len(parts) != order:
-        raise ArgumentError(f"{where}.u0_std", f"must be a tuple of {order} for order={order}", u0_std)
-    name = f"{where}.u0_std"
+        raise ArgumentError(f"{where}.y0_std", f"must be a tuple of {order} for order={order}", y0_std)
+    name = f"{where}.y0_std"
     std = jnp.stack([state.to_vector(name, state.filled(part), k) for k, part in enumerate(parts)])
     numbers(finite=True, low=0)(name, std)
     return std
@@ -170,8 +170,8 @@ def _check_prior(where: str, prior: Prior, order: int, **options) -> None:
     for name, value in options.items():
         if value is not None:
             raise ArgumentError(
-                f"{where}.{name}", "must be left out if u0 is a prior", value, "Put it into the prior"
+                f"{where}.{name}", "must be left out if y0 is a prior", value, "Put it into the prior"
             )
     if len(prior.mean) <= order:
-        raise ArgumentError(f"{where}.u0", f"must have at least {order + 1} coefficients for order={order}",
+        raise ArgumentError(f"{where}.y0", f"must have at least {order + 1} coefficients for order={order}",
                             len(prior.mean))  # fmt: skip

@@ -17,17 +17,17 @@ _NO_RULE = (NotImplementedError, KeyError, AttributeError, jax.errors.Unexpected
 
 @checked(f=function)
 def taylor_coefficients(
-    f: Callable, u0, t0, *, num: int, order: int = 1, args=None, method: str = "auto"
+    f: Callable, y0, t0, *, num: int, order: int = 1, args=None, method: str = "auto"
 ) -> tuple:
     """Compute the derivatives of the solution of an initial value problem at its initial time.
 
     Parameters
     ----------
     f : callable
-        ``f(t, u, args)``, the derivative of ``u``; for ``order=2`` ``f(t, u, du, args)``, its second
+        ``f(t, y, args)``, the derivative of ``y``; for ``order=2`` ``f(t, y, dy, args)``, its second
         derivative.
-    u0 : pytree of arrays or quantities
-        Initial value; for ``order=2`` the tuple ``(u, du)``.
+    y0 : pytree of arrays or quantities
+        Initial value; for ``order=2`` the tuple ``(y, dy)``.
     t0 : float or quantity
         Initial time.
     num : int
@@ -49,7 +49,7 @@ def taylor_coefficients(
     Notes
     -----
     The explicit time dependence of ``f`` is differentiated too: ``y' = sin(3 t)`` has the coefficients 0, 0,
-    3, 0. Gradients in ``u0``, ``args`` and ``t0`` are exact.
+    3, 0. Gradients in ``y0``, ``args`` and ``t0`` are exact.
 
     References
     ----------
@@ -65,9 +65,9 @@ def taylor_coefficients(
     """
     check_choice("taylor_coefficients.method", method, ("auto", "jet", "jvp"))
     check_count("taylor_coefficients.num", num)
-    for leaf in jax.tree.leaves(u0):
-        numbers(finite=True, is_complex=True)("taylor_coefficients.u0", leaf)
-    equation = Equation("taylor_coefficients", f, u0, t0, order=order, args=args)
+    for leaf in jax.tree.leaves(y0):
+        numbers(finite=True, is_complex=True)("taylor_coefficients.y0", leaf)
+    equation = Equation("taylor_coefficients", f, y0, t0, order=order, args=args)
     numbers(scalar=True, finite=True)("taylor_coefficients.t0", equation.t0)
     rows = coefficient_rows(equation, num, method)
     return tuple(equation.state.to_tree(row, k) for k, row in enumerate(rows))
