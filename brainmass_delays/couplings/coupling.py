@@ -7,11 +7,13 @@ from typing import Any
 import brainstate
 import brainunit as u
 import jax
+import numpy as np
 from brainstate.nn import Param
 
 from .._core.arguments import numbers
 from .._core.checks import ArgumentError
 from .._core.param import HoldsParams, constant
+from .._core.status import is_traced
 from ..delays.read import DelayedRead
 from .shapes import source_values, weight_matrix
 
@@ -58,7 +60,7 @@ class Coupling(HoldsParams, brainstate.nn.Module):
 
     def __init__(self, reads: dict, conn: Any, **params: Any):
         super().__init__()
-        self.mask = None  # which of trainable weights belong to connections
+        self.connections = None  # which weights belong to connections, where not all do
         if not isinstance(reads, Mapping):
             raise ArgumentError(f"{self._title}.reads", "must be a dict of reads by name", repr(reads))
         for name, read in reads.items():
@@ -91,11 +93,23 @@ class Coupling(HoldsParams, brainstate.nn.Module):
     def weights(self):
         """Return the weights that the source is summed with, shape (N, K)."""
         weights = weight_matrix(self._title, self.conn.value())
-        return weights if self.mask is None else u.math.where(self.mask, weights, 0.0 * u.get_unit(weights))
+        if self.connections is None:
+            return weights
+        return u.math.where(self.connections, weights, 0.0 * u.get_unit(weights))
 
     def update(self):
         """Return the input of every target, shape (..., N)."""
         raise NotImplementedError(f"{self._title}.update")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        known = vars(self).get("connections") if name == "conn" else None
+        if not (known is None or self.conn.fit or isinstance(value, Param) or is_traced(value)):
+            given = np.asarray(u.get_magnitude(weight_matrix(self._title, value)))
+            n_other = int(np.sum((given != 0) & ~known)) if given.shape == known.shape else 0
+            if n_other:
+                rule, cure = "must be 0 where there is no connection", "Build a new Network"
+                raise ArgumentError(f"{self._title}.conn", rule, f"{n_other} weights elsewhere", cure)
+        super().__setattr__(name, value)
 
     @property
     def _title(self) -> str:

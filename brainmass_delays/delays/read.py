@@ -226,23 +226,30 @@ class DelayedRead(Portable, brainstate.nn.Module):
         many do.
 
         Concrete delays outside the bounds raise here."""
-        step = dt.to_decimal(u.ms)
-        low, high = (bound / step for bound in self.bounds)
+        low, high = self.bounds
         delay = magnitude(f"{self.delay.where}.delay", self.delay.at(self.edges), u.ms)
-        lag = jnp.where(self.edges.active, delay / step, low)
-        slack = 1e-5 * np.maximum(1.0, high)
-        inside = (lag >= low - slack) & (lag <= high + slack)
+        delay = jnp.where(self.edges.active, delay, low)
+        slack = self._slack(delay)
+        inside = (delay >= low - slack) & (delay <= high + slack)
         n_outside = jnp.sum(~inside).astype(jnp.int32)
         if concrete(n_outside) is not None and int(concrete(n_outside)):
             raise self.error(concrete(delay))
+        lag = delay / dt.to_decimal(u.ms)
         # A product, so that the gradient is NaN as well.
         return lag * jnp.where(inside, 1.0, jnp.nan).astype(lag.dtype), n_outside
+
+    def _slack(self, delay):
+        """Return by how much rounding may put a delay in ms outside of the bounds.
+
+        Blocks are planned for the bounds: what is read below the lower one continues the newest known
+        interval, which is exact for rounding only."""
+        return 16 * np.finfo(delay.dtype).eps * self.bounds[1]
 
     def outside(self, delay: np.ndarray) -> tuple[list[str], list[str]]:
         """Describe which concrete delays in ms leave the static bounds, by how much, and the cures."""
         low, high = self.bounds
         delay = np.where(self.edges.active, delay, low)
-        slack = 1e-5 * np.maximum(1.0, high)
+        slack = self._slack(delay)
         above, below = ~(delay <= high + slack), delay < low - slack
         n = int(self.edges.active.sum())
         parts, cures = [], []

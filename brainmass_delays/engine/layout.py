@@ -55,13 +55,13 @@ class Layout:
         self._raw_of = {g: raw[id(self.groups[g].past)] for g in self.deferred}
 
     def _table(self, request: Request) -> Table:
-        read, coupling, offsets = request
         step = self.dt.to_decimal(u.ms)
-        low, high = (bound / step for bound in read.bounds)
-        is_live = (
-            read.delay.varies() or coupling is SAMPLES or (request.is_summed and _changes(read, coupling))
-        )
-        return Table(read.edges, low, high, read.rule, offsets, is_live)
+        low, high = (bound / step for bound in request.read.bounds)
+        return Table(request.read.edges, low, high, request.read.rule, request.offsets, _is_live(request))
+
+    def is_current(self) -> bool:
+        """Tell whether what stands still during a run is still what did when this was laid out."""
+        return all(_is_live(r) == t.is_live for r, t in zip(self.requests, self.tables, strict=True))
 
     def _slots(self, k, listed):
         request = self.requests[k]
@@ -217,6 +217,12 @@ class Frame(NamedTuple):
     singles: tuple[int, ...]
     featured: tuple[int, ...]
     n_recent: int
+
+
+def _is_live(request):
+    """Tell whether a delay, or weights or features of a coupling, change during a run."""
+    read, coupling = request.read, request.coupling
+    return read.delay.varies() or coupling is SAMPLES or (request.is_summed and _changes(read, coupling))
 
 
 def _changes(read, coupling):

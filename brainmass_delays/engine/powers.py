@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import Jaxpr, Literal
 
 # Exponents for which XLA multiplies, divides or takes a root.
@@ -26,17 +27,33 @@ def power(x: Any, p: Any) -> jax.Array:
 def _jvp(primals, tangents):
     (x, p), (dx, dp) = primals, tangents
     result = power(x, p)
+    return result, _tangent(x, p, result, dx, dp)
+
+
+def _tangent(x, p, result, dx, dp):
     tangent = jnp.zeros_like(result)
-    if not isinstance(dx, jax.custom_derivatives.SymbolicZero):
-        at_zero = p * jnp.where(p == 1, 1.0, jnp.where(p > 1, 0.0, jnp.inf))
-        is_zero = x == 0
-        tangent += dx * jnp.where(is_zero, at_zero, p * result / jnp.where(is_zero, 1.0, x))
-    if not isinstance(dp, jax.custom_derivatives.SymbolicZero):
+    if not isinstance(dx, SymbolicZero):
+        tangent += dx * p * _one_lower(x, p, result)
+    if not isinstance(dp, SymbolicZero):
         tangent += dp * jnp.log(jnp.where(x == 0, 1.0, x)) * result
-    return result, tangent.astype(result.dtype)
+    return tangent.astype(result.dtype)
+
+
+@jax.custom_jvp
+def _one_lower(x, p, result):
+    """Return ``x ** (p - 1)`` by a division; its derivatives are those of a power, also at 0."""
+    at_zero = jnp.where(p == 1, 1.0, jnp.where(p > 1, 0.0, jnp.inf))
+    return jnp.where(x == 0, at_zero, result / jnp.where(x == 0, 1.0, x)).astype(result.dtype)
+
+
+def _one_lower_jvp(primals, tangents):
+    (x, p, result), (dx, dp, _) = primals, tangents
+    lower = _one_lower(x, p, result)
+    return lower, _tangent(x, p - 1, lower, dx, dp)
 
 
 power.defjvp(_jvp, symbolic_zeros=True)
+_one_lower.defjvp(_one_lower_jvp, symbolic_zeros=True)
 
 
 def evaluate(jaxpr: Jaxpr, consts: list, *args: Any) -> list:

@@ -159,7 +159,7 @@ class Run:
         """Find out what a step reads, and trace it with these reads served."""
         key = float(self.dt.to_decimal(u.ms)), self.settings.block
         for _ in range(2):
-            if key not in layouts:
+            if key not in layouts or not layouts[key].is_current():
                 layouts.clear()
                 layouts[key] = Layout(self._record(), self.dt, self.settings.block)
             layout = layouts[key]

@@ -165,8 +165,8 @@ class Pathway(Portable, brainstate.nn.Module):
         )
         self._check_compared(where, spec, target_node)
         self._check_strength(where, shape[0])
-        if isinstance(self.coupling, Coupling) and not active.all() and isinstance(weights, Param):
-            self.coupling.mask = active
+        if isinstance(self.coupling, Coupling) and not active.all() and not may_pack:
+            self.coupling.connections = active
         self._is_made = True
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from brainmass_delays import Fitter, LinearStep, Network, Param, Simulator
+from brainmass_delays import AdditiveCoupling, Fitter, LinearStep, Network, Param, Simulator
 from brainmass_delays.engine.programs import PROGRAMS
 
 DT = 0.1 * u.ms
@@ -126,6 +126,31 @@ def test_changes_of_nodes_couplings_and_monitors_are_seen(monkeypatch):
     run = lambda: float(sim.run(1 * u.ms, inputs=one, monitors=lambda m: factor * m.x.value)["output"][-1, 0])  # noqa: E731
     first, factor = run(), 5.0
     assert run() == pytest.approx(5 * first)
+
+
+@pytest.mark.parametrize("changes", ["weights", "speed"])
+def test_what_begins_to_change_during_a_run_is_seen(changes):
+    """Weights or delays that stood still in the first run read a state in the second."""
+    node = LinearStep(2, gamma=-0.1, init_x=[1.0, 0.5])
+    grows = lambda: 1.0  # noqa: E731
+
+    class Adapting(AdditiveCoupling):
+        def weights(self):
+            return super().weights() * (grows() if changes == "weights" else 1.0)
+
+    speed = lambda: 4.0 * (grows() if changes == "speed" else 1.0) * u.mm / u.ms  # noqa: E731
+    net = Network(
+        node, conn=1 - np.eye(2), lengths=3.0 * (1 - np.eye(2)), speed=speed, max_delay=5 * u.ms,
+        coupling=Adapting, coupled_var="x", k=0.2,
+    )  # fmt: skip
+    sim = Simulator(net, DT)
+    first = end(sim)
+    grows = lambda: 1 + 0.5 * node.x.value[0]  # noqa: E731
+    second = end(sim)
+    assert second != first
+    assert second == end(Simulator(net, DT))
+    grows = lambda: 1.0  # noqa: E731
+    assert end(sim) == first
 
 
 def test_changes_of_parameters_steps_and_precision_are_seen():

@@ -43,3 +43,17 @@ def test_a_rule_within_a_rule_counts():
 
     assert program(outer(sine(1.0))) == program(outer(sine(1.0)))
     assert program(outer(sine(1.0))) != program(outer(sine(2.0)))
+
+
+def test_rules_of_rules_count_although_the_functions_look_alike():
+    """Both are made by one line and compute the same: only the second derivative tells them apart."""
+
+    def double(factor, inner=None):
+        f = jax.custom_jvp(lambda x: 2 * x)
+        slope = (lambda x: factor) if inner is None else inner
+        f.defjvp(lambda primals, tangents: (2 * primals[0], slope(primals[0]) * tangents[0]))
+        return f
+
+    assert program(double(1.0, double(2.0))) == program(double(1.0, double(2.0)))
+    assert program(double(1.0, double(2.0))) != program(double(1.0, double(7.0)))
+    assert program(double(1.0, double(1.0, double(2.0)))) != program(double(1.0, double(1.0, double(7.0))))

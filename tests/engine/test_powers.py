@@ -37,6 +37,16 @@ def test_slopes_at_zero_are_those_of_the_operator(p):
     np.testing.assert_equal(float(found), float(want))
 
 
+@pytest.mark.parametrize("p", [2.0, 3.0, 2.5])
+def test_second_derivatives_at_zero_are_those_of_the_operator(p):
+    """Regions that are synchronous differ by 0."""
+    for second in (jax.hessian, lambda f: jax.grad(jax.grad(f)), lambda f: jax.jacfwd(jax.jacfwd(f))):
+        want, found = (
+            second(lambda x, f=f: f(x, jnp.asarray(p)))(jnp.asarray(0.0)) for f in (jnp.power, power)
+        )
+        np.testing.assert_equal(float(found), float(want))
+
+
 def test_second_derivatives_are_those_of_the_operator():
     x, p = jnp.asarray([0.3, 1.7]), jnp.asarray([1.4, -0.6])
     want, found = (jax.hessian(lambda x, p, f=f: f(x, p).sum(), (0, 1))(x, p) for f in (jnp.power, power))

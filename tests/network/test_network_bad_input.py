@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from brainstate.nn import Param, SigmoidT
 
-from brainmass_delays import ArgumentError, HopfStep, Network, Simulator, prefetch_delay
+from brainmass_delays import ArgumentError, Coupling, HopfStep, Network, Simulator, prefetch_delay
 
 W = np.ones((3, 3)) - np.eye(3)
 L = 10.0 * W
@@ -16,6 +16,16 @@ MS, SPEED = u.ms, u.mm / u.ms
 def net(**changes):
     options = {"conn": W, "lengths": L, "speed": 5.0, "coupled_var": "x"} | changes
     return Network(options.pop("node", HopfStep(3)), **options)
+
+
+class Pairwise(Coupling):
+    """A kernel of every pair, whose weights keep the shape of the whole matrix."""
+
+    def __init__(self, x, conn, k=1.0):
+        super().__init__({"x": x}, conn, k=k)
+
+    def update(self):
+        return self.k.value() * (self.weights() * self.x() ** 3).sum(-1)
 
 
 def direct(delay, **changes):
@@ -69,6 +79,10 @@ NETWORK = {
         "Network.speed: must be positive",
     ),
     "speed as a length": (lambda: net(speed=5.0 * u.mm), "Network.speed: must have the dimension of"),
+    "later weights of what is no connection": (
+        lambda: setattr(net(conn=with_entry(W, 0.0), coupling=Pairwise).coupling, "conn", 2 * W),
+        "Pairwise.conn: must be 0 where there is no connection; got 1 weights elsewhere. Build a new Network.",
+    ),
     "speed without lengths": (
         lambda: net(lengths=None),
         "Network.speed: needs lengths; got lengths=None. Pass",

@@ -149,6 +149,23 @@ def test_inside_a_trace_the_bound_is_a_flag_and_what_was_read_is_nan():
     assert int(status) == 0 and np.isfinite(x).all()
 
 
+def test_a_delay_just_below_its_lower_bound_is_refused_however_large_the_upper_one():
+    """Blocks are planned for the lower bound: what is read below it is not known yet."""
+    delay = Param(np.full((3, 3), 8.0) * u.ms, fit=True)
+    net = Network(
+        HopfStep(3, init_x=0.3), conn=1 - np.eye(3), delay=delay, min_delay=1 * u.ms, max_delay=400 * u.ms,
+        coupled_var="x", k=0.3,
+    )  # fmt: skip
+    sim = Simulator(net, dt=0.05 * u.ms)
+    run = sim.function(2 * u.ms, monitors=["x"])
+    status = jax.jit(lambda v: run({"delay": jnp.full((3, 3), v)})["status"])
+    assert status(1.0) == 0 and status(1 - 1e-14) == 0
+    assert status(0.999) != 0
+    delay.set_value(np.full((3, 3), 0.999) * u.ms)
+    with pytest.raises(ArgumentError, match="6 connections below their lower bound, by up to 0.001 ms"):
+        sim.run(2 * u.ms)
+
+
 @pytest.mark.parametrize("poison", [np.inf, np.nan])
 @pytest.mark.parametrize("coupling", ["diffusive", "kuramoto"])
 def test_connections_without_weight_may_have_any_delay(poison, coupling):
