@@ -15,7 +15,7 @@ import numpy as np
 
 from brainmass_delays import Network, Projection
 from brainmass_delays.nodes import NODES
-from brainmass_delays.nodes.describe import short_name, table
+from brainmass_delays.nodes.description import short_name, table
 
 PAGE = Path(__file__).parent / "models.md"
 FIGURES = Path(__file__).parent / "_static" / "models"

@@ -68,3 +68,11 @@ def functions(text):
         if isinstance(node, ast.FunctionDef):
             docstring = ast.get_docstring(node, clean=False) or ""
             yield node.name, node.end_lineno - node.lineno - docstring.count("\n")
+
+
+NAMED_ONCE = ["units", "problem", "history", "kernels", "solution", "adaptive"]
+
+
+@pytest.mark.parametrize("name", NAMED_ONCE)
+def test_one_file_name_means_one_thing(name):
+    assert sum(name in (path.stem, path.parent.name * (path.stem == "__init__")) for path in SOURCES) <= 1

@@ -12,7 +12,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 MAX_PROGRAMS = 64
-# How many derivatives of a function are compared: a rule may hold functions that only their own rules tell apart.
+# How many derivatives of a function are compared: only those of their rules may tell functions apart.
 DERIVATIVES = 3
 # Functions whose derivative rules are being read, from the outside in.
 _RULES: ContextVar[tuple] = ContextVar("rules", default=())

@@ -3,7 +3,7 @@
 from .base import NeuralMass
 from .cascade_table import CascadeTable
 from .declaration import Input, Parameter, StateVariable
-from .describe import describe
+from .description import describe
 from .inhibition import Inhibition, feedback_inhibition, tune_inhibition
 from .zoo import *  # noqa: F403
 from .zoo import __all__ as _models
