@@ -286,7 +286,7 @@ def brainmass_forward(case: Case, n_steps: int):
         a=GROWTH,
         w=FREQUENCY,
         beta=1.0,
-        method="heun",
+        method="rk2",  # its "heun" has three stages
         init_x=lambda *_: jnp.asarray(x),
         init_y=lambda *_: jnp.asarray(y),
     )
@@ -294,7 +294,7 @@ def brainmass_forward(case: Case, n_steps: int):
         net = brainmass.Network(
             node,
             conn=case.weights,
-            lengths=case.lengths * u.mm,
+            distance=case.lengths * u.mm,
             speed=SPEED * u.mm / u.ms,
             coupling=case.coupling,
             coupled_var="x",

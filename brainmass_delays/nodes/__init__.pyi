@@ -16,7 +16,40 @@ from .inhibition import Inhibition as Inhibition
 from .inhibition import feedback_inhibition as feedback_inhibition
 from .inhibition import tune_inhibition as tune_inhibition
 
-__all__ = ['CascadeTable', 'Inhibition', 'Input', 'NeuralMass', 'Parameter', 'StateVariable', 'describe', 'feedback_inhibition', 'tune_inhibition', 'NODES', 'LinearStep', 'HopfStep', 'StuartLandauStep', 'Generic2dOscillatorStep', 'KuramotoStep', 'FitzHughNagumoStep', 'WilsonCowanStep', 'JansenRitStep', 'MontbrioPazoRoxinStep', 'CoombesByrneStep', 'CoombesByrne4DStep', 'GastSchmidtKnoscheSDStep', 'GastSchmidtKnoscheSFStep', 'DumontGutkinStep', 'ReducedWongWangStep', 'WongWangExcInhStep', 'EpileptorStep', 'Epileptor2DStep', 'LarterBreakspearStep', 'ThalamusStep', 'ZerlautStep', 'ALNStep']
+__all__ = [
+    "CascadeTable",
+    "Inhibition",
+    "Input",
+    "NeuralMass",
+    "Parameter",
+    "StateVariable",
+    "describe",
+    "feedback_inhibition",
+    "tune_inhibition",
+    "NODES",
+    "LinearStep",
+    "HopfStep",
+    "StuartLandauStep",
+    "Generic2dOscillatorStep",
+    "KuramotoStep",
+    "FitzHughNagumoStep",
+    "WilsonCowanStep",
+    "JansenRitStep",
+    "MontbrioPazoRoxinStep",
+    "CoombesByrneStep",
+    "CoombesByrne4DStep",
+    "GastSchmidtKnoscheSDStep",
+    "GastSchmidtKnoscheSFStep",
+    "DumontGutkinStep",
+    "ReducedWongWangStep",
+    "WongWangExcInhStep",
+    "EpileptorStep",
+    "Epileptor2DStep",
+    "LarterBreakspearStep",
+    "ThalamusStep",
+    "ZerlautStep",
+    "ALNStep",
+]
 
 NODES: dict[str, type[NeuralMass]]
 
@@ -58,7 +91,52 @@ class ALNStep(NeuralMass):
     siiv: brainstate.HiddenState
     sigmae: brainstate.HiddenState
     sigmai: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], mue_ext_mean: Any = ..., mui_ext_mean: Any = ..., sigmae_ext: Any = ..., sigmai_ext: Any = ..., c_gl: Any = ..., Ke_gl: Any = ..., Ke: Any = ..., Ki: Any = ..., tau_se: Any = ..., tau_si: Any = ..., cee: Any = ..., cie: Any = ..., cei: Any = ..., cii: Any = ..., Jee_max: Any = ..., Jie_max: Any = ..., Jei_max: Any = ..., Jii_max: Any = ..., a: Any = ..., b: Any = ..., EA: Any = ..., tauA: Any = ..., C: Any = ..., gL: Any = ..., *, init_mufe: Any = ..., init_mufi: Any = ..., init_IA: Any = ..., init_seem: Any = ..., init_seim: Any = ..., init_siem: Any = ..., init_siim: Any = ..., init_seev: Any = ..., init_seiv: Any = ..., init_siev: Any = ..., init_siiv: Any = ..., init_sigmae: Any = ..., init_sigmai: Any = ..., noise_e: Any = ..., noise_i: Any = ..., method: Method = ..., table: Any = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        mue_ext_mean: Any = ...,
+        mui_ext_mean: Any = ...,
+        sigmae_ext: Any = ...,
+        sigmai_ext: Any = ...,
+        c_gl: Any = ...,
+        Ke_gl: Any = ...,
+        Ke: Any = ...,
+        Ki: Any = ...,
+        tau_se: Any = ...,
+        tau_si: Any = ...,
+        cee: Any = ...,
+        cie: Any = ...,
+        cei: Any = ...,
+        cii: Any = ...,
+        Jee_max: Any = ...,
+        Jie_max: Any = ...,
+        Jei_max: Any = ...,
+        Jii_max: Any = ...,
+        a: Any = ...,
+        b: Any = ...,
+        EA: Any = ...,
+        tauA: Any = ...,
+        C: Any = ...,
+        gL: Any = ...,
+        *,
+        init_mufe: Any = ...,
+        init_mufi: Any = ...,
+        init_IA: Any = ...,
+        init_seem: Any = ...,
+        init_seim: Any = ...,
+        init_siem: Any = ...,
+        init_siim: Any = ...,
+        init_seev: Any = ...,
+        init_seiv: Any = ...,
+        init_siev: Any = ...,
+        init_siiv: Any = ...,
+        init_sigmae: Any = ...,
+        init_sigmai: Any = ...,
+        noise_e: Any = ...,
+        noise_i: Any = ...,
+        method: Method = ...,
+        table: Any = ...,
+    ) -> None: ...
 
 class CoombesByrne4DStep(NeuralMass):
     Delta: Param
@@ -70,7 +148,25 @@ class CoombesByrne4DStep(NeuralMass):
     v: brainstate.HiddenState
     g: brainstate.HiddenState
     q: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], Delta: Any = ..., eta: Any = ..., k: Any = ..., v_syn: Any = ..., alpha: Any = ..., *, init_r: Any = ..., init_v: Any = ..., init_g: Any = ..., init_q: Any = ..., noise_r: Any = ..., noise_v: Any = ..., noise_g: Any = ..., noise_q: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        Delta: Any = ...,
+        eta: Any = ...,
+        k: Any = ...,
+        v_syn: Any = ...,
+        alpha: Any = ...,
+        *,
+        init_r: Any = ...,
+        init_v: Any = ...,
+        init_g: Any = ...,
+        init_q: Any = ...,
+        noise_r: Any = ...,
+        noise_v: Any = ...,
+        noise_g: Any = ...,
+        noise_q: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class CoombesByrneStep(NeuralMass):
     Delta: Param
@@ -79,7 +175,20 @@ class CoombesByrneStep(NeuralMass):
     v_syn: Param
     r: brainstate.HiddenState
     v: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], Delta: Any = ..., eta: Any = ..., k: Any = ..., v_syn: Any = ..., *, init_r: Any = ..., init_v: Any = ..., noise_r: Any = ..., noise_v: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        Delta: Any = ...,
+        eta: Any = ...,
+        k: Any = ...,
+        v_syn: Any = ...,
+        *,
+        init_r: Any = ...,
+        init_v: Any = ...,
+        noise_r: Any = ...,
+        noise_v: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class DumontGutkinStep(NeuralMass):
     I_e: Param
@@ -104,7 +213,36 @@ class DumontGutkinStep(NeuralMass):
     v_i: brainstate.HiddenState
     s_ie: brainstate.HiddenState
     s_ii: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], I_e: Any = ..., Delta_e: Any = ..., eta_e: Any = ..., tau_e: Any = ..., I_i: Any = ..., Delta_i: Any = ..., eta_i: Any = ..., tau_i: Any = ..., tau_s: Any = ..., J_ee: Any = ..., J_ei: Any = ..., J_ie: Any = ..., J_ii: Any = ..., Gamma: Any = ..., *, init_r_e: Any = ..., init_v_e: Any = ..., init_s_ee: Any = ..., init_s_ei: Any = ..., init_r_i: Any = ..., init_v_i: Any = ..., init_s_ie: Any = ..., init_s_ii: Any = ..., noise_v_e: Any = ..., noise_v_i: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        I_e: Any = ...,
+        Delta_e: Any = ...,
+        eta_e: Any = ...,
+        tau_e: Any = ...,
+        I_i: Any = ...,
+        Delta_i: Any = ...,
+        eta_i: Any = ...,
+        tau_i: Any = ...,
+        tau_s: Any = ...,
+        J_ee: Any = ...,
+        J_ei: Any = ...,
+        J_ie: Any = ...,
+        J_ii: Any = ...,
+        Gamma: Any = ...,
+        *,
+        init_r_e: Any = ...,
+        init_v_e: Any = ...,
+        init_s_ee: Any = ...,
+        init_s_ei: Any = ...,
+        init_r_i: Any = ...,
+        init_v_i: Any = ...,
+        init_s_ie: Any = ...,
+        init_s_ii: Any = ...,
+        noise_v_e: Any = ...,
+        noise_v_i: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class Epileptor2DStep(NeuralMass):
     a: Param
@@ -121,7 +259,28 @@ class Epileptor2DStep(NeuralMass):
     modification: Param
     x1: brainstate.HiddenState
     z: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], a: Any = ..., b: Any = ..., c: Any = ..., d: Any = ..., r: Any = ..., x0: Any = ..., Iext: Any = ..., slope: Any = ..., Kvf: Any = ..., Ks: Any = ..., tt: Any = ..., modification: Any = ..., *, init_x1: Any = ..., init_z: Any = ..., noise_x1: Any = ..., noise_z: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        a: Any = ...,
+        b: Any = ...,
+        c: Any = ...,
+        d: Any = ...,
+        r: Any = ...,
+        x0: Any = ...,
+        Iext: Any = ...,
+        slope: Any = ...,
+        Kvf: Any = ...,
+        Ks: Any = ...,
+        tt: Any = ...,
+        modification: Any = ...,
+        *,
+        init_x1: Any = ...,
+        init_z: Any = ...,
+        noise_x1: Any = ...,
+        noise_z: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class EpileptorStep(NeuralMass):
     a: Param
@@ -147,7 +306,39 @@ class EpileptorStep(NeuralMass):
     x2: brainstate.HiddenState
     y2: brainstate.HiddenState
     g: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], a: Any = ..., b: Any = ..., c: Any = ..., d: Any = ..., r: Any = ..., x0: Any = ..., Iext: Any = ..., slope: Any = ..., Iext2: Any = ..., tau: Any = ..., aa: Any = ..., bb: Any = ..., Kvf: Any = ..., Kf: Any = ..., Ks: Any = ..., tt: Any = ..., modification: Any = ..., *, init_x1: Any = ..., init_y1: Any = ..., init_z: Any = ..., init_x2: Any = ..., init_y2: Any = ..., init_g: Any = ..., noise_x1: Any = ..., noise_x2: Any = ..., noise_y2: Any = ..., noise_y1: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        a: Any = ...,
+        b: Any = ...,
+        c: Any = ...,
+        d: Any = ...,
+        r: Any = ...,
+        x0: Any = ...,
+        Iext: Any = ...,
+        slope: Any = ...,
+        Iext2: Any = ...,
+        tau: Any = ...,
+        aa: Any = ...,
+        bb: Any = ...,
+        Kvf: Any = ...,
+        Kf: Any = ...,
+        Ks: Any = ...,
+        tt: Any = ...,
+        modification: Any = ...,
+        *,
+        init_x1: Any = ...,
+        init_y1: Any = ...,
+        init_z: Any = ...,
+        init_x2: Any = ...,
+        init_y2: Any = ...,
+        init_g: Any = ...,
+        noise_x1: Any = ...,
+        noise_x2: Any = ...,
+        noise_y2: Any = ...,
+        noise_y1: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class FitzHughNagumoStep(NeuralMass):
     alpha: Param
@@ -158,7 +349,22 @@ class FitzHughNagumoStep(NeuralMass):
     tau: Param
     V: brainstate.HiddenState
     w: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], alpha: Any = ..., beta: Any = ..., gamma: Any = ..., delta: Any = ..., epsilon: Any = ..., tau: Any = ..., *, init_V: Any = ..., init_w: Any = ..., noise_V: Any = ..., noise_w: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        alpha: Any = ...,
+        beta: Any = ...,
+        gamma: Any = ...,
+        delta: Any = ...,
+        epsilon: Any = ...,
+        tau: Any = ...,
+        *,
+        init_V: Any = ...,
+        init_w: Any = ...,
+        noise_V: Any = ...,
+        noise_w: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class GastSchmidtKnoscheSDStep(NeuralMass):
     tau: Param
@@ -172,7 +378,25 @@ class GastSchmidtKnoscheSDStep(NeuralMass):
     v: brainstate.HiddenState
     A: brainstate.HiddenState
     B: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], tau: Any = ..., tau_A: Any = ..., alpha: Any = ..., I: Any = ..., Delta: Any = ..., J: Any = ..., eta: Any = ..., *, init_r: Any = ..., init_v: Any = ..., init_A: Any = ..., init_B: Any = ..., noise_v: Any = ..., noise_r: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        tau: Any = ...,
+        tau_A: Any = ...,
+        alpha: Any = ...,
+        I: Any = ...,
+        Delta: Any = ...,
+        J: Any = ...,
+        eta: Any = ...,
+        *,
+        init_r: Any = ...,
+        init_v: Any = ...,
+        init_A: Any = ...,
+        init_B: Any = ...,
+        noise_v: Any = ...,
+        noise_r: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class GastSchmidtKnoscheSFStep(NeuralMass):
     tau: Param
@@ -186,7 +410,25 @@ class GastSchmidtKnoscheSFStep(NeuralMass):
     v: brainstate.HiddenState
     A: brainstate.HiddenState
     B: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], tau: Any = ..., tau_A: Any = ..., alpha: Any = ..., I: Any = ..., Delta: Any = ..., J: Any = ..., eta: Any = ..., *, init_r: Any = ..., init_v: Any = ..., init_A: Any = ..., init_B: Any = ..., noise_v: Any = ..., noise_r: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        tau: Any = ...,
+        tau_A: Any = ...,
+        alpha: Any = ...,
+        I: Any = ...,
+        Delta: Any = ...,
+        J: Any = ...,
+        eta: Any = ...,
+        *,
+        init_r: Any = ...,
+        init_v: Any = ...,
+        init_A: Any = ...,
+        init_B: Any = ...,
+        noise_v: Any = ...,
+        noise_r: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class Generic2dOscillatorStep(NeuralMass):
     a: Param
@@ -203,7 +445,28 @@ class Generic2dOscillatorStep(NeuralMass):
     tau: Param
     V: brainstate.HiddenState
     W: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], a: Any = ..., b: Any = ..., c: Any = ..., d: Any = ..., e: Any = ..., f: Any = ..., g: Any = ..., alpha: Any = ..., beta: Any = ..., gamma: Any = ..., I: Any = ..., tau: Any = ..., *, init_V: Any = ..., init_W: Any = ..., noise_V: Any = ..., noise_W: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        a: Any = ...,
+        b: Any = ...,
+        c: Any = ...,
+        d: Any = ...,
+        e: Any = ...,
+        f: Any = ...,
+        g: Any = ...,
+        alpha: Any = ...,
+        beta: Any = ...,
+        gamma: Any = ...,
+        I: Any = ...,
+        tau: Any = ...,
+        *,
+        init_V: Any = ...,
+        init_W: Any = ...,
+        noise_V: Any = ...,
+        noise_W: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class HopfStep(NeuralMass):
     a: Param
@@ -211,7 +474,19 @@ class HopfStep(NeuralMass):
     beta: Param
     x: brainstate.HiddenState
     y: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], a: Any = ..., w: Any = ..., beta: Any = ..., *, init_x: Any = ..., init_y: Any = ..., noise_x: Any = ..., noise_y: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        a: Any = ...,
+        w: Any = ...,
+        beta: Any = ...,
+        *,
+        init_x: Any = ...,
+        init_y: Any = ...,
+        noise_x: Any = ...,
+        noise_y: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class JansenRitStep(NeuralMass):
     Ae: Param
@@ -232,12 +507,46 @@ class JansenRitStep(NeuralMass):
     Mv: brainstate.HiddenState
     Ev: brainstate.HiddenState
     Iv: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], Ae: Any = ..., Ai: Any = ..., be: Any = ..., bi: Any = ..., C: Any = ..., a1: Any = ..., a2: Any = ..., a3: Any = ..., a4: Any = ..., s_max: Any = ..., v0: Any = ..., r: Any = ..., *, M_init: Any = ..., E_init: Any = ..., I_init: Any = ..., Mv_init: Any = ..., Ev_init: Any = ..., Iv_init: Any = ..., noise_M: Any = ..., noise_E: Any = ..., noise_I: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        Ae: Any = ...,
+        Ai: Any = ...,
+        be: Any = ...,
+        bi: Any = ...,
+        C: Any = ...,
+        a1: Any = ...,
+        a2: Any = ...,
+        a3: Any = ...,
+        a4: Any = ...,
+        s_max: Any = ...,
+        v0: Any = ...,
+        r: Any = ...,
+        *,
+        M_init: Any = ...,
+        E_init: Any = ...,
+        I_init: Any = ...,
+        Mv_init: Any = ...,
+        Ev_init: Any = ...,
+        Iv_init: Any = ...,
+        noise_M: Any = ...,
+        noise_E: Any = ...,
+        noise_I: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class KuramotoStep(NeuralMass):
     omega: Param
     theta: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], omega: Any = ..., *, init_theta: Any = ..., noise_theta: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        omega: Any = ...,
+        *,
+        init_theta: Any = ...,
+        noise_theta: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class LarterBreakspearStep(NeuralMass):
     gCa: Param
@@ -275,12 +584,62 @@ class LarterBreakspearStep(NeuralMass):
     V: brainstate.HiddenState
     W: brainstate.HiddenState
     Z: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], gCa: Any = ..., gK: Any = ..., gL: Any = ..., gNa: Any = ..., TCa: Any = ..., TK: Any = ..., TNa: Any = ..., d_Ca: Any = ..., d_K: Any = ..., d_Na: Any = ..., VCa: Any = ..., VK: Any = ..., VL: Any = ..., VNa: Any = ..., phi: Any = ..., tau_K: Any = ..., aee: Any = ..., aei: Any = ..., aie: Any = ..., ane: Any = ..., ani: Any = ..., b: Any = ..., C: Any = ..., Iext: Any = ..., rNMDA: Any = ..., VT: Any = ..., d_V: Any = ..., ZT: Any = ..., d_Z: Any = ..., QV_max: Any = ..., QZ_max: Any = ..., t_scale: Any = ..., *, init_V: Any = ..., init_W: Any = ..., init_Z: Any = ..., noise_V: Any = ..., noise_V_stim: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        gCa: Any = ...,
+        gK: Any = ...,
+        gL: Any = ...,
+        gNa: Any = ...,
+        TCa: Any = ...,
+        TK: Any = ...,
+        TNa: Any = ...,
+        d_Ca: Any = ...,
+        d_K: Any = ...,
+        d_Na: Any = ...,
+        VCa: Any = ...,
+        VK: Any = ...,
+        VL: Any = ...,
+        VNa: Any = ...,
+        phi: Any = ...,
+        tau_K: Any = ...,
+        aee: Any = ...,
+        aei: Any = ...,
+        aie: Any = ...,
+        ane: Any = ...,
+        ani: Any = ...,
+        b: Any = ...,
+        C: Any = ...,
+        Iext: Any = ...,
+        rNMDA: Any = ...,
+        VT: Any = ...,
+        d_V: Any = ...,
+        ZT: Any = ...,
+        d_Z: Any = ...,
+        QV_max: Any = ...,
+        QZ_max: Any = ...,
+        t_scale: Any = ...,
+        *,
+        init_V: Any = ...,
+        init_W: Any = ...,
+        init_Z: Any = ...,
+        noise_V: Any = ...,
+        noise_V_stim: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class LinearStep(NeuralMass):
     gamma: Param
     x: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], gamma: Any = ..., *, init_x: Any = ..., noise_x: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        gamma: Any = ...,
+        *,
+        init_x: Any = ...,
+        noise_x: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class MontbrioPazoRoxinStep(NeuralMass):
     tau: Param
@@ -289,7 +648,20 @@ class MontbrioPazoRoxinStep(NeuralMass):
     J: Param
     r: brainstate.HiddenState
     v: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], tau: Any = ..., eta: Any = ..., delta: Any = ..., J: Any = ..., *, init_r: Any = ..., init_v: Any = ..., noise_r: Any = ..., noise_v: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        tau: Any = ...,
+        eta: Any = ...,
+        delta: Any = ...,
+        J: Any = ...,
+        *,
+        init_r: Any = ...,
+        init_v: Any = ...,
+        noise_r: Any = ...,
+        noise_v: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class ReducedWongWangStep(NeuralMass):
     a: Param
@@ -301,7 +673,22 @@ class ReducedWongWangStep(NeuralMass):
     J_N: Param
     I_o: Param
     S: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], a: Any = ..., b: Any = ..., d: Any = ..., gamma: Any = ..., tau_s: Any = ..., w: Any = ..., J_N: Any = ..., I_o: Any = ..., *, init_S: Any = ..., noise_S: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        a: Any = ...,
+        b: Any = ...,
+        d: Any = ...,
+        gamma: Any = ...,
+        tau_s: Any = ...,
+        w: Any = ...,
+        J_N: Any = ...,
+        I_o: Any = ...,
+        *,
+        init_S: Any = ...,
+        noise_S: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class StuartLandauStep(NeuralMass):
     a: Param
@@ -309,7 +696,19 @@ class StuartLandauStep(NeuralMass):
     beta: Param
     x: brainstate.HiddenState
     y: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], a: Any = ..., f: Any = ..., beta: Any = ..., *, init_x: Any = ..., init_y: Any = ..., noise_x: Any = ..., noise_y: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        a: Any = ...,
+        f: Any = ...,
+        beta: Any = ...,
+        *,
+        init_x: Any = ...,
+        init_y: Any = ...,
+        noise_x: Any = ...,
+        noise_y: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class ThalamusStep(NeuralMass):
     tau: Param
@@ -360,7 +759,64 @@ class ThalamusStep(NeuralMass):
     ds_gt: brainstate.HiddenState
     ds_er: brainstate.HiddenState
     ds_gr: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], tau: Any = ..., Q_max: Any = ..., theta: Any = ..., sigma: Any = ..., C1: Any = ..., C_m: Any = ..., gamma_e: Any = ..., gamma_r: Any = ..., g_L: Any = ..., g_GABA: Any = ..., g_AMPA: Any = ..., g_LK: Any = ..., E_AMPA: Any = ..., E_GABA: Any = ..., E_L: Any = ..., E_K: Any = ..., E_Ca: Any = ..., g_T_t: Any = ..., g_T_r: Any = ..., g_h: Any = ..., g_inc: Any = ..., E_h: Any = ..., alpha_Ca: Any = ..., tau_Ca: Any = ..., Ca_0: Any = ..., k1: Any = ..., k2: Any = ..., k3: Any = ..., k4: Any = ..., n_P: Any = ..., N_tr: Any = ..., N_rt: Any = ..., N_rr: Any = ..., *, init_V_t: Any = ..., init_V_r: Any = ..., init_Ca: Any = ..., init_h_t: Any = ..., init_h_r: Any = ..., init_m_h1: Any = ..., init_m_h2: Any = ..., init_s_et: Any = ..., init_s_gt: Any = ..., init_s_er: Any = ..., init_s_gr: Any = ..., init_ds_et: Any = ..., init_ds_gt: Any = ..., init_ds_er: Any = ..., init_ds_gr: Any = ..., noise_t: Any = ..., noise_r: Any = ..., noise_V_t: Any = ..., noise_V_r: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        tau: Any = ...,
+        Q_max: Any = ...,
+        theta: Any = ...,
+        sigma: Any = ...,
+        C1: Any = ...,
+        C_m: Any = ...,
+        gamma_e: Any = ...,
+        gamma_r: Any = ...,
+        g_L: Any = ...,
+        g_GABA: Any = ...,
+        g_AMPA: Any = ...,
+        g_LK: Any = ...,
+        E_AMPA: Any = ...,
+        E_GABA: Any = ...,
+        E_L: Any = ...,
+        E_K: Any = ...,
+        E_Ca: Any = ...,
+        g_T_t: Any = ...,
+        g_T_r: Any = ...,
+        g_h: Any = ...,
+        g_inc: Any = ...,
+        E_h: Any = ...,
+        alpha_Ca: Any = ...,
+        tau_Ca: Any = ...,
+        Ca_0: Any = ...,
+        k1: Any = ...,
+        k2: Any = ...,
+        k3: Any = ...,
+        k4: Any = ...,
+        n_P: Any = ...,
+        N_tr: Any = ...,
+        N_rt: Any = ...,
+        N_rr: Any = ...,
+        *,
+        init_V_t: Any = ...,
+        init_V_r: Any = ...,
+        init_Ca: Any = ...,
+        init_h_t: Any = ...,
+        init_h_r: Any = ...,
+        init_m_h1: Any = ...,
+        init_m_h2: Any = ...,
+        init_s_et: Any = ...,
+        init_s_gt: Any = ...,
+        init_s_er: Any = ...,
+        init_s_gr: Any = ...,
+        init_ds_et: Any = ...,
+        init_ds_gt: Any = ...,
+        init_ds_er: Any = ...,
+        init_ds_gr: Any = ...,
+        noise_t: Any = ...,
+        noise_r: Any = ...,
+        noise_V_t: Any = ...,
+        noise_V_r: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class WilsonCowanStep(NeuralMass):
     tau_E: Param
@@ -376,7 +832,27 @@ class WilsonCowanStep(NeuralMass):
     r: Param
     rE: brainstate.HiddenState
     rI: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], tau_E: Any = ..., a_E: Any = ..., theta_E: Any = ..., tau_I: Any = ..., a_I: Any = ..., theta_I: Any = ..., wEE: Any = ..., wIE: Any = ..., wEI: Any = ..., wII: Any = ..., r: Any = ..., *, rE_init: Any = ..., rI_init: Any = ..., noise_E: Any = ..., noise_I: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        tau_E: Any = ...,
+        a_E: Any = ...,
+        theta_E: Any = ...,
+        tau_I: Any = ...,
+        a_I: Any = ...,
+        theta_I: Any = ...,
+        wEE: Any = ...,
+        wIE: Any = ...,
+        wEI: Any = ...,
+        wII: Any = ...,
+        r: Any = ...,
+        *,
+        rE_init: Any = ...,
+        rI_init: Any = ...,
+        noise_E: Any = ...,
+        noise_I: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class WongWangExcInhStep(NeuralMass):
     a_e: Param
@@ -400,7 +876,35 @@ class WongWangExcInhStep(NeuralMass):
     lamda: Param
     S_e: brainstate.HiddenState
     S_i: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], a_e: Any = ..., b_e: Any = ..., d_e: Any = ..., gamma_e: Any = ..., tau_e: Any = ..., w_p: Any = ..., W_e: Any = ..., a_i: Any = ..., b_i: Any = ..., d_i: Any = ..., gamma_i: Any = ..., tau_i: Any = ..., W_i: Any = ..., J_N: Any = ..., J_i: Any = ..., I_o: Any = ..., I_ext: Any = ..., G: Any = ..., lamda: Any = ..., *, init_S_e: Any = ..., init_S_i: Any = ..., noise_e: Any = ..., noise_i: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        a_e: Any = ...,
+        b_e: Any = ...,
+        d_e: Any = ...,
+        gamma_e: Any = ...,
+        tau_e: Any = ...,
+        w_p: Any = ...,
+        W_e: Any = ...,
+        a_i: Any = ...,
+        b_i: Any = ...,
+        d_i: Any = ...,
+        gamma_i: Any = ...,
+        tau_i: Any = ...,
+        W_i: Any = ...,
+        J_N: Any = ...,
+        J_i: Any = ...,
+        I_o: Any = ...,
+        I_ext: Any = ...,
+        G: Any = ...,
+        lamda: Any = ...,
+        *,
+        init_S_e: Any = ...,
+        init_S_i: Any = ...,
+        noise_e: Any = ...,
+        noise_i: Any = ...,
+        method: Method = ...,
+    ) -> None: ...
 
 class ZerlautStep(NeuralMass):
     g_L: Param
@@ -454,4 +958,63 @@ class ZerlautStep(NeuralMass):
     I: brainstate.HiddenState
     W_e: brainstate.HiddenState
     W_i: brainstate.HiddenState
-    def __init__(self, in_size: int | tuple[int, ...], g_L: Any = ..., E_L_e: Any = ..., E_L_i: Any = ..., C_m: Any = ..., b_e: Any = ..., a_e: Any = ..., b_i: Any = ..., a_i: Any = ..., tau_w_e: Any = ..., tau_w_i: Any = ..., E_e: Any = ..., E_i: Any = ..., Q_e: Any = ..., Q_i: Any = ..., tau_e: Any = ..., tau_i: Any = ..., N_tot: Any = ..., p_connect_e: Any = ..., p_connect_i: Any = ..., g: Any = ..., K_ext_e: Any = ..., K_ext_i: Any = ..., T: Any = ..., external_input_ex_ex: Any = ..., external_input_ex_in: Any = ..., external_input_in_ex: Any = ..., external_input_in_in: Any = ..., P_e0: Any = ..., P_e1: Any = ..., P_e2: Any = ..., P_e3: Any = ..., P_e4: Any = ..., P_e5: Any = ..., P_e6: Any = ..., P_e7: Any = ..., P_e8: Any = ..., P_e9: Any = ..., P_i0: Any = ..., P_i1: Any = ..., P_i2: Any = ..., P_i3: Any = ..., P_i4: Any = ..., P_i5: Any = ..., P_i6: Any = ..., P_i7: Any = ..., P_i8: Any = ..., P_i9: Any = ..., *, init_E: Any = ..., init_I: Any = ..., init_W_e: Any = ..., init_W_i: Any = ..., noise_E: Any = ..., noise_E_stim: Any = ..., noise_I_stim: Any = ..., method: Method = ...) -> None: ...
+    def __init__(
+        self,
+        in_size: int | tuple[int, ...],
+        g_L: Any = ...,
+        E_L_e: Any = ...,
+        E_L_i: Any = ...,
+        C_m: Any = ...,
+        b_e: Any = ...,
+        a_e: Any = ...,
+        b_i: Any = ...,
+        a_i: Any = ...,
+        tau_w_e: Any = ...,
+        tau_w_i: Any = ...,
+        E_e: Any = ...,
+        E_i: Any = ...,
+        Q_e: Any = ...,
+        Q_i: Any = ...,
+        tau_e: Any = ...,
+        tau_i: Any = ...,
+        N_tot: Any = ...,
+        p_connect_e: Any = ...,
+        p_connect_i: Any = ...,
+        g: Any = ...,
+        K_ext_e: Any = ...,
+        K_ext_i: Any = ...,
+        T: Any = ...,
+        external_input_ex_ex: Any = ...,
+        external_input_ex_in: Any = ...,
+        external_input_in_ex: Any = ...,
+        external_input_in_in: Any = ...,
+        P_e0: Any = ...,
+        P_e1: Any = ...,
+        P_e2: Any = ...,
+        P_e3: Any = ...,
+        P_e4: Any = ...,
+        P_e5: Any = ...,
+        P_e6: Any = ...,
+        P_e7: Any = ...,
+        P_e8: Any = ...,
+        P_e9: Any = ...,
+        P_i0: Any = ...,
+        P_i1: Any = ...,
+        P_i2: Any = ...,
+        P_i3: Any = ...,
+        P_i4: Any = ...,
+        P_i5: Any = ...,
+        P_i6: Any = ...,
+        P_i7: Any = ...,
+        P_i8: Any = ...,
+        P_i9: Any = ...,
+        *,
+        init_E: Any = ...,
+        init_I: Any = ...,
+        init_W_e: Any = ...,
+        init_W_i: Any = ...,
+        noise_E: Any = ...,
+        noise_E_stim: Any = ...,
+        noise_I_stim: Any = ...,
+        method: Method = ...,
+    ) -> None: ...

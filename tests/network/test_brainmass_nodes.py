@@ -77,14 +77,13 @@ def test_on_the_grid_the_trajectory_is_that_of_brainmass(coupling, method):
     lengths = np.round(LENGTHS)
     arguments = {
         "conn": WEIGHTS,
-        "lengths": lengths * u.mm,
         "speed": 2.0 * u.mm / u.ms,
         "coupling": coupling,
         "k": 0.3,
         "coupled_var": "x",
     }
     with brainstate.environ.context(dt=0.5 * u.ms):
-        theirs = brainmass.Network(hopf(method), **arguments, delay_init=start())
+        theirs = brainmass.Network(hopf(method), **arguments, distance=lengths * u.mm, delay_init=start())
         brainstate.nn.init_all_states(theirs)
 
         def step(i):
@@ -93,7 +92,9 @@ def test_on_the_grid_the_trajectory_is_that_of_brainmass(coupling, method):
             return theirs.node.x.value
 
         expected = brainstate.transform.for_loop(step, np.arange(100))
-    ours = Network(hopf(method), **arguments, interpolation="nearest", stages="frozen")
+    ours = Network(
+        hopf(method), **arguments, lengths=lengths * u.mm, interpolation="nearest", stages="frozen"
+    )
     found = Simulator(ours, dt=0.5 * u.ms).run(50 * u.ms, monitors=lambda m: m.node.x.value)["output"]
     assert np.ptp(np.asarray(expected)) > 0.1
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)

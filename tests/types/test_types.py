@@ -14,7 +14,7 @@ from brainmass_delays.connectome.fetch import DATASETS
 from brainmass_delays.couplings import COUPLINGS
 from brainmass_delays.delays.interpolation import INTERPOLATIONS
 from brainmass_delays.fit.fitter import BACKENDS
-from brainmass_delays.integrate import control, loops, problem
+from brainmass_delays.integrate import control, loops, setup
 from brainmass_delays.integrate.steps import STEPS
 from brainmass_delays.network import STAGES
 from brainmass_delays.nodes.base import METHOD_NAMES
@@ -29,7 +29,7 @@ TABLES = {
     "Differentiation": ["reverse", "forward"],
     "Normalization": ["row", "max", "none"],
     "ConnectomeName": DATASETS,
-    "SolverName": [*problem.METHODS, problem.STIFF_METHOD],
+    "SolverName": [*setup.METHODS, setup.STIFF_METHOD],
     "ControllerName": control.CONTROLLERS,
     "LoopName": loops.LOOPS,
 }
