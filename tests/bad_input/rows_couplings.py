@@ -10,22 +10,22 @@ import brainmass_delays as bd
 
 X, Y = np.arange(9.0).reshape(3, 3), np.arange(3.0)
 NUMBERS = "zero negative half bool traced nan inf"
-KERNELS = {name: getattr(bd, name) for name in bd.__all__ if name.endswith("_coupling")}
+KERNELS = {name: getattr(bd.couplings, name) for name in bd.couplings.__all__ if name.endswith("_coupling")}
 GOOD = {"delayed_x": X, "y": Y, "conn": W, "x": lambda: jnp.asarray(X), "d": X, "p": 2.0}
 ACCEPTS = dict.fromkeys(
     ("k", "b", "alpha", "scale", "a", "slope", "midpoint", "r", "cmin", "cmax", "p"), NUMBERS
 )
 # A formula passes NaN on, as NumPy does.
 ACCEPTS["k"] = NUMBERS + " unit"
-generate("", KERNELS, GOOD, ACCEPTS, use=lambda made: None)
+generate("couplings.", KERNELS, GOOD, ACCEPTS, use=lambda made: None)
 ACCEPTS = {name: f"{kinds} one" for name, kinds in ACCEPTS.items()}
 row(
-    "signed_power.d",
+    "couplings.signed_power.d",
     lambda v: bd.couplings.signed_power(v, 2.0) is None,
     "zero negative half inf nan bool shape traced",
 )
 row(
-    "signed_power.p",
+    "couplings.signed_power.p",
     lambda v: bd.couplings.signed_power(X, v) is None,
     "zero negative half inf nan bool traced",
 )

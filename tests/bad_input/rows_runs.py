@@ -233,11 +233,11 @@ row("Connectome.resect.regions", lambda v: C.resect(v))
 row("Connectome.resections.regions", lambda v: C.resections(v), "none")
 row("Connectome.rescale.weights", lambda v: C.rescale(weights=v), "half bool zero one")
 row("Connectome.rescale.lengths", lambda v: C.rescale(lengths=v), "half bool one")
-row("CascadeTable.read.path", lambda v: bd.nodes.CascadeTable.read(v))
-row("feedback_inhibition.node", lambda v: bd.nodes.feedback_inhibition(v, W))
-row("feedback_inhibition.weights", lambda v: bd.nodes.feedback_inhibition(bd.WongWangExcInhStep(3), v))
+row("nodes.CascadeTable.read.path", lambda v: bd.nodes.CascadeTable.read(v))
+row("nodes.feedback_inhibition.node", lambda v: bd.nodes.feedback_inhibition(v, W))
+row("nodes.feedback_inhibition.weights", lambda v: bd.nodes.feedback_inhibition(bd.WongWangExcInhStep(3), v))
 row(
-    "feedback_inhibition.rate",
+    "nodes.feedback_inhibition.rate",
     lambda v: bd.nodes.feedback_inhibition(bd.WongWangExcInhStep(3), W, v),
     "half one bool traced",
 )
@@ -250,4 +250,8 @@ for _name, _kinds in {
     "tolerance": "half bool",
     "rounds": "",
 }.items():
-    row(f"tune_inhibition.{_name}", lambda v, n=_name: bd.nodes.tune_inhibition(**_TUNE | {n: v}), _kinds)
+    row(
+        f"nodes.tune_inhibition.{_name}",
+        lambda v, n=_name: bd.nodes.tune_inhibition(**_TUNE | {n: v}),
+        _kinds,
+    )

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import brainmass_delays
 
-NAMESPACES = ("datasets", "integrate", "objectives", "observe", "predictive", "spiking", "stimuli", "viz")
+NAMESPACES = (
+    "couplings", "datasets", "integrate", "nodes", "objectives", "observe", "predictive", "spiking", "stimuli", "viz",
+)  # fmt: skip
 FOREIGN = {"Param"}  # of brainstate, only shown here
 # Methods of modules that the library calls with what it has made itself; users write them, or never see them.
 CALLED_BY_THE_LIBRARY = {
