@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import library
 import numpy as np
 import peers
 from cases import SPEED, dense, sparse, speeds
@@ -87,7 +88,7 @@ def row(case, gradient: bool, batch: int, copy: float, effort: Effort):
     edges = int(np.count_nonzero(case.weights))
     steps = int(np.clip(effort.reads / edges / batch, FEWEST, MOST))
     argument = np.float32(SPEED) if batch == 1 else speeds(batch).astype(np.float32)
-    own = attempt(peers.own_function(case, steps), gradient, batch, argument, effort.repetitions)
+    own = attempt(library.own_function(case, steps), gradient, batch, argument, effort.repetitions)
     found = {
         name: attempt(simulate, gradient, batch, argument, effort.repetitions)
         for name, simulate in tvboptim(case, steps).items()

@@ -23,14 +23,15 @@ def run_isolated(name: str, kind: str, n_nodes: int, n_steps: int) -> tuple[floa
 
 
 def _runner(name, kind, n_nodes, n_steps):
+    import library
     import peers
     from cases import dense, sparse
 
     if name == "large":
-        make = {"forward": peers.own_forward, "gradient": peers.own_gradient}[kind]
+        make = {"forward": library.own_forward, "gradient": library.own_gradient}[kind]
         return make(sparse(n_nodes, 0.01), n_steps)
     if name == "own":
-        make = {"forward": peers.own_forward, "gradient": peers.own_gradient}[kind]
+        make = {"forward": library.own_forward, "gradient": library.own_gradient}[kind]
         return make(dense(n_nodes), n_steps)
     _, strategy, *block = name.split(":")
     make = {"forward": peers.tvboptim_forward, "gradient": peers.tvboptim_gradient}[kind]

@@ -10,6 +10,7 @@ import argparse
 
 import jax
 import jax.numpy as jnp
+import library
 import numpy as np
 import peers
 from cases import dense
@@ -30,7 +31,7 @@ MEASURED_STEPS = {84: (2000, 10_000), 400: (200, 1000)}
 def planned(name: str, case, n_steps: int) -> int:
     """Return the bytes of temporary memory that XLA plans for value and gradient."""
     if name == "own":
-        simulate = peers.own_function(case, n_steps)
+        simulate = library.own_function(case, n_steps)
     else:
         _, strategy, *block = name.split(":")
         simulate = peers.tvboptim_model(

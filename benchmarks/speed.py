@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import brainunit as u
 import jax
+import library
 import numpy as np
 import peers
 from cases import DT, SPEED, Case, dense, measured, sparse, speeds, with_short_edges
@@ -20,7 +21,7 @@ from brainmass_delays import Simulator
 REPETITIONS, QUICK_REPETITIONS = 7, 3
 FORWARD_STEPS = {80: 4000, 84: 4000, 400: 600, 1000: 200}
 GRADIENT_STEPS = {80: 1000, 84: 1000, 400: 200}
-KINDS = (("forward", peers.own_forward), ("value and gradient", peers.own_gradient))
+KINDS = (("forward", library.own_forward), ("value and gradient", library.own_gradient))
 COUPLINGS = ("additive", "diffusive", "powerlaw")
 
 
@@ -70,12 +71,12 @@ def forward(quick: bool) -> str:
 
 def _forward_row(case, quick):
     n_steps = quick_steps(FORWARD_STEPS[case.n_nodes], quick)
-    simulator = Simulator(peers.network(case), dt=DT * u.ms)
+    simulator = Simulator(library.network(case), dt=DT * u.ms)
     simulator.run(10 * DT * u.ms)
     block = simulator.blocks[0]
     factories = {
-        "own": lambda: peers.own_forward(case, n_steps),
-        "frozen": lambda: peers.own_forward(case, n_steps, stages="frozen"),
+        "own": lambda: library.own_forward(case, n_steps),
+        "frozen": lambda: library.own_forward(case, n_steps, stages="frozen"),
     }
     for s in peers.strategies(quick):
         factories[f"tvboptim {s}"] = lambda s=s: peers.tvboptim_forward(case, n_steps, s)
@@ -132,8 +133,8 @@ def gradient(quick: bool) -> str:
 def _gradient_row(case, quick):
     n_steps = quick_steps(GRADIENT_STEPS[case.n_nodes], quick)
     factories = {
-        "own": lambda: peers.own_gradient(case, n_steps),
-        "frozen": lambda: peers.own_gradient(case, n_steps, stages="frozen"),
+        "own": lambda: library.own_gradient(case, n_steps),
+        "frozen": lambda: library.own_gradient(case, n_steps, stages="frozen"),
     }
     for s in peers.strategies(quick):
         factories[f"tvboptim {s}"] = lambda s=s: peers.tvboptim_gradient(case, n_steps, s)
@@ -183,7 +184,7 @@ def short_edges(quick: bool) -> str:
     rows = []
     for n in (84,) if quick else (84, 400):
         for title, make in KINDS[-1:] if quick else KINDS:
-            steps = FORWARD_STEPS if make is peers.own_forward else GRADIENT_STEPS
+            steps = FORWARD_STEPS if make is library.own_forward else GRADIENT_STEPS
             n_steps = quick_steps(steps[n], quick)
             times = alternate(
                 {"without": make(dense(n), n_steps), "with": make(with_short_edges(dense(n)), n_steps)},
@@ -205,7 +206,7 @@ def short_edges(quick: bool) -> str:
 def batch(quick: bool) -> str:
     """Compare 64 speeds at once, by `jax.vmap`, with one."""
     case, n_steps, count = dense(84), quick_steps(1000, quick), 64
-    simulate = peers.own_function(case, n_steps)
+    simulate = library.own_function(case, n_steps)
     one, many = jax.jit(simulate), jax.jit(jax.vmap(simulate))
     times = alternate(
         {

@@ -58,6 +58,7 @@ def imports(quick):
 def first_call(name):
     """Build value and gradient of one program and call it twice; return seconds of building and both calls."""
     import jax
+    import library
     import peers
     from cases import SPEED, dense
 
@@ -66,7 +67,7 @@ def first_call(name):
         peers.load_tvboptim()
     jax.block_until_ready(jax.jit(lambda x: x + 1)(1.0))  # JAX starts
     marks = [time.perf_counter()]
-    run = peers.own_gradient(case, STEPS) if name == "own" else peers.tvboptim_gradient(case, STEPS, name)
+    run = library.own_gradient(case, STEPS) if name == "own" else peers.tvboptim_gradient(case, STEPS, name)
     for _ in range(2):
         marks.append(time.perf_counter())
         jax.block_until_ready(run(SPEED))
@@ -101,7 +102,7 @@ def call_networks(kind):
     import brainunit as u
     import jax
     import jax.numpy as jnp
-    import peers
+    import library
     from cases import DT, dense
 
     import brainmass_delays as bd
@@ -115,7 +116,7 @@ def call_networks(kind):
     other = replace(other, lengths=np.clip(other.lengths, case.lengths.min(), case.lengths.max()))
     for each in (case, case, other):
         before, start = len(compiled), time.perf_counter()
-        simulator = bd.Simulator(peers.network(each), dt=DT * u.ms)
+        simulator = bd.Simulator(library.network(each), dt=DT * u.ms)
         if kind == "forward":
             value = simulator.run(STEPS * DT * u.ms, monitors=["x"])["x"]
         else:

@@ -6,6 +6,7 @@ All programs run in one process, in turn, on the same network (`cases`), Heun, f
 """
 
 import columns
+import library
 import peers
 from cases import dense, hcp
 from timing import alternate, best, per_step, ratio, run_sections, table
@@ -24,7 +25,7 @@ def sizes(quick):
 
 def own(case, n_steps, gradient, **options):
     """Return a run, or value and gradient, of this library."""
-    return (peers.own_gradient if gradient else peers.own_forward)(case, n_steps, **options)
+    return (library.own_gradient if gradient else library.own_forward)(case, n_steps, **options)
 
 
 def tvboptim(case, n_steps, gradient, quick, **options):
@@ -128,8 +129,8 @@ def measured(quick):
     n_steps, rows = 1000 if quick else 4000, []
     case = hcp(1.0)
     for speed in (3.0,) if quick else (3.0, 20.0):
-        run = peers.own_forward(case, n_steps, fastest=21.0)
-        fixed = peers.own_fixed(case, n_steps, speed)
+        run = library.own_forward(case, n_steps, fastest=21.0)
+        fixed = library.own_fixed(case, n_steps, speed)
         runs = {"fixed": lambda _, run=fixed: run(), "live": lambda _, run=run, v=speed: run(v)}
         try:
             loop = peers.neurolib_forward(case, n_steps)
@@ -149,7 +150,7 @@ def short(quick):
     rows, bounds, lengths = [], ((3.0, 6.0), (1.0, 20.0)), (1000, 4000 if quick else 16_000)
     for dt in (0.1,) if quick else (0.1, 1.0):
         runs = {
-            (b, n): peers.own_gradient(hcp(b[0]), n, fastest=b[1], dt=dt) for n in lengths for b in bounds
+            (b, n): library.own_gradient(hcp(b[0]), n, fastest=b[1], dt=dt) for n in lengths for b in bounds
         }
         times = {key: t / key[1] for key, t in alternate(runs, QUICK_REPETITIONS).items()}
         for n in lengths:
