@@ -10,6 +10,7 @@ import scipy.io
 
 from ._core.arguments import checked, optional, text
 from ._core.checks import check_choice
+from ._core.choices import RecordingName
 from ._core.wheels import Dataset, Files, verified_files
 from .connectome import Connectome
 from .connectome.fetch import DATASETS
@@ -60,7 +61,7 @@ class Recording:
 
 
 @checked(subject=optional(text))
-def fetch(name: str, subject: str | None = None) -> Recording:
+def fetch(name: RecordingName, subject: str | None = None) -> Recording:
     """Download measured BOLD with its connectome once and load it.
 
     Parameters
@@ -118,7 +119,7 @@ def fetch(name: str, subject: str | None = None) -> Recording:
     return Recording(name, subject, connectome, bold, fc, TR[name], connectome.labels, names, how)
 
 
-def subjects(name: str) -> tuple[str, ...]:
+def subjects(name: RecordingName) -> tuple[str, ...]:
     """Name the subjects of a data set.
 
     Parameters

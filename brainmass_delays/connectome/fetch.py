@@ -6,6 +6,7 @@ import numpy as np
 
 from .._core.arguments import optional, text
 from .._core.checks import ArgumentError, check_choice
+from .._core.choices import ConnectomeName
 from .._core.wheels import Dataset, Files, verified_files
 from .formats import read_content
 
@@ -27,7 +28,7 @@ AAL2 = (
 # fmt: on
 
 
-def fetch(cls, name: str, subject: str | None = None) -> "Connectome":
+def fetch(cls, name: ConnectomeName, subject: str | None = None) -> "Connectome":
     """Download a measured connectome once and load it.
 
     Parameters

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import brainstate
 import brainunit as u
@@ -57,6 +57,10 @@ class Coupling(HoldsParams, brainstate.nn.Module):
     >>> MeanField(lambda: jnp.ones((2, 4)), jnp.ones((2, 4)), k=3.0)().tolist()
     [3.0, 3.0]
     """
+
+    if TYPE_CHECKING:  # reads and parameters are attributes that no checker sees being set
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, reads: dict, conn: Any, **params: Any):
         super().__init__()

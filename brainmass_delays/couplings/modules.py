@@ -1,10 +1,13 @@
 """Couplings as Modules: each holds its reads and its trainable Params, and calls its kernel."""
 
+from typing import Any
+
 import brainunit as u
 from brainstate.nn import Param
 
 from .._core.arguments import numbers
 from .._core.checks import check_choice
+from .._core.choices import LaplacianNormalization
 from . import kernels
 from .coupling import Coupling, SeparableCoupling
 
@@ -35,7 +38,7 @@ class AdditiveCoupling(SeparableCoupling):
     [2.5, 2.5]
     """
 
-    def __init__(self, x, conn, k=1.0, b=0.0):
+    def __init__(self, x, conn, k: Any = 1.0, b: Any = 0.0):
         super().__init__({"x": x}, conn, k=k, b=b)
 
     def combine(self, sums, y=None):
@@ -70,7 +73,7 @@ class LaplacianCoupling(SeparableCoupling):
     [0.5, 1.5]
     """
 
-    def __init__(self, x, y, conn, k=1.0, normalize="none"):
+    def __init__(self, x, y, conn, k: Any = 1.0, normalize: LaplacianNormalization = "none"):
         super().__init__({"x": x, "y": y}, conn, k=k)
         self.normalize = check_choice(f"{self._title}.normalize", normalize, kernels.NORMALIZATIONS)
 
@@ -109,7 +112,7 @@ class DiffusiveCoupling(LaplacianCoupling):
     [0.5, 1.5]
     """
 
-    def __init__(self, x, y, conn, k=1.0):
+    def __init__(self, x, y, conn, k: Any = 1.0):
         super().__init__(x, y, conn, k)
 
 
@@ -142,7 +145,7 @@ class PowerLawCoupling(Coupling):
     [6.0]
     """
 
-    def __init__(self, x, y, conn, k=1.0, p=1.0):
+    def __init__(self, x, y, conn, k: Any = 1.0, p: Any = 1.0):
         super().__init__({"x": x, "y": y}, conn, k=k, p=p)
 
     def update(self):
@@ -177,7 +180,7 @@ class KuramotoCoupling(SeparableCoupling):
     [2.0]
     """
 
-    def __init__(self, x, y, conn, k=1.0, alpha=0.0):
+    def __init__(self, x, y, conn, k: Any = 1.0, alpha: Any = 0.0):
         super().__init__({"x": x, "y": y}, conn, k=k, alpha=alpha)
 
     def features(self, x):
@@ -215,7 +218,9 @@ class SigmoidalCoupling(SeparableCoupling):
     [2.0]
     """
 
-    def __init__(self, x, conn, k=1.0, a=1.0, b=0.0, slope=1.0, midpoint=0.0):
+    def __init__(
+        self, x, conn, k: Any = 1.0, a: Any = 1.0, b: Any = 0.0, slope: Any = 1.0, midpoint: Any = 0.0
+    ):
         if not isinstance(b, Param):
             numbers(unit=u.UNITLESS)(f"{self._title}.b", b)
         super().__init__({"x": x}, conn, k=k, a=a, b=b, slope=slope, midpoint=midpoint)
@@ -252,7 +257,7 @@ class HyperbolicTangentCoupling(SeparableCoupling):
     [0.0]
     """
 
-    def __init__(self, x, conn, k=0.5, scale=2.0):
+    def __init__(self, x, conn, k: Any = 0.5, scale: Any = 2.0):
         super().__init__({"x": x}, conn, k=k, scale=scale)
 
     def combine(self, sums, y=None):
@@ -289,7 +294,9 @@ class SigmoidalJansenRitCoupling(SeparableCoupling):
     [1.5]
     """
 
-    def __init__(self, x, conn, k=1.0, cmin=0.0, cmax=0.005, midpoint=6.0, r=0.56):
+    def __init__(
+        self, x, conn, k: Any = 1.0, cmin: Any = 0.0, cmax: Any = 0.005, midpoint: Any = 6.0, r: Any = 0.56
+    ):
         super().__init__({"x": x}, conn, k=k, cmin=cmin, cmax=cmax, midpoint=midpoint, r=r)
 
     def features(self, x):

@@ -221,7 +221,7 @@ class DelayedRead(Portable, brainstate.nn.Module):
         """Raise if a delay marked ``fit=True`` could only have a gradient of zero."""
         self.delay.refuse_rounding(self.rule)
 
-    def lag(self, dt: u.Quantity):
+    def lag(self, dt: Any):
         """Return the delays in steps, ``(target, slot)``, NaN where they leave the static bounds, and how
         many do.
 

@@ -1,6 +1,5 @@
 """Look at a loss around where the parameters stand: along one parameter, and over random numbers."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import brainstate
@@ -37,7 +36,7 @@ class LossExplorer:
         return tqdm(total=n_steps, desc="fit", disable=not self.progress)
 
     @alone
-    def sweep(self, name: str, values: Sequence, target: Any = None) -> np.ndarray:
+    def sweep(self, name: str, values: Any, target: Any = None) -> np.ndarray:
         """Evaluate the loss along one parameter, all others staying where they stand.
 
         Parameters
@@ -81,7 +80,7 @@ class LossExplorer:
         return np.where(np.isfinite(losses), losses, np.nan)
 
     @alone
-    def profile(self, name: str, values: Sequence, target: Any = None, *, n_steps: int = 50) -> Profile:
+    def profile(self, name: str, values: Any, target: Any = None, *, n_steps: int = 50) -> Profile:
         """Fit all other parameters anew at each value of one, so that its valley is seen and not a cut.
 
         Parameters

@@ -1,11 +1,32 @@
 """What the declarations of nodes imply, for type checkers; written by tests/types/make_stubs.py."""
 
-from typing import Any
+from typing import Any, Never
 
 import brainstate
 from brainstate.nn import Param
 
 from .._core.choices import Method
+from . import (
+    aln,
+    coombes_byrne,
+    dumont_gutkin,
+    epileptor,
+    fitzhugh_nagumo,
+    gast_schmidt_knosche,
+    generic_2d_oscillator,
+    hopf,
+    jansen_rit,
+    kuramoto,
+    larter_breakspear,
+    linear,
+    montbrio_pazo_roxin,
+    reduced_wong_wang,
+    stuart_landau,
+    thalamus,
+    wilson_cowan,
+    wong_wang_exc_inh,
+    zerlaut,
+)
 from .base import NeuralMass as NeuralMass
 from .cascade_table import CascadeTable as CascadeTable
 from .declaration import Input as Input
@@ -53,7 +74,10 @@ __all__ = [
 
 NODES: dict[str, type[NeuralMass]]
 
-class ALNStep(NeuralMass):
+class Listed:
+    def __getattr__(self, name: Never) -> Never: ...
+
+class ALNStep(Listed, aln.ALNStep):
     mue_ext_mean: Param
     mui_ext_mean: Param
     sigmae_ext: Param
@@ -91,6 +115,21 @@ class ALNStep(NeuralMass):
     siiv: brainstate.HiddenState
     sigmae: brainstate.HiddenState
     sigmai: brainstate.HiddenState
+    init_mufe: Any
+    init_mufi: Any
+    init_IA: Any
+    init_seem: Any
+    init_seim: Any
+    init_siem: Any
+    init_siim: Any
+    init_seev: Any
+    init_seiv: Any
+    init_siev: Any
+    init_siiv: Any
+    init_sigmae: Any
+    init_sigmai: Any
+    noise_e: Any
+    noise_i: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -138,7 +177,7 @@ class ALNStep(NeuralMass):
         table: Any = ...,
     ) -> None: ...
 
-class CoombesByrne4DStep(NeuralMass):
+class CoombesByrne4DStep(Listed, coombes_byrne.CoombesByrne4DStep):
     Delta: Param
     eta: Param
     k: Param
@@ -148,6 +187,14 @@ class CoombesByrne4DStep(NeuralMass):
     v: brainstate.HiddenState
     g: brainstate.HiddenState
     q: brainstate.HiddenState
+    init_r: Any
+    init_v: Any
+    init_g: Any
+    init_q: Any
+    noise_r: Any
+    noise_v: Any
+    noise_g: Any
+    noise_q: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -168,13 +215,17 @@ class CoombesByrne4DStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class CoombesByrneStep(NeuralMass):
+class CoombesByrneStep(Listed, coombes_byrne.CoombesByrneStep):
     Delta: Param
     eta: Param
     k: Param
     v_syn: Param
     r: brainstate.HiddenState
     v: brainstate.HiddenState
+    init_r: Any
+    init_v: Any
+    noise_r: Any
+    noise_v: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -190,7 +241,7 @@ class CoombesByrneStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class DumontGutkinStep(NeuralMass):
+class DumontGutkinStep(Listed, dumont_gutkin.DumontGutkinStep):
     I_e: Param
     Delta_e: Param
     eta_e: Param
@@ -213,6 +264,16 @@ class DumontGutkinStep(NeuralMass):
     v_i: brainstate.HiddenState
     s_ie: brainstate.HiddenState
     s_ii: brainstate.HiddenState
+    init_r_e: Any
+    init_v_e: Any
+    init_s_ee: Any
+    init_s_ei: Any
+    init_r_i: Any
+    init_v_i: Any
+    init_s_ie: Any
+    init_s_ii: Any
+    noise_v_e: Any
+    noise_v_i: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -244,7 +305,7 @@ class DumontGutkinStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class Epileptor2DStep(NeuralMass):
+class Epileptor2DStep(Listed, epileptor.Epileptor2DStep):
     a: Param
     b: Param
     c: Param
@@ -259,6 +320,10 @@ class Epileptor2DStep(NeuralMass):
     modification: Param
     x1: brainstate.HiddenState
     z: brainstate.HiddenState
+    init_x1: Any
+    init_z: Any
+    noise_x1: Any
+    noise_z: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -282,7 +347,7 @@ class Epileptor2DStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class EpileptorStep(NeuralMass):
+class EpileptorStep(Listed, epileptor.EpileptorStep):
     a: Param
     b: Param
     c: Param
@@ -306,6 +371,16 @@ class EpileptorStep(NeuralMass):
     x2: brainstate.HiddenState
     y2: brainstate.HiddenState
     g: brainstate.HiddenState
+    init_x1: Any
+    init_y1: Any
+    init_z: Any
+    init_x2: Any
+    init_y2: Any
+    init_g: Any
+    noise_x1: Any
+    noise_x2: Any
+    noise_y2: Any
+    noise_y1: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -340,7 +415,7 @@ class EpileptorStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class FitzHughNagumoStep(NeuralMass):
+class FitzHughNagumoStep(Listed, fitzhugh_nagumo.FitzHughNagumoStep):
     alpha: Param
     beta: Param
     gamma: Param
@@ -349,6 +424,10 @@ class FitzHughNagumoStep(NeuralMass):
     tau: Param
     V: brainstate.HiddenState
     w: brainstate.HiddenState
+    init_V: Any
+    init_w: Any
+    noise_V: Any
+    noise_w: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -366,7 +445,7 @@ class FitzHughNagumoStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class GastSchmidtKnoscheSDStep(NeuralMass):
+class GastSchmidtKnoscheSDStep(Listed, gast_schmidt_knosche.GastSchmidtKnoscheSDStep):
     tau: Param
     tau_A: Param
     alpha: Param
@@ -378,6 +457,12 @@ class GastSchmidtKnoscheSDStep(NeuralMass):
     v: brainstate.HiddenState
     A: brainstate.HiddenState
     B: brainstate.HiddenState
+    init_r: Any
+    init_v: Any
+    init_A: Any
+    init_B: Any
+    noise_v: Any
+    noise_r: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -398,7 +483,7 @@ class GastSchmidtKnoscheSDStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class GastSchmidtKnoscheSFStep(NeuralMass):
+class GastSchmidtKnoscheSFStep(Listed, gast_schmidt_knosche.GastSchmidtKnoscheSFStep):
     tau: Param
     tau_A: Param
     alpha: Param
@@ -410,6 +495,12 @@ class GastSchmidtKnoscheSFStep(NeuralMass):
     v: brainstate.HiddenState
     A: brainstate.HiddenState
     B: brainstate.HiddenState
+    init_r: Any
+    init_v: Any
+    init_A: Any
+    init_B: Any
+    noise_v: Any
+    noise_r: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -430,7 +521,7 @@ class GastSchmidtKnoscheSFStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class Generic2dOscillatorStep(NeuralMass):
+class Generic2dOscillatorStep(Listed, generic_2d_oscillator.Generic2dOscillatorStep):
     a: Param
     b: Param
     c: Param
@@ -445,6 +536,10 @@ class Generic2dOscillatorStep(NeuralMass):
     tau: Param
     V: brainstate.HiddenState
     W: brainstate.HiddenState
+    init_V: Any
+    init_W: Any
+    noise_V: Any
+    noise_W: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -468,12 +563,16 @@ class Generic2dOscillatorStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class HopfStep(NeuralMass):
+class HopfStep(Listed, hopf.HopfStep):
     a: Param
     w: Param
     beta: Param
     x: brainstate.HiddenState
     y: brainstate.HiddenState
+    init_x: Any
+    init_y: Any
+    noise_x: Any
+    noise_y: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -488,7 +587,7 @@ class HopfStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class JansenRitStep(NeuralMass):
+class JansenRitStep(Listed, jansen_rit.JansenRitStep):
     Ae: Param
     Ai: Param
     be: Param
@@ -507,6 +606,15 @@ class JansenRitStep(NeuralMass):
     Mv: brainstate.HiddenState
     Ev: brainstate.HiddenState
     Iv: brainstate.HiddenState
+    M_init: Any
+    E_init: Any
+    I_init: Any
+    Mv_init: Any
+    Ev_init: Any
+    Iv_init: Any
+    noise_M: Any
+    noise_E: Any
+    noise_I: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -535,9 +643,11 @@ class JansenRitStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class KuramotoStep(NeuralMass):
+class KuramotoStep(Listed, kuramoto.KuramotoStep):
     omega: Param
     theta: brainstate.HiddenState
+    init_theta: Any
+    noise_theta: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -548,7 +658,7 @@ class KuramotoStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class LarterBreakspearStep(NeuralMass):
+class LarterBreakspearStep(Listed, larter_breakspear.LarterBreakspearStep):
     gCa: Param
     gK: Param
     gL: Param
@@ -584,6 +694,11 @@ class LarterBreakspearStep(NeuralMass):
     V: brainstate.HiddenState
     W: brainstate.HiddenState
     Z: brainstate.HiddenState
+    init_V: Any
+    init_W: Any
+    init_Z: Any
+    noise_V: Any
+    noise_V_stim: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -628,9 +743,11 @@ class LarterBreakspearStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class LinearStep(NeuralMass):
+class LinearStep(Listed, linear.LinearStep):
     gamma: Param
     x: brainstate.HiddenState
+    init_x: Any
+    noise_x: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -641,13 +758,17 @@ class LinearStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class MontbrioPazoRoxinStep(NeuralMass):
+class MontbrioPazoRoxinStep(Listed, montbrio_pazo_roxin.MontbrioPazoRoxinStep):
     tau: Param
     eta: Param
     delta: Param
     J: Param
     r: brainstate.HiddenState
     v: brainstate.HiddenState
+    init_r: Any
+    init_v: Any
+    noise_r: Any
+    noise_v: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -663,7 +784,7 @@ class MontbrioPazoRoxinStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class ReducedWongWangStep(NeuralMass):
+class ReducedWongWangStep(Listed, reduced_wong_wang.ReducedWongWangStep):
     a: Param
     b: Param
     d: Param
@@ -673,6 +794,8 @@ class ReducedWongWangStep(NeuralMass):
     J_N: Param
     I_o: Param
     S: brainstate.HiddenState
+    init_S: Any
+    noise_S: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -690,12 +813,16 @@ class ReducedWongWangStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class StuartLandauStep(NeuralMass):
+class StuartLandauStep(Listed, stuart_landau.StuartLandauStep):
     a: Param
     f: Param
     beta: Param
     x: brainstate.HiddenState
     y: brainstate.HiddenState
+    init_x: Any
+    init_y: Any
+    noise_x: Any
+    noise_y: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -710,7 +837,7 @@ class StuartLandauStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class ThalamusStep(NeuralMass):
+class ThalamusStep(Listed, thalamus.ThalamusStep):
     tau: Param
     Q_max: Param
     theta: Param
@@ -759,6 +886,25 @@ class ThalamusStep(NeuralMass):
     ds_gt: brainstate.HiddenState
     ds_er: brainstate.HiddenState
     ds_gr: brainstate.HiddenState
+    init_V_t: Any
+    init_V_r: Any
+    init_Ca: Any
+    init_h_t: Any
+    init_h_r: Any
+    init_m_h1: Any
+    init_m_h2: Any
+    init_s_et: Any
+    init_s_gt: Any
+    init_s_er: Any
+    init_s_gr: Any
+    init_ds_et: Any
+    init_ds_gt: Any
+    init_ds_er: Any
+    init_ds_gr: Any
+    noise_t: Any
+    noise_r: Any
+    noise_V_t: Any
+    noise_V_r: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -818,7 +964,7 @@ class ThalamusStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class WilsonCowanStep(NeuralMass):
+class WilsonCowanStep(Listed, wilson_cowan.WilsonCowanStep):
     tau_E: Param
     a_E: Param
     theta_E: Param
@@ -832,6 +978,10 @@ class WilsonCowanStep(NeuralMass):
     r: Param
     rE: brainstate.HiddenState
     rI: brainstate.HiddenState
+    rE_init: Any
+    rI_init: Any
+    noise_E: Any
+    noise_I: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -854,7 +1004,7 @@ class WilsonCowanStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class WongWangExcInhStep(NeuralMass):
+class WongWangExcInhStep(Listed, wong_wang_exc_inh.WongWangExcInhStep):
     a_e: Param
     b_e: Param
     d_e: Param
@@ -876,6 +1026,10 @@ class WongWangExcInhStep(NeuralMass):
     lamda: Param
     S_e: brainstate.HiddenState
     S_i: brainstate.HiddenState
+    init_S_e: Any
+    init_S_i: Any
+    noise_e: Any
+    noise_i: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],
@@ -906,7 +1060,7 @@ class WongWangExcInhStep(NeuralMass):
         method: Method = ...,
     ) -> None: ...
 
-class ZerlautStep(NeuralMass):
+class ZerlautStep(Listed, zerlaut.ZerlautStep):
     g_L: Param
     E_L_e: Param
     E_L_i: Param
@@ -958,6 +1112,13 @@ class ZerlautStep(NeuralMass):
     I: brainstate.HiddenState
     W_e: brainstate.HiddenState
     W_i: brainstate.HiddenState
+    init_E: Any
+    init_I: Any
+    init_W_e: Any
+    init_W_i: Any
+    noise_E: Any
+    noise_E_stim: Any
+    noise_I_stim: Any
     def __init__(
         self,
         in_size: int | tuple[int, ...],

@@ -1,7 +1,7 @@
 """The base of all node models: one declaration and one derivative become a trainable population."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import brainstate
 import brainunit as u
@@ -88,6 +88,10 @@ class NeuralMass(HoldsParams, brainstate.nn.Dynamics):
 
     # They hold tracers between a step and the buffer that stores them: no nodes of the module graph.
     graph_invisible_attrs = ("slopes", "start_values")
+
+    if TYPE_CHECKING:  # states and parameters are attributes that no checker sees being set
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

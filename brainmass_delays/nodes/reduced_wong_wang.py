@@ -1,5 +1,7 @@
 """The reduced Wong-Wang model of one excitatory population."""
 
+from typing import Any
+
 import brainunit as u
 
 from .base import NeuralMass
@@ -65,7 +67,7 @@ class ReducedWongWangStep(NeuralMass):
         opening = (1 - S) * self.gamma.value() * self.firing_rate(S, drive[0], drive[1])
         return (-S / self.tau_s.value() + opening + drive[2],)
 
-    def firing_rate(self, S, coupling=0.0, current=0.0):
+    def firing_rate(self, S, coupling: Any = 0.0, current: Any = 0.0):
         """Return H, the firing rate per ms, for a gating, a sum of other gatings and a current in nA."""
         J_N = self.J_N.value()
         x = self.w.value() * J_N * S + self.I_o.value() + J_N * coupling + u.get_mantissa(current)

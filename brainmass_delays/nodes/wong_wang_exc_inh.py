@@ -1,5 +1,7 @@
 """The reduced Wong-Wang model of an excitatory and an inhibitory population."""
 
+from typing import Any
+
 import brainunit as u
 
 from .base import NeuralMass
@@ -89,7 +91,7 @@ class WongWangExcInhStep(NeuralMass):
             -S_i / self.tau_i.value() + self.gamma_i.value() * H_i + S_i_inp,
         )
 
-    def firing_rates(self, S_e, S_i, coupling=0.0, I_e=0.0, I_i=0.0):
+    def firing_rates(self, S_e, S_i, coupling: Any = 0.0, I_e: Any = 0.0, I_i: Any = 0.0):
         """Return H_E and H_I in Hz, given both gatings, the sum of other gatings, and currents in nA."""
         J_N, I_o = self.J_N.value(), self.I_o.value()
         afferent = self.G.value() * J_N * coupling

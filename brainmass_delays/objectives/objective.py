@@ -3,23 +3,38 @@
 import functools
 import inspect
 from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, Protocol, overload
 
 from .._core.arguments import checked
 from .._core.arguments import function as is_function
 
 KINDS = ("loss", "score", "report")
+Options = ParamSpec("Options")
 
 
-def objective(kind: str) -> Callable[[Callable], Callable]:
+class Objective(Protocol[Options]):
+    """Tell type checkers of an objective: data with options give a number, options alone a callable."""
+
+    @overload
+    def __call__(
+        self, prediction: Any, target: Any, /, *args: Options.args, **kwargs: Options.kwargs
+    ) -> Any: ...
+    @overload
+    def __call__(self, *, prediction: Any, target: Any, **kwargs: Any) -> Any: ...
+    @overload
+    def __call__(self, *args: Options.args, **kwargs: Options.kwargs) -> Callable[[Any, Any], Any]: ...
+
+
+def objective(kind: str) -> Callable[[Callable[Concatenate[Any, Any, Options], Any]], Objective[Options]]:
     """Mark a function of (prediction, target): 'loss' to minimize, 'score' to maximize, 'report' to read.
 
     The function can then be called with data, or with its options alone, which returns the configured
     callable.
     """
 
-    def mark(function: Callable) -> Callable:
+    def mark(function: Callable[Concatenate[Any, Any, Options], Any]) -> Objective[Options]:
         @functools.wraps(function)
-        def called_or_configured(*data, **options):
+        def called_or_configured(*data: Any, **options: Any) -> Any:
             if data or "prediction" in options:
                 return function(*data, **options)
             inspect.signature(function).bind(None, None, **options)  # a misspelled option fails here

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from .._core.checks import check_choice
+from .._core.choices import BalloonConstants
 from .average import zeros_like
 from .averaged_input import InterimMonitor
 from .hemodynamics import CONSTANTS, rest, signal, step
@@ -82,7 +83,7 @@ class Balloon(InterimMonitor):
         self,
         source: str | Callable | None = None,
         period: Any = None,
-        constants: str = "friston2003",
+        constants: BalloonConstants = "friston2003",
         *,
         efficacy: Any = 1.0,
         kappa: Any = None,

@@ -145,7 +145,7 @@ class HRF(InterimMonitor):
             t = t[:, None]  # [time, region]
         return KERNELS[self.kernel][0](t, **p)
 
-    def weights(self, dt: u.Quantity, like: Any = None) -> jax.Array:
+    def weights(self, dt: Any, like: Any = None) -> jax.Array:
         """Return what the last means are multiplied with, the newest first, ``(n,)`` or ``(n, n_nodes)``."""
         h = dt.to_decimal(u.second)
         ages = np.arange(self._length(dt)) * 1.0

@@ -72,7 +72,7 @@ class Monitor(HoldsParams, brainstate.nn.Module):
             )
         self.source, self.period = source, check_period(f"{where}.period", period)
 
-    def init(self, value: Any, dt: u.Quantity) -> Any:
+    def init(self, value: Any, dt: Any) -> Any:
         """Return the state before the first step, a pytree of arrays.
 
         Parameters
@@ -84,7 +84,7 @@ class Monitor(HoldsParams, brainstate.nn.Module):
         """
         raise NotImplementedError
 
-    def update(self, state: Any, value: Any, i: Any, dt: u.Quantity) -> Any:
+    def update(self, state: Any, value: Any, i: Any, dt: Any) -> Any:
         """Return the state after one more value.
 
         Parameters
@@ -108,15 +108,15 @@ class Monitor(HoldsParams, brainstate.nn.Module):
         """Return the state after an emission; by default emissions change nothing."""
         return state
 
-    def schedule(self, dt: u.Quantity) -> Any:
+    def schedule(self, dt: Any) -> Any:
         """Return at which of the incoming values there is an emission."""
         return schedule(f"{type(self).__name__}.period", self.period, dt)
 
-    def interval(self, dt: u.Quantity) -> u.Quantity | None:
+    def interval(self, dt: Any) -> u.Quantity | None:
         """Return the time between emissions: the period, ``dt`` if that is 0, None if there is one result."""
         return dt if self.period is not None and float(u.get_magnitude(self.period)) == 0 else self.period
 
-    def advance(self, state: Any, values: Any, i: Any, dt: u.Quantity, n: Any = None) -> tuple[Any, Any, Any]:
+    def advance(self, state: Any, values: Any, i: Any, dt: Any, n: Any = None) -> tuple[Any, Any, Any]:
         """Take a stretch of values and return the new state and what was emitted on the way.
 
         Parameters

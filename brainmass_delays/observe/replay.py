@@ -20,7 +20,7 @@ MONITOR, STEP = (
 
 
 @checked(monitor=MONITOR, trajectory=tree_of_numbers, dt=time, start=count(0))
-def apply(monitor: Monitor, trajectory: Any, dt: u.Quantity, *, start: int = 0) -> tuple[u.Quantity, Any]:
+def apply(monitor: Monitor, trajectory: Any, dt: Any, *, start: int = 0) -> tuple[u.Quantity, Any]:
     """Return what a monitor or a chain emits for a stored trajectory.
 
     Parameters
@@ -80,7 +80,7 @@ def apply(monitor: Monitor, trajectory: Any, dt: u.Quantity, *, start: int = 0) 
 
 
 @checked(monitor=MONITOR, start=STEP, stop=STEP, dt=time)
-def emission_steps(monitor: Monitor, start: int, stop: int, dt: u.Quantity) -> np.ndarray:
+def emission_steps(monitor: Monitor, start: int, stop: int, dt: Any) -> np.ndarray:
     """Return the steps after ``start`` to ``stop`` at which a monitor emits; without a period, ``stop``."""
     if monitor.period is None:
         return np.asarray(stop)

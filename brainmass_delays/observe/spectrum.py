@@ -59,7 +59,7 @@ class Spectrum(Monitor):
         super().__init__(source, period)
         self.nperseg = check_count(f"{type(self).__name__}.nperseg", nperseg, minimum=2)
 
-    def frequencies(self, dt: u.Quantity) -> u.Quantity:
+    def frequencies(self, dt: Any) -> u.Quantity:
         """Return the frequencies of the emissions, for values at the interval ``dt``, in Hz."""
         time(f"{type(self).__name__}.frequencies.dt", dt)
         return np.fft.rfftfreq(self.nperseg, dt.to_decimal(u.second)) * u.Hz

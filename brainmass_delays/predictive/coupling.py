@@ -66,7 +66,7 @@ class PredictiveCoupling(SeparableCoupling):
     (20,)
     """
 
-    def __init__(self, x, y, conn, k=1.0):
+    def __init__(self, x, y, conn, k: Any = 1.0):
         super().__init__({"x": x, "y": y}, conn, k=k)
 
     def error(self):

@@ -1,6 +1,7 @@
 """Closed forms: the equilibrium of deep linear networks, and the stability of one delayed unit."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -166,7 +167,7 @@ def linear_activity_hessian(params, x, *, param_type="sp", gamma=None, output_en
 
 
 @checked
-def critical_delay(weight, tau=1.0):
+def critical_delay(weight, tau: Any = 1.0):
     r"""Compute the delay beyond which one hidden unit oscillates ever more strongly.
 
     A unit ``tau dz/dt = -e(t) - w e_out(t - d)`` whose output prediction ``w z`` arrives after the same
@@ -204,7 +205,7 @@ def critical_delay(weight, tau=1.0):
 
 
 @checked
-def critical_frequency(weight, tau=1.0):
+def critical_frequency(weight, tau: Any = 1.0):
     r"""Compute the frequency of one hidden unit at its critical delay, ``sqrt(w^4 - 1) / (2 pi tau)``.
 
     Parameters

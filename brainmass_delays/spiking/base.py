@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import brainstate
 import brainunit as u
@@ -85,7 +86,7 @@ class DelayedSpikes(HoldsParams, brainstate.nn.Module):
         """Return the delays as whole steps, ready for export to a simulator or a chip."""
         return np.asarray(jnp.round(self.lag())).astype(int)
 
-    def update(self, spikes: jax.Array, history: jax.Array | None = None) -> jax.Array:
+    def update(self, spikes: Any, history: Any = None) -> jax.Array:
         """Delay whole spike trains.
 
         Parameters
@@ -115,7 +116,7 @@ class DelayedSpikes(HoldsParams, brainstate.nn.Module):
 
     reset_state = init_state
 
-    def step(self, spikes: jax.Array) -> jax.Array:
+    def step(self, spikes: Any) -> jax.Array:
         """Take the spikes of one step, ``(batch, *shape_in)`` or ``shape_in``, and return what arrives now.
 
         Equal to the same row of the whole-sequence call in mode ``same``, in value and in gradient.
@@ -134,7 +135,7 @@ class DelayedSpikes(HoldsParams, brainstate.nn.Module):
             )
         return self._arrivals(newest=1)
 
-    def push(self, spikes: jax.Array) -> None:
+    def push(self, spikes: Any) -> None:
         """Store the spikes of one step, ``(batch, *shape_in)`` or ``shape_in``."""
         past = self._checked_past()
         leading = past.values.shape[:-2]

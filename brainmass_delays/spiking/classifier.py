@@ -1,6 +1,6 @@
 """A spiking classifier: delays, a hidden layer with or without delayed feedback, a leaky readout."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import brainstate
 import braintools
@@ -87,9 +87,9 @@ class SpikingClassifier(ShowsSignature, brainstate.nn.Module):
         delays: DelayLayer | SparseDelayLayer,
         n_hidden: int = 30,
         n_classes: int = 12,
-        tau: u.Quantity = 5 * u.ms,
+        tau: Any = 5 * u.ms,
         feedback: DelayLayer | SparseDelayLayer | None = None,
-        settle: u.Quantity | None = None,
+        settle: Any = None,
     ):
         super().__init__()
         n_hidden = check_count("SpikingClassifier.n_hidden", n_hidden)
@@ -101,13 +101,13 @@ class SpikingClassifier(ShowsSignature, brainstate.nn.Module):
         self.readout = _linear(neurons.n, n_classes)
         self.integrators = LeakyIntegrator(n_classes, tau)
 
-    def activity(self, spikes: jax.Array) -> Activity:
+    def activity(self, spikes: Any) -> Activity:
         """Run the network on ``spikes`` ``(batch, time, channel)``."""
         delayed = self.delays(spikes)
         hidden = self.hidden(delayed if self.input is None else _in_every_step(self.input, delayed))
         return Activity(hidden, self.integrators(_in_every_step(self.readout, hidden)))
 
-    def update(self, spikes: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
+    def update(self, spikes: Any, lengths: Any = None) -> jax.Array:
         """Return the log-odds of the classes, ``(batch, class)``.
 
         ``lengths`` ``(batch,)`` counts the steps of each trial before its padding; the mean then covers

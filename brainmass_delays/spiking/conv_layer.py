@@ -1,12 +1,12 @@
 """A convolution over space whose taps carry their own trainable delays."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import brainunit as u
 import jax
 import jax.numpy as jnp
 import numpy as np
-from brainstate.nn import Param
 
 from .._core.arguments import count, each
 from .._core.checks import ArgumentError, check_choice, check_count
@@ -72,12 +72,12 @@ class ConvDelayLayer(DelayedSpikes):
         *,
         strides: int | Sequence[int] = 1,
         padding: str = "same",
-        max_delay: u.Quantity,
-        min_delay: u.Quantity = 0 * u.ms,
+        max_delay: Any,
+        min_delay: Any = 0 * u.ms,
         interpolation: str = "round",
-        delay: Param | u.Quantity | Callable | None = None,
-        weight: Param | jax.Array | Callable | None = None,
-        width: u.Quantity | None = None,
+        delay: Any = None,
+        weight: Any = None,
+        width: Any = None,
         mode: str = "same",
     ):
         each(count(), object)("ConvDelayLayer.shape_in", shape_in)

@@ -1,12 +1,10 @@
 """A layer of trainable conduction delays for spike trains."""
 
-from collections.abc import Callable
+from typing import Any
 
 import brainunit as u
-import jax
 import jax.numpy as jnp
 import numpy as np
-from brainstate.nn import Param
 
 from .._core.checks import ArgumentError, check_count
 from .base import DelayedSpikes
@@ -93,12 +91,12 @@ class DelayLayer(DelayedSpikes):
         n_in: int,
         n_out: int | None = None,
         *,
-        max_delay: u.Quantity,
-        min_delay: u.Quantity = 0 * u.ms,
+        max_delay: Any,
+        min_delay: Any = 0 * u.ms,
         interpolation: str = "round",
-        delay: Param | u.Quantity | Callable | None = None,
-        weight: Param | jax.Array | Callable | None = None,
-        width: u.Quantity | None = None,
+        delay: Any = None,
+        weight: Any = None,
+        width: Any = None,
         mode: str = "same",
         method: str = "auto",
     ):

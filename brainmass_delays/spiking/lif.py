@@ -1,6 +1,7 @@
 """Leaky neurons with exponential decay: spiking, with adaptation, and without spikes for readout."""
 
 from collections.abc import Callable
+from typing import Any
 
 import brainstate
 import brainunit as u
@@ -30,7 +31,7 @@ from .grid import time_step
 class _Leaky(HoldsParams, brainstate.nn.Module):
     """Run neurons with one decay over whole sequences or step by step; subclasses give rest and one step."""
 
-    def __init__(self, n: int, tau: u.Quantity | Param = 5 * u.ms):
+    def __init__(self, n: int, tau: Any = 5 * u.ms):
         super().__init__()
         self.n = check_count(f"{type(self).__name__}.n", n)
         self.tau = self._make_tau("tau", tau)
@@ -184,7 +185,7 @@ class LIF(_Leaky):
     def __init__(
         self,
         n: int,
-        tau: u.Quantity | Param = 5 * u.ms,
+        tau: Any = 5 * u.ms,
         threshold: float = 1.0,
         reset: str = "zero",
         spike: Callable = surrogate.Sigmoid(alpha=5.0),
@@ -252,12 +253,12 @@ class AdaptiveLIF(LIF):
     def __init__(
         self,
         n: int,
-        tau: u.Quantity | Param = 5 * u.ms,
+        tau: Any = 5 * u.ms,
         threshold: float = 1.0,
         reset: str = "zero",
         spike: Callable = surrogate.Sigmoid(alpha=5.0),
         *,
-        tau_adaptation: u.Quantity | Param = 100 * u.ms,
+        tau_adaptation: Any = 100 * u.ms,
         strength: float | Param = 0.2,
     ):
         super().__init__(n, tau, threshold, reset, spike)

@@ -23,7 +23,7 @@ RESISTANCE_TOLERANCE = 1e-5
 
 
 @checked(graph=is_graph, max_delay=optional(time))
-def from_nir(graph: Any, *, max_delay: u.Quantity | None = None) -> list:
+def from_nir(graph: Any, *, max_delay: Any = None) -> list:
     """Build layers from a NIR graph.
 
     Parameters

@@ -30,7 +30,7 @@ WIDTH = numbers(scalar=True, finite=True, low=0.0)
 
 
 @checked(lower=TIMES, upper=TIMES)
-def project_delays(lower: u.Quantity, upper: u.Quantity) -> optax.GradientTransformation:
+def project_delays(lower: Any, upper: Any) -> optax.GradientTransformation:
     """Keep updated delays between ``lower`` and ``upper``.
 
     Parameters
@@ -77,9 +77,7 @@ class GridState(NamedTuple):
 
 
 @checked(lower=optional(TIMES), upper=optional(TIMES))
-def project_to_grid(
-    dt: u.Quantity, lower: u.Quantity | None = None, upper: u.Quantity | None = None
-) -> optax.GradientTransformation:
+def project_to_grid(dt: Any, lower: Any = None, upper: Any = None) -> optax.GradientTransformation:
     """Move delays by whole steps only; what rounding withholds is kept and added to the next update.
 
     Parameters

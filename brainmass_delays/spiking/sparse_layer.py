@@ -1,12 +1,11 @@
 """Synapses given as a list, each with its own trainable delay."""
 
-from collections.abc import Callable
+from typing import Any
 
 import brainunit as u
 import jax
 import jax.numpy as jnp
 import numpy as np
-from brainstate.nn import Param
 
 from .._core.arguments import checked, count, numbers
 from .._core.checks import ArgumentError, check_count
@@ -63,12 +62,12 @@ class SparseDelayLayer(DelayedSpikes):
         n_out: int,
         connections: np.ndarray,
         *,
-        max_delay: u.Quantity,
-        min_delay: u.Quantity = 0 * u.ms,
+        max_delay: Any,
+        min_delay: Any = 0 * u.ms,
         interpolation: str = "round",
-        delay: Param | u.Quantity | Callable | None = None,
-        weight: Param | jax.Array | Callable | None = None,
-        width: u.Quantity | None = None,
+        delay: Any = None,
+        weight: Any = None,
+        width: Any = None,
         mode: str = "same",
         method: str = "auto",
     ):

@@ -51,8 +51,8 @@ def default_optimizer(
     n_updates: int,
     *,
     weight_rate: float = 0.01,
-    delay_rate: u.Quantity = 0.2 * u.ms,
-    width: tuple[u.Quantity, u.Quantity] | None = None,
+    delay_rate: Any = 0.2 * u.ms,
+    width: tuple[Any, Any] | None = None,
     frozen: tuple[str, ...] = (),
 ) -> optax.GradientTransformation:
     """Build Adam with cosine schedules: one rate for weights, one for delays, which stay inside their bounds.
@@ -111,7 +111,7 @@ def train(
     n_epochs: int = 25,
     batch_size: int = 64,
     optimizer: optax.GradientTransformation | None = None,
-    lengths: np.ndarray | None = None,
+    lengths: Any = None,
     seed: int = 0,
     progress: bool = True,
 ) -> TrainingRecord:
@@ -192,9 +192,7 @@ def _checked_lengths(trials, lengths):
 
 
 @checked(network=is_classifier, spikes=SPIKES, dt=time, batch_size=count())
-def predict(
-    network: SpikingClassifier, spikes: np.ndarray, dt: u.Quantity, batch_size: int = 64
-) -> np.ndarray:
+def predict(network: SpikingClassifier, spikes: Any, dt: Any, batch_size: int = 64) -> np.ndarray:
     """Return the classes ``(trial,)`` that ``network`` tells, delays rounded and kernels sharp."""
     with brainstate.environ.context(dt=dt), freeze_delays(network):
         classify = brainstate.transform.jit(lambda spikes: network(spikes).argmax(-1))

@@ -1,6 +1,7 @@
 """Plots for spiking networks: rasters, learned delays, confusion of classes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ from .frame import new_axes
 
 @checked(spikes=PLAIN, dt=LENGTH, ax=AX, color=color, groups=names)
 def plot_raster(
-    spikes: np.ndarray,
+    spikes: Any,
     dt: float = 1.0,
     *,
     ax: Axes | None = None,
@@ -83,7 +84,7 @@ def plot_raster(
 
 
 @checked(before=PLAIN, after=PLAIN, max_delay=LENGTH, ax=AX)
-def plot_delays(before: np.ndarray, after: np.ndarray, max_delay: float, *, ax: Axes | None = None) -> Axes:
+def plot_delays(before: Any, after: Any, max_delay: float, *, ax: Axes | None = None) -> Axes:
     """Draw delays in ms before and after training as two histograms between 0 and ``max_delay``.
 
     Examples
@@ -104,9 +105,7 @@ def plot_delays(before: np.ndarray, after: np.ndarray, max_delay: float, *, ax: 
 
 
 @checked(before=PLAIN, after=PLAIN, max_delay=LENGTH, ax=AX)
-def plot_delay_changes(
-    before: np.ndarray, after: np.ndarray, max_delay: float, *, ax: Axes | None = None
-) -> Axes:
+def plot_delay_changes(before: Any, after: Any, max_delay: float, *, ax: Axes | None = None) -> Axes:
     """Draw every delay in ms after training against its start; the diagonal means no change.
 
     Examples
@@ -135,7 +134,7 @@ def plot_delay_changes(
 
 
 @checked(confusion=PLAIN, centers=numbers(finite=True, ndim=1, traced=False), ax=AX)
-def plot_confusion(confusion: np.ndarray, centers: np.ndarray, *, ax: Axes | None = None) -> Axes:
+def plot_confusion(confusion: Any, centers: Any, *, ax: Axes | None = None) -> Axes:
     """Draw counts ``(true class, predicted class)`` as shares of each true class.
 
     ``centers`` names the classes in degrees.

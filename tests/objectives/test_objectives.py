@@ -218,3 +218,4 @@ def test_scores_are_told_from_losses():
     assert objectives.is_score(objectives.fc_corr) and objectives.is_score(objectives.fc_corr())
     assert not objectives.is_score(objectives.fc_corr(as_loss=True))
     assert not objectives.is_score(objectives.fc_rmse())
+    assert objectives.is_likelihood(objectives.gaussian_nll(sigma=1.0))

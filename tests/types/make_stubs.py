@@ -11,13 +11,17 @@ from brainmass_delays import nodes
 PATH = Path(nodes.__file__).with_suffix(".pyi")
 HEAD = '''"""What the declarations of nodes imply, for type checkers; written by tests/types/make_stubs.py."""
 
-from typing import Any
+from typing import Any, Never
 
 import brainstate
 from brainstate.nn import Param
 
 from .._core.choices import Method
 '''
+# NeuralMass lets a checker read any attribute, for nodes of a user's own; of these nodes all are listed.
+LISTED = """class Listed:
+    def __getattr__(self, name: Never) -> Never: ...
+"""
 
 
 def constructor(model: type) -> str:
@@ -32,12 +36,19 @@ def constructor(model: type) -> str:
     return f"    def __init__({', '.join(parts)}) -> None: ..."
 
 
+def real(model: type) -> str:
+    """Return the name under which the stub knows the model itself, which its annotated double inherits from."""
+    return f"{model.__module__.rpartition('.')[2]}.{model.__name__}"
+
+
 def stub(model: type) -> str:
     """Return the stub of one model."""
     names = [p.name for p in model.PARAMETERS]
-    lines = [f"class {model.__name__}(NeuralMass):"]
+    lines = [f"class {model.__name__}(Listed, {real(model)}):"]
     lines += [f"    {name}: Param" for name in names]
     lines += [f"    {s.name}: brainstate.HiddenState" for s in model.STATES]
+    sources = [s.argument for s in model.STATES] + [entry.noise for entry in model.INPUTS if entry.noise]
+    lines += [f"    {name}: Any" for name in dict.fromkeys(sources)]
     return "\n".join([*lines, constructor(model)])
 
 
@@ -53,9 +64,11 @@ def text() -> str:
         for module, names in sorted(by_module.items())
         for name in sorted(names)
     ]
+    modules = sorted({real(model).partition(".")[0] for model in models})
+    imports.insert(0, f"from . import {', '.join(modules)}")
     declared = f"__all__ = {nodes.__all__!r}\n\nNODES: dict[str, type[NeuralMass]]"
     body = "\n\n".join(map(stub, sorted(models, key=lambda m: m.__name__)))
-    return "\n".join([HEAD.rstrip(), *imports, "", declared, "", body, ""])
+    return "\n".join([HEAD.rstrip(), *imports, "", declared, "", LISTED, body, ""])
 
 
 if __name__ == "__main__":

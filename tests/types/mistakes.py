@@ -1,16 +1,27 @@
 """What pyright must find: every line with a comment is a mistake."""
 
 import brainunit as u
+import numpy as np
 
 from brainmass_delays import (
     Connectome,
+    DiffusiveCoupling,
     Fitter,
     HopfStep,
     JansenRitStep,
+    LaplacianCoupling,
     Network,
     Param,
+    Projection,
+    SeparableCoupling,
     Simulator,
     WhiteNoise,
+    datasets,
+    objectives,
+    observe,
+    priors,
+    spiking,
+    stimuli,
 )
 from brainmass_delays.integrate import solve_ode
 
@@ -31,3 +42,36 @@ speed.vale()  # wrong method
 brain = Connectome.synthetic(3).normalize("rows")  # wrong choice
 solve_ode(lambda t, y, args: y, 1.0, 0.0, 1.0, method="rk45")  # wrong choice
 fitter = Fitter(node, back_end="grad")  # wrong keyword
+node = HopfStep(3).aa  # wrong attribute
+brain = Connectome.fetch("hpc")  # wrong choice
+recording = datasets.fetch("tvb76")  # wrong choice
+names = datasets.subjects("hpc")  # wrong choice
+
+
+class Own(SeparableCoupling):
+    def __init__(self, x, conn, k=1.0):
+        super().__init__({"x": x}, conn, k=k)
+
+
+source = HopfStep(3).prefetch("x")
+coupling = Own(source, np.eye(3), kk=1.0)  # wrong keyword
+coupling = DiffusiveCoupling(source, source, np.eye(3), strength=1.0)  # wrong keyword
+coupling = DiffusiveCoupling(source, np.eye(3))  # missing argument
+coupling = LaplacianCoupling(source, source, np.eye(3), normalize="row")  # wrong choice
+projection = Projection("a", "b", weigths=np.eye(3))  # wrong keyword
+projection = Projection("a", "b", coupling="kuramotto")  # wrong choice
+projection = Projection("a", "b", conn=brain, interpolation="quadratic")  # wrong choice
+projection = Projection("a")  # missing argument
+monitor = observe.Balloon("x", tr=720 * u.ms)  # wrong keyword
+monitor = observe.Balloon("x", constants="friston")  # wrong choice
+monitor = observe.TemporalAverage(3)  # wrong source
+times, values = observe.apply(observe.SubSample(), np.ones((9, 3)))  # missing argument
+pulse = stimuli.Pulse(1.0, 5 * u.ms, duration=2 * u.ms)  # wrong keyword
+pulse = stimuli.Sine()  # missing argument
+loss = objectives.fc_rmse(1.0)  # missing argument
+loss = objectives.fc_rmse(fishr=True)  # wrong keyword
+loss = objectives.timeseries_rmse(1.0, 1.0, foo=1)  # wrong keyword
+loss = objectives.gaussian_nll()  # missing argument
+prior = priors.Normal(1.0, std=2.0)  # wrong keyword
+prior = priors.Uniform(1.0)  # missing argument
+layer = spiking.DelayLayer(2, maximum=20 * u.ms)  # wrong keyword

@@ -12,12 +12,15 @@ import pytest
 from brainmass_delays._core import choices
 from brainmass_delays.connectome.fetch import DATASETS
 from brainmass_delays.couplings import COUPLINGS
+from brainmass_delays.couplings.kernels import NORMALIZATIONS
+from brainmass_delays.datasets import RECORDINGS
 from brainmass_delays.delays.interpolation import INTERPOLATIONS
 from brainmass_delays.fit.fitter import BACKENDS
 from brainmass_delays.integrate import control, loops, setup
 from brainmass_delays.integrate.steps import STEPS
 from brainmass_delays.network import STAGES
 from brainmass_delays.nodes.base import METHOD_NAMES
+from brainmass_delays.observe.hemodynamics import CONSTANTS
 
 HERE = Path(__file__).parent
 TABLES = {
@@ -29,6 +32,9 @@ TABLES = {
     "Differentiation": ["reverse", "forward"],
     "Normalization": ["row", "max", "none"],
     "ConnectomeName": DATASETS,
+    "RecordingName": RECORDINGS,
+    "LaplacianNormalization": NORMALIZATIONS,
+    "BalloonConstants": CONSTANTS,
     "SolverName": [*setup.METHODS, setup.STIFF_METHOD],
     "ControllerName": control.CONTROLLERS,
     "LoopName": loops.LOOPS,

@@ -1,6 +1,7 @@
 """Filter on a grid that is given, or replay steps that were accepted before."""
 
 from collections.abc import Callable
+from typing import Any
 
 import brainunit as u
 import jax
@@ -34,7 +35,7 @@ def solve_filter_on_grid(
     strategy: str = "fixed-interval",
     calibration: str = "none",
     correct_underconfidence: bool = True,
-    damp=0.0,
+    damp: Any = 0.0,
     linearization: str = "ts0",
     covariance: str = "isotropic",
     y0_std=None,

@@ -58,8 +58,8 @@ class Prior:
 def wiener_prior(
     coefficients,
     *,
-    output_scale=1.0,
-    initial_std=0.0,
+    output_scale: Any = 1.0,
+    initial_std: Any = 0.0,
     diffuse_derivatives: int = 0,
     diffuse_std: float = 1.0,
 ) -> Prior:

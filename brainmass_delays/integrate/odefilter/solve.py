@@ -1,6 +1,7 @@
 """Solve an initial value problem by filtering, to tolerance or on a grid."""
 
 from collections.abc import Callable
+from typing import Any
 
 import brainunit as u
 import jax
@@ -49,16 +50,16 @@ def solve_filter(
     num: int | None = None,
     order: int = 1,
     output_scale=None,
-    rtol=1e-3,
-    atol=1e-3,
-    dt0=0.1,
+    rtol: Any = 1e-3,
+    atol: Any = 1e-3,
+    dt0: Any = 0.1,
     controller: str | Controller = "integral",
     strategy: str | None = None,
     calibration: str = "none",
     correct_underconfidence: bool = True,
     save_at=None,
     clip: bool | None = None,
-    damp=0.0,
+    damp: Any = 0.0,
     linearization: str = "ts0",
     covariance: str = "isotropic",
     y0_std=None,

@@ -1,6 +1,6 @@
 """Named conditions to compare: which delays a network has, where they start and what is trained."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import brainstate
 import brainunit as u
@@ -47,8 +47,8 @@ class Condition(NamedTuple):
     train_input: bool = True
     per_synapse: bool = False
     interpolation: str = "round"
-    delay_rate: u.Quantity = 0.2 * u.ms
-    width: tuple[u.Quantity, u.Quantity] | None = None
+    delay_rate: Any = 0.2 * u.ms
+    width: tuple[Any, Any] | None = None
     hand_made: bool = False
 
     def task(self, **options) -> LocalizationTask:

@@ -1,6 +1,6 @@
 """How well directions are told: accuracy and the two errors in use, and the bound no decoder can pass."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
@@ -39,7 +39,7 @@ class Evaluation(NamedTuple):
 
 
 @checked(task=instance(LocalizationTask, "a LocalizationTask"), trials=instance(Trials, "Trials of the task"))
-def score(task: LocalizationTask, trials: Trials, predicted: np.ndarray) -> Evaluation:
+def score(task: LocalizationTask, trials: Trials, predicted: Any) -> Evaluation:
     """Score predicted classes ``(trial,)``.
 
     Examples

@@ -1,7 +1,7 @@
 """Sound localization from two ears: Poisson-like spikes whose phase difference is the direction."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import brainunit as u
 import numpy as np
@@ -67,10 +67,10 @@ class LocalizationTask:
     ((3, 150, 200), (3,))
     """
 
-    dt: u.Quantity = field(default_factory=lambda: 1 * u.ms)
-    duration: u.Quantity = field(default_factory=lambda: 150 * u.ms)
-    frequency: u.Quantity = field(default_factory=lambda: 20 * u.Hz)
-    peak_rate: u.Quantity = field(default_factory=lambda: 600 * u.Hz)
+    dt: Any = field(default_factory=lambda: 1 * u.ms)
+    duration: Any = field(default_factory=lambda: 150 * u.ms)
+    frequency: Any = field(default_factory=lambda: 20 * u.Hz)
+    peak_rate: Any = field(default_factory=lambda: 600 * u.Hz)
     power: float = 2.0
     n_fibers: int = 100
     n_classes: int = 12

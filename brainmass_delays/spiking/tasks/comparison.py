@@ -66,9 +66,7 @@ class Score(NamedTuple):
     loss: np.ndarray
 
 
-def make_network(
-    task: Any, row: Row, n_hidden: int, seed: int, settle: u.Quantity = 0 * u.ms
-) -> SpikingClassifier:
+def make_network(task: Any, row: Row, n_hidden: int, seed: int, settle: Any = 0 * u.ms) -> SpikingClassifier:
     """Build the network of a row with its random start."""
     for name, value, choices in zip(Row._fields, row, (LEARNING, LEARNING, WIDTHS), strict=True):
         check_choice(f"Row.{name}", value, choices)
@@ -120,7 +118,7 @@ def run_row(
     *,
     n_hidden: int = 32,
     n_epochs: int = 20,
-    settle: u.Quantity = 0 * u.ms,
+    settle: Any = 0 * u.ms,
     datasets=None,
     progress=True,
 ) -> Score:

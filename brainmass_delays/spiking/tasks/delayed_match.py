@@ -1,6 +1,7 @@
 """Delayed match: is the second of two bursts, a gap apart, from the same fibers as the first?"""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import brainunit as u
 import numpy as np
@@ -45,14 +46,14 @@ class DelayedMatchTask:
     ((3, 50, 20), (3,))
     """
 
-    dt: u.Quantity = field(default_factory=lambda: 1 * u.ms)
+    dt: Any = field(default_factory=lambda: 1 * u.ms)
     n_symbols: int = 4
     n_fibers: int = 5
-    burst: u.Quantity = field(default_factory=lambda: 4 * u.ms)
-    gap: u.Quantity = field(default_factory=lambda: 20 * u.ms)
-    response: u.Quantity = field(default_factory=lambda: 12 * u.ms)
-    burst_rate: u.Quantity = field(default_factory=lambda: 500 * u.Hz)
-    noise_rate: u.Quantity = field(default_factory=lambda: 10 * u.Hz)
+    burst: Any = field(default_factory=lambda: 4 * u.ms)
+    gap: Any = field(default_factory=lambda: 20 * u.ms)
+    response: Any = field(default_factory=lambda: 12 * u.ms)
+    burst_rate: Any = field(default_factory=lambda: 500 * u.Hz)
+    noise_rate: Any = field(default_factory=lambda: 10 * u.Hz)
 
     n_classes = 2
     max_delay = 40 * u.ms

@@ -1,6 +1,7 @@
 """Handwritten digits as spikes: the brighter a pixel, the earlier its one spike."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import brainunit as u
 import numpy as np
@@ -43,9 +44,9 @@ class LatencyDigitsTask:
     ([0, 15], [0, 1])
     """
 
-    dt: u.Quantity = field(default_factory=lambda: 1 * u.ms)
-    window: u.Quantity = field(default_factory=lambda: 30 * u.ms)
-    response: u.Quantity = field(default_factory=lambda: 20 * u.ms)
+    dt: Any = field(default_factory=lambda: 1 * u.ms)
+    window: Any = field(default_factory=lambda: 30 * u.ms)
+    response: Any = field(default_factory=lambda: 20 * u.ms)
     darkest: float = 0.1
 
     n_channels = 64
