@@ -74,18 +74,11 @@ def load_tvboptim():
         def post(self, summed_inputs, local_states, params):
             return params.G * summed_inputs
 
-    class Kuramoto(base.DelayedCoupling):
+    class Kuramoto(PowerLaw):
         """Sines of phase differences, as a user would write them."""
-
-        N_OUTPUT_STATES = 1
-        DEFAULT_PARAMS = Bunch(G=1.0)
-        PRE_USES_LOCAL = True
 
         def pre(self, delayed_states, local_states, params):
             return jnp.sin(delayed_states - local_states)
-
-        def post(self, summed_inputs, local_states, params):
-            return params.G * summed_inputs
 
     couplings = {
         "kuramoto": Kuramoto,

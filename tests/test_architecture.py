@@ -58,8 +58,14 @@ def test_file_is_about_one_concept(path):
     assert not re.search(r"utils|helpers|common|misc", path.stem)
     text = path.read_text()
     assert not text.strip() or text.startswith(('"""', 'r"""')), "a file starts with what it is about"
-    assert len(text.splitlines()) <= 350
-    assert not [name for name, n_lines in functions(text) if n_lines > 50]
+
+
+@pytest.mark.parametrize("folder", ["brainmass_delays", "tests", "benchmarks", "examples", "docs"])
+def test_files_and_functions_are_short(folder):
+    texts = {path.relative_to(ROOT): path.read_text() for path in (ROOT / folder).rglob("*.py")}
+    assert texts
+    assert not [path for path, text in texts.items() if len(text.splitlines()) > 350]
+    assert not [(path, name) for path, text in texts.items() for name, n in functions(text) if n > 50]
 
 
 def functions(text):

@@ -77,32 +77,27 @@ class History:
 IDENTITY = ((lambda x: x, lambda x: 1.0 + 0.0 * x),)
 
 
+def drive(weights, lags, edge, features, pasts, xs, time, rule):
+    """Return the sums over all sources at one stage; ``lags`` and ``time`` are in steps."""
+    sums = np.zeros(len(weights))
+    for i, j in zip(*np.nonzero(weights), strict=True):
+        sources = [
+            f(xs[j]) if lags[i, j] == 0 else past.read(j, time - lags[i, j], rule)
+            for (f, _), past in zip(features, pasts, strict=True)
+        ]
+        sums[i] += weights[i, j] * edge(*sources, xs[i])
+    return sums
+
+
 def simulate(
-    weights,
-    delays,
-    edge,
-    *,
-    n_steps,
-    dt,
-    x0,
-    y0,
-    before,
-    slope_before,
-    method,
-    rule,
-    stages,
-    k=1.0,
-    a=0.2,
-    w=0.3,
-    beta=1.0,
-    features=IDENTITY,
-):
+    weights, delays, edge, *, n_steps, dt, x0, y0, before, slope_before, method, rule, stages, k=1.0, a=0.2, w=0.3,
+    beta=1.0, features=IDENTITY,
+):  # fmt: skip
     """Return ``x`` after every step, ``(n_steps, n_nodes)``, driven by ``k * sum_j w_ij edge(x_j(t - tau_ij), x_i)``.
 
     With ``features``, pairs of functions and their derivatives, these are remembered and interpolated, and ``edge``
     gets one argument for each.
     """
-    n = len(weights)
     cs, rows, bs = STAGES[method]
     pasts = [
         History(
@@ -123,17 +118,7 @@ def simulate(
                 xs += dt * factor * rates[r][0]
                 ys += dt * factor * rates[r][1]
             if held is None or stages == "each":
-                held = np.zeros(n)
-                for i in range(n):
-                    for j in range(n):
-                        if weights[i, j] == 0:
-                            continue
-                        tau = delays[i, j]
-                        sources = [
-                            f(xs[j]) if tau == 0 else past.read(j, step + c - tau / dt, rule)
-                            for (f, _), past in zip(features, pasts, strict=True)
-                        ]
-                        held[i] += k * weights[i, j] * edge(*sources, xs[i])
+                held = k * drive(weights, delays / dt, edge, features, pasts, xs, step + c, rule)
             r2 = xs * xs + ys * ys
             rates.append(((a - beta * r2) * xs - w * ys + held, (a - beta * r2) * ys + w * xs))
             if s == 0:

@@ -115,14 +115,9 @@ def test_speed_and_offsets_of_a_delay_train_together():
     weights, lengths = graph(6)
     speed, offset = Param(4.0 * SPEED, fit=True), Param(np.full(6, 2.0) * u.ms, fit=True)
     net = Network(
-        oscillators(6),
-        conn=weights,
-        coupling="additive",
-        coupled_var="V",
-        k=1.0,
-        max_delay=50 * u.ms,
+        oscillators(6), conn=weights, coupling="additive", coupled_var="V", k=1.0, max_delay=50 * u.ms,
         delay=lambda: lengths * u.mm / speed.value() + offset.value()[:, None],
-    )
+    )  # fmt: skip
     simulator = Simulator(net, dt=0.5 * u.ms)
     states = {"speed": speed.val, "offset": offset.val}
 
