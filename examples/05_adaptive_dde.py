@@ -17,9 +17,9 @@ brainstate.environ.set(precision=64)
 TIMES = jnp.linspace(10.0, 90.0, 41)
 
 
-def mackey_glass(t, u, delayed, args):
+def mackey_glass(t, y, delayed, args):
     """Production that depends on the past, and decay."""
-    return 0.2 * delayed / (1 + delayed**10) - 0.1 * u
+    return 0.2 * delayed / (1 + delayed**10) - 0.1 * y
 
 
 def trajectory(delay, tolerance=1e-8):

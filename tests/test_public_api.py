@@ -119,11 +119,13 @@ def test_version_is_the_same_everywhere():
     assert cited == written
 
 
-@pytest.mark.parametrize("namespace", ["", ".observe", ".stimuli", ".spiking", ".predictive", ".couplings"])
+@pytest.mark.parametrize(
+    "namespace", ["", ".observe", ".stimuli", ".spiking", ".predictive", ".couplings", ".fit.priors"]
+)
 def test_signatures_show_the_arguments(namespace):
     """What a notebook shows of a class is what its constructor takes."""
     module = importlib.import_module(f"brainmass_delays{namespace}")
     for name in module.__all__:
         part = getattr(module, name)
-        if inspect.isclass(part) and issubclass(part, brainstate.graph.Node) and name != "NeuralMass":
+        if inspect.isclass(part) and issubclass(part, brainstate.graph.Node):
             assert list(inspect.signature(part).parameters) != ["args", "kwargs"], name

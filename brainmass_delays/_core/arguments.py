@@ -10,7 +10,7 @@ import brainunit as u
 import jax
 import numpy as np
 
-from .checks import ArgumentError, check_choice, check_count, check_flag, check_unmasked
+from .checks import ArgumentError, check_choice, check_count, check_flag, check_unmasked, misspelled
 from .units import magnitude
 
 Rule = Callable[[str, Any], Any]
@@ -54,7 +54,8 @@ def checked(owner: str | None = None, **rules: Rule) -> Callable[[F], F]:
             try:
                 given = signature.bind(*args, **kwargs).arguments
             except TypeError as error:
-                raise TypeError(f"{_spelled(function, signature)}: {error}") from None
+                cure = misspelled(signature, kwargs)
+                raise TypeError(f"{_spelled(function, signature)}: {error}{cure}") from None
             name = type(args[0]).__name__ if is_init else owner or function.__name__
             for argument, rule in rules.items():
                 if argument in given:
@@ -116,7 +117,7 @@ def takes(function: Callable, n_arguments: int, *, unsaid: bool = True) -> bool:
 
 
 def function_of(names: str) -> Rule:
-    """Return the rule of functions of the arguments that ``names`` lists, as in ``'t, u, args'``."""
+    """Return the rule of functions of the arguments that ``names`` lists, as in ``'t, y, args'``."""
     count = names.count(",") + 1
 
     def rule(where, value):

@@ -1,12 +1,14 @@
 """One class and one message format for every argument that cannot be used."""
 
 import difflib
+import inspect
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 MOST = 2**31 - 1  # the largest count: what 32 bits can index
 
 
@@ -46,10 +48,34 @@ def check_choice(where: str, value: Any, choices: Iterable[str]) -> str:
     choices = list(choices)
     if isinstance(value, str) and value in choices:  # an array would be compared entry by entry
         return value
+    if not choices:
+        raise ArgumentError(where, "has nothing to choose from", repr(value))
+    rule = f"must be one of {', '.join(map(repr, choices))}"
+    raise ArgumentError(where, rule, repr(value), did_you_mean(value, choices))
+
+
+# Words of other programs for arguments here.
+SYNONYMS = {"distance": "lengths", "tract_lengths": "lengths", "conduction_speed": "speed", "dynamics": "node"}
+
+
+def did_you_mean(value: Any, choices: Iterable[str]) -> str:
+    """Return the question that names the choice that is spelled nearly so, or nothing."""
     by_letters = {choice.lower(): choice for choice in choices}
-    near = difflib.get_close_matches(str(value).lower(), by_letters, n=1)
-    cure = f"Did you mean {by_letters[near[0]]!r}?" if near else ""
-    raise ArgumentError(where, f"must be one of {', '.join(map(repr, choices))}", repr(value), cure)
+    name = str(value).lower()
+    near = difflib.get_close_matches(SYNONYMS.get(name, name), by_letters, n=1)
+    return f"Did you mean {by_letters[near[0]]!r}?" if near else ""
+
+
+def misspelled(signature: inspect.Signature, given: Mapping[str, Any]) -> str:
+    """Return what names that are no arguments may have been meant to be, as the end of a sentence."""
+    kinds = {p.kind for p in signature.parameters.values()}
+    if inspect.Parameter.VAR_KEYWORD in kinds:
+        return ""
+    known = [p.name for p in signature.parameters.values() if p.kind in NAMED and p.name != "self"]
+    wrong = [name for name in given if name not in signature.parameters]
+    cures = [(name, cure) for name in wrong if (cure := did_you_mean(name, known))]
+    spelled = [cure if len(wrong) == 1 else f"{name!r}: {cure}" for name, cure in cures]
+    return f". {' '.join(spelled)}" if spelled else ""
 
 
 def check_unmasked(where: str, value: Any) -> None:

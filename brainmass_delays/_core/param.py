@@ -1,6 +1,8 @@
 """The parameter of a model: a constrained number with a unit that may be trained."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import brainstate
@@ -9,10 +11,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .arguments import checked, flag, function, instance, numbers, optional
 from .checks import ArgumentError
 from .functions import Portable
 from .status import is_traced
 from .units import magnitude
+
+TRANSFORM = optional(
+    instance(brainstate.nn.Transform, "a transform of brainstate.nn, such as SigmoidT(low, high)")
+)
+REGULARIZATION = optional(
+    instance(brainstate.nn.Regularization, "a prior, such as priors.Normal(mean, sd), or a regularization")
+)
 
 
 class ShowsSignature:
@@ -46,7 +56,8 @@ class Param(ShowsSignature, brainstate.nn.Param):
     Raises
     ------
     ArgumentError
-        If the value lies outside of the bounds of ``t``; in `set_value` also for another unit or shape.
+        If the value is no finite number, or lies outside of the bounds of ``t``, or these have another unit;
+        in `set_value` also for another unit or shape.
 
     Notes
     -----
@@ -64,11 +75,15 @@ class Param(ShowsSignature, brainstate.nn.Param):
     6.0
     """
 
+    @checked(t=TRANSFORM, reg=REGULARIZATION, precompute=optional(function), fit=flag)
     def __init__(self, value: Any, t=None, reg=None, precompute=None, fit: bool = True):
+        check_numbers("Param.value", value)
         t = brainstate.nn.IdentityT() if t is None else t
         if hasattr(reg, "in_unit"):
             reg = reg.in_unit("Param.reg", u.get_unit(value))
-        super().__init__(value, t, reg=reg, precompute=precompute, fit=fit)
+        with _in_unit_of(value, t):
+            super().__init__(value, t, reg=reg, precompute=precompute, fit=fit)
+            u.fail_for_unit_mismatch(t.forward(_held(self)), value)  # some drop the unit in silence
         check_inside("Param.value", self, value)
 
     def set_value(self, value: Any) -> None:
@@ -141,7 +156,7 @@ def constant(value: Any, shape: tuple[int, ...] | None = None) -> brainstate.nn.
 def set_param(where: str, param: brainstate.nn.Param, value: Any) -> None:
     """Store a constrained value, which may be a plain number in the unit of the present one."""
     check_inside(where, param, value)
-    held = param.val.value if isinstance(param.val, brainstate.State) else param.val
+    held = _held(param)
     free = as_stored(where, value, param.t.forward(held), held, param.t)
     param.clear_cache()
     if isinstance(param.val, brainstate.State):
@@ -150,11 +165,18 @@ def set_param(where: str, param: brainstate.nn.Param, value: Any) -> None:
         param.val = free
 
 
+def _held(param: brainstate.nn.Param) -> Any:
+    """Return the value as it is stored, without constraints."""
+    return param.val.value if isinstance(param.val, brainstate.State) else param.val
+
+
 def check_inside(where: str, param: brainstate.nn.Param, value: Any) -> None:
     """Refuse a concrete value that the transform cannot hold: out of its bounds, or at an end that no number
     maps to."""
     low, high = bounds_of(param)
-    if is_traced(value) or (low is None and high is None):
+    is_free = low is None and high is None
+    check_numbers(where, value, finite=is_free)
+    if is_traced(value) or is_free:
         return
     unit = u.get_unit(param.value())
     number = np.asarray(magnitude(where, value, unit))
@@ -170,6 +192,30 @@ def check_inside(where: str, param: brainstate.nn.Param, value: Any) -> None:
             f"{number}{text}",
             "Widen the bounds or move the value",
         )
+
+
+def check_numbers(where: str, value: Any, *, finite: bool = False) -> None:
+    """Refuse what is no real number and no array of them."""
+    if isinstance(value, list | tuple) and any(isinstance(part, u.Quantity) for part in value):
+        try:
+            value = u.math.asarray(value)
+        except (TypeError, u.UnitMismatchError):
+            raise ArgumentError(where, "must be numbers in one unit", value) from None
+    numbers(finite=finite)(where, value)
+
+
+@contextmanager
+def _in_unit_of(value: Any, transform: Any) -> Iterator[None]:
+    """Refuse a transform that cannot take the unit of the value."""
+    try:
+        yield
+    except (TypeError, u.UnitMismatchError) as error:  # functions of jax refuse quantities by a TypeError
+        unit = u.get_unit(value)
+        rule, cure = "must fit a value without a unit", "Give the value the unit of the bounds"
+        if not unit.is_unitless:
+            rule = f"must fit a value in {unit}"
+            cure = "Bound it in that unit, as in SigmoidT(low * unit, high * unit)"
+        raise ArgumentError("Param.t", rule, transform, cure) from error
 
 
 def bounds_of(param: brainstate.nn.Param) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from brainstate.nn import Module, Param
 
 from .checks import ArgumentError, check_choice, check_flag
 from .functions import parts_of
-from .param import as_stored, bounds_of, set_param
+from .param import as_stored, bounds_of, check_numbers, set_param
 from .states import put
 from .units import magnitude
 
@@ -57,6 +57,7 @@ class Parameter:
     def set(self, value: Any, where: str) -> None:
         """Store a constrained value, which may be a plain number in the parameter's unit."""
         if self.param is None:
+            check_numbers(where, value, finite=True)
             self.state.value = self.unconstrained(value, where)
         else:
             set_param(where, self.param, value)
@@ -139,8 +140,8 @@ def set_params(model: Module, values: Mapping[str, Any]) -> None:
     Raises
     ------
     ArgumentError
-        If a name is unknown, or a value has another unit or shape or lies outside of its bounds; then nothing
-        was changed.
+        If a name is unknown, or a value is not finite, has another unit or shape or lies outside of its
+        bounds; then nothing was changed.
 
     Examples
     --------

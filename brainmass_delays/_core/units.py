@@ -42,6 +42,12 @@ def magnitude(where: str, value: Any, unit: u.Unit, *, plain: bool = True) -> An
     return u.get_magnitude(value)
 
 
+def with_unit(value: Any, unit: str = "ms") -> str:
+    """Return the cure that gives a plain number its unit; nothing helps what is no number."""
+    is_plain = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return f"Write {value} * brainunit.{unit}" if is_plain else ""
+
+
 UNIT = ".unit"
 
 

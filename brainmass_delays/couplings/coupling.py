@@ -130,7 +130,8 @@ class Coupling(HoldsParams, brainstate.nn.Module):
         most = 2 if is_own else 32
         if is_own and name in PLAIN and not isinstance(value, Param):
             numbers(unit=u.UNITLESS)(f"{self._title}.{name}", value)
-        numbers(axes=(0, most))(f"{self._title}.{name}", value.value() if isinstance(value, Param) else value)
+        given = value.value() if isinstance(value, Param) else value
+        numbers(finite=True, axes=(0, most))(f"{self._title}.{name}", given)
         if isinstance(value, (list, tuple)):
             value = u.math.asarray(value)
         try:

@@ -14,7 +14,7 @@ from .._core.param import HoldsParams, bounds_of
 from .._core.parameters import params_behind
 from .._core.states import varies
 from .._core.status import is_traced
-from .._core.units import magnitude
+from .._core.units import magnitude, with_unit
 
 SPEED = u.mm / u.ms
 # Where a delay that can change has no lower bound, blocks of reads assume that it shrinks to no less than
@@ -191,6 +191,9 @@ class Delay(HoldsParams, brainstate.nn.Module):
             rule = f"must not be above the shortest delay, {present.min():.6g} ms"
             raise ArgumentError(f"{self.where}.min_delay", rule, f"{self.min_delay:g} ms", "Lower min_delay")
 
+    def check_behind(self) -> None:
+        """Refuse what the delays are computed from now, where it is the cause of delays out of bounds."""
+
     def _always_zero(self, edges):
         """Mark slots whose delay is zero whatever the parameters."""
         return False if self.changes else np.asarray(magnitude(self.where, self.at(edges), u.ms)) == 0
@@ -255,5 +258,5 @@ def step_size(where: str) -> u.Quantity:
             "Run through Simulator(model, dt), or inside brainstate.environ.context(dt=0.1 * brainunit.ms)",
         )
     if not isinstance(dt, u.Quantity):
-        raise ArgumentError(f"{where}.dt", "must be a time with a unit", dt, f"Write {dt} * brainunit.ms")
+        raise ArgumentError(f"{where}.dt", "must be a time with a unit", dt, with_unit(dt))
     return dt

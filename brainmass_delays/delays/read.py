@@ -269,6 +269,7 @@ class DelayedRead(Portable, brainstate.nn.Module):
 
     def error(self, delay: np.ndarray) -> ArgumentError:
         """Return the error for concrete delays in ms that leave the static bounds."""
+        self.delay.check_behind()
         parts, cures = self.outside(delay)
         return ArgumentError(
             f"{self.delay.where}.delay",
@@ -279,6 +280,10 @@ class DelayedRead(Portable, brainstate.nn.Module):
 
     def explain(self) -> str:
         """Say which delays leave their static bounds now, and the cure; nothing if all are inside."""
+        try:
+            self.delay.check_behind()
+        except ArgumentError as error:
+            return str(error)
         parts, cures = self.outside(np.asarray(magnitude("delay", self.delay.at(self.edges), u.ms)))
         return f"{' and '.join(parts)}. {'. '.join(cures)}." if parts else ""
 

@@ -71,6 +71,10 @@ class TractDelay(Delay):
                 )
         return value * SPEED
 
+    def check_behind(self) -> None:
+        """Refuse a speed that is not positive."""
+        self._checked_speed(self.where, self._speed())
+
     def speed_varies(self) -> bool:
         """Tell whether the speed is a function of time or states."""
         return callable(self.speed) and not isinstance(self.speed, Param) and self._function_varies()

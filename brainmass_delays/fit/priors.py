@@ -12,14 +12,16 @@ import numpy as np
 from brainstate.nn import Regularization
 from jax.scipy.special import gammaln
 
+from .._core.arguments import numbers
 from .._core.checks import ArgumentError
+from .._core.param import ShowsSignature
 from .._core.status import is_traced
 from .._core.units import magnitude
 
 __all__ = ["Gamma", "HalfNormal", "LogNormal", "Normal", "Prior", "Uniform"]
 
 
-class Prior(Regularization):
+class Prior(ShowsSignature, Regularization):
     """Say how probable the values of a parameter are before data are seen.
 
     Attach it by ``Param(value, reg=prior)``, or name it in ``Fitter(priors={'speed': prior})``. Arguments
@@ -38,12 +40,12 @@ class Prior(Regularization):
         self.unit: u.Unit | None = None
         self.names = tuple(arguments)
         for name, value in arguments.items():
-            where = f"{type(self).__name__}.{name}"
-            number = u.get_magnitude(value.value() if _is_param(value) else value)
-            if not is_traced(number) and not np.all(np.isfinite(np.asarray(number, float))):
-                raise ArgumentError(where, "must be finite", number)
-            if name in self.POSITIVE and not is_traced(number) and not np.all(np.asarray(number) > 0):
-                raise ArgumentError(where, "must be above 0", number)
+            rule = numbers(
+                finite=True,
+                above=0 if name in self.POSITIVE else None,
+                unit=None if name in self.QUANTITIES else u.UNITLESS,
+            )
+            rule(f"{type(self).__name__}.{name}", _given(value))
             setattr(self, name, value)
 
     def in_unit(self, where: str, unit: u.Unit) -> "Prior":
@@ -57,7 +59,7 @@ class Prior(Regularization):
         """Return the arguments as plain numbers, those in a unit in that of the parameter."""
         unit = u.UNITLESS if self.unit is None else self.unit
         values = [(name, getattr(self, name)) for name in self.names]
-        values = [(name, value.value() if _is_param(value) else value) for name, value in values]
+        values = [(name, _given(value)) for name, value in values]
         return [
             jnp.asarray(magnitude(f"{where}: {type(self).__name__}.{name}", value, unit))
             if name in self.QUANTITIES
@@ -79,7 +81,7 @@ class Prior(Regularization):
         if self.unit is not None:
             return self.draw(key, shape, *self.numbers())
         values = [getattr(self, name) for name in self.names if name in self.QUANTITIES]
-        units = [u.get_unit(value.value() if _is_param(value) else value) for value in values]
+        units = [u.get_unit(_given(value)) for value in values]
         unit = next((unit for unit in units if not unit.is_unitless), u.UNITLESS)
         return u.maybe_decimal(self.in_unit("Prior.sample", unit).sample(key, shape) * unit)
 
@@ -276,6 +278,9 @@ class Uniform(Prior):
 
     def __init__(self, low: Any, high: Any):
         super().__init__(low=low, high=high)
+        units = [u.get_unit(_given(edge)) for edge in (low, high)]
+        if units[0].is_unitless == units[1].is_unitless:  # else the parameter says what the plain one means
+            self.in_unit("priors", units[0])
 
     def in_unit(self, where, unit):
         prior = super().in_unit(where, unit)
@@ -294,5 +299,6 @@ class Uniform(Prior):
         return jax.random.uniform(key, shape, minval=low, maxval=high)
 
 
-def _is_param(value: Any) -> bool:
-    return isinstance(value, brainstate.nn.Param)
+def _given(value: Any) -> Any:
+    """Return the value of an argument, which may be a Param."""
+    return value.value() if isinstance(value, brainstate.nn.Param) else value

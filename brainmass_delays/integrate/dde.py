@@ -26,10 +26,10 @@ SUDDEN = 2.0
 @checked(
     f=function,
     history=if_function("t"),
-    coupled=optional(function_of("u")),
+    coupled=optional(function_of("y")),
     y0=optional(tree_of_numbers),
     switches=optional(are_functions),
-    event=optional(function_of("t, u, args")),
+    event=optional(function_of("t, y, args")),
 )
 def solve_dde(
     f: Callable[[Any, Any, Any, Any], Any],

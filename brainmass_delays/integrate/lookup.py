@@ -121,7 +121,7 @@ def _resolved(border, leaf):
         return border.time("delays", leaf())
     if not takes(leaf, 3, unsaid=False):
         rule = "must be an array, a Param, or a function of nothing or of (t, y, args)"
-        cure = "Write lambda t, u, args: ... for a delay that depends on time or state"
+        cure = "Write lambda t, y, args: ... for a delay that depends on time or state"
         raise ArgumentError(f"{border.where}.delays", rule, f"a function {_signature(leaf)}", cure)
     return leaf
 

@@ -13,7 +13,7 @@ from .switches import Switches, are_functions, stop_of
 
 
 @checked(
-    f=function_of("t, u, args"), switches=optional(are_functions), event=optional(function_of("t, u, args"))
+    f=function_of("t, y, args"), switches=optional(are_functions), event=optional(function_of("t, y, args"))
 )
 def solve_ode(
     f: Callable[[Any, Any, Any], Any],

@@ -310,7 +310,7 @@ def _impulses(border, impulses, t0, t1):
         cure = "Put an impulse at the start into y0"
         raise ArgumentError(where, f"must lie between t0 = {t0} and t1 = {t1}", times, cure)
     if callable(impulses[1]):
-        function_of("t, u, args")(where, impulses[1])
+        function_of("t, y, args")(where, impulses[1])
         return (times, None), impulses[1]
     for leaf in jax.tree.leaves(impulses[1]):
         if np.shape(leaf)[:1] != times.shape:

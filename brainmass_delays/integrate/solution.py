@@ -121,7 +121,7 @@ class Solution:
     Examples
     --------
     >>> from brainmass_delays.integrate import solve_ode
-    >>> solution = solve_ode(lambda t, u, args: -u, 1.0, 0.0, 2.0, rtol=1e-6, atol=1e-6, dense=True)
+    >>> solution = solve_ode(lambda t, y, args: -y, 1.0, 0.0, 2.0, rtol=1e-6, atol=1e-6, dense=True)
     >>> print(f'{solution.ys:.4f} {solution.evaluate(1.0):.4f} {int(solution.status)}')
     0.1353 0.3679 0
     """

@@ -33,7 +33,7 @@ class Switches(NamedTuple):
         functions = [switches] if callable(switches) else list(switches)
         if not functions or not all(callable(function) for function in functions):
             raise ArgumentError(f"{border.where}.switches", "must be a function or a list of them", switches)
-        names = "t, u, args" if assemble is None else "t, u, delayed, args"
+        names = "t, y, args" if assemble is None else "t, y, delayed, args"
         for function in functions:
             function_of(names)(f"{border.where}.switches", function)
 

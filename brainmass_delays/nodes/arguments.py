@@ -57,13 +57,13 @@ def param(where: str, parameter: Parameter, value: Any, shape: tuple[int, ...]) 
     """
     if isinstance(value, Param) or (isinstance(value, brainstate.nn.Module) and hasattr(value, "value")):
         _check_form(where, parameter, value.value())
-        result = value
-    else:
-        given = value(shape) if callable(value) else value
-        number = _number(where, given, parameter.plain_unit, parameter.plain)
-        result = constant(in_unit(number, parameter.plain_unit) if parameter.carries_unit else number)
-    _check_values(where, parameter, result.value(), shape)
-    return result
+        _check_values(where, parameter, value.value(), shape)
+        return value
+    given = value(shape) if callable(value) else value
+    number = _number(where, given, parameter.plain_unit, parameter.plain)
+    given = in_unit(number, parameter.plain_unit) if parameter.carries_unit else number
+    _check_values(where, parameter, given, shape)
+    return constant(given)
 
 
 def noise_sources(title: str, noises: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:

@@ -321,6 +321,9 @@ class NeuralMass(HoldsParams, brainstate.nn.Dynamics):
         self.start_values = state
 
 
+NeuralMass.__signature__ = signature(NeuralMass, DEFAULT_METHOD)  # as `__init_subclass__` does for models
+
+
 def step_time() -> u.Quantity:
     """Return the time at the start of the step from the environment, 0 ms if there is none."""
     return magnitude("t", brainstate.environ.get("t", 0.0 * u.ms), u.ms) * u.ms

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._core.checks import ArgumentError
 from .._core.param import HoldsParams
+from .._core.units import with_unit
 from .schedule import NEVER, Nested, Schedule, schedule
 
 
@@ -255,7 +256,7 @@ def check_period(where: str, period: Any) -> Any:
     if period is None:
         return None
     if not (isinstance(period, u.Quantity) and u.have_same_dim(period, u.ms)):
-        raise ArgumentError(where, "must be a time or None", repr(period), f"Write {period} * brainunit.ms")
+        raise ArgumentError(where, "must be a time or None", repr(period), with_unit(period))
     number = u.get_magnitude(period)
     if np.ndim(number) or not np.isfinite(number) or number < 0:
         raise ArgumentError(where, "must be one finite time of at least 0", period)

@@ -270,4 +270,6 @@ def _every(times: Any) -> str:
     numbers = np.ravel(np.asarray(u.get_magnitude(times)))
     if len(numbers) < 2:
         return f", at {numbers[0]:.6g} {u.get_unit(times)}" if len(numbers) else ", never"
-    return f", every {(numbers[-1] - numbers[0]) / (len(numbers) - 1):.6g} {u.get_unit(times)}"
+    mean = (numbers[-1] - numbers[0]) / (len(numbers) - 1)
+    even = np.allclose(np.diff(numbers), mean, rtol=1e-3)
+    return f", every {mean:.6g} {u.get_unit(times)}" + ("" if even else " on average")

@@ -105,10 +105,10 @@ class Stimulus(HoldsParams, brainstate.nn.Module):
     def _set(self, name: str, value: Any) -> None:
         """Keep a parameter as a Param, checked as far as its numbers are known."""
         numbers()(self._where(name), value.value() if isinstance(value, Param) else value)
-        param = value if isinstance(value, Param) else constant(as_array(self._where(name), value))
-        if not is_traced(param.value()):
-            check_finite(self._where(name), u.get_mantissa(param.value()))
-        setattr(self, name, param)
+        given = value.value() if isinstance(value, Param) else as_array(self._where(name), value)
+        if not is_traced(given):
+            check_finite(self._where(name), u.get_mantissa(given))
+        setattr(self, name, value if isinstance(value, Param) else constant(given))
 
     def _ms(self, name: str):
         """Return the number of ms of a parameter that is a time."""

@@ -93,6 +93,7 @@ def _node_rows(name, node):
 
 for _name, _node in bd.nodes.NODES.items():
     _node_rows(_node.__name__, _node)
+_node_rows("NeuralMass", bd.NeuralMass)
 
 # ---------------------------------------------------------------------------------------------------- noise
 

@@ -18,7 +18,8 @@ ACCEPTS = dict.fromkeys(
 # A formula passes NaN on, as NumPy does.
 ACCEPTS["k"] = NUMBERS + " unit"
 generate("couplings.", KERNELS, GOOD, ACCEPTS, use=lambda made: None)
-ACCEPTS = {name: f"{kinds} one" for name, kinds in ACCEPTS.items()}
+# A module holds parameters, which are finite.
+ACCEPTS = {name: kinds.replace(" nan inf", "") + " one" for name, kinds in ACCEPTS.items()}
 row(
     "couplings.signed_power.d",
     lambda v: bd.couplings.signed_power(v, 2.0) is None,

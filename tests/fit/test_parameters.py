@@ -9,7 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from brainstate.nn import ClipT, GaussianReg, NegSoftplusT, SigmoidT, SoftplusT, TanhT
+from brainstate.nn import (
+    AffineT,
+    ChainT,
+    ClipT,
+    GaussianReg,
+    LogT,
+    NegativeT,
+    NegSoftplusT,
+    SigmoidT,
+    SoftplusT,
+    TanhT,
+)
 
 from brainmass_delays import (
     AdditiveCoupling,
@@ -79,6 +90,9 @@ def test_what_was_read_can_be_set_and_is_used():
         ({"spee": 1.0}, "Did you mean 'speed'"),
         ({"k": [1.0, 2.0]}, "must have the shape of the parameter"),
         ([1.0], "must be a dict of values by name; got list"),
+        ({"k": np.nan}, r"values\['coupling.k'\]: must be finite; got nan"),
+        ({"k": [np.inf]}, r"values\['coupling.k'\]: must be finite; got inf"),
+        ({"k": "a"}, r"values\['coupling.k'\]: must be a number, .*; got 'a'"),
     ],
 )
 def test_a_refused_value_changes_nothing(values, message):
@@ -128,6 +142,79 @@ def test_a_value_that_the_bounds_do_not_hold_is_refused(transform, inside, outsi
             Param(value, t=transform)
         with pytest.raises(ArgumentError, match="must lie inside of the bounds of its .*T"):
             param.set_value(value)
+
+
+UNFIT = [
+    SigmoidT(1.5 * u.mm, 10.0 * u.mm),
+    SigmoidT(1.5, 10.0),
+    TanhT(1.0, 10.0),
+    ClipT(1.0, 10.0),
+    SoftplusT(0.0),
+    SoftplusT(0.0 * u.mm),
+    NegSoftplusT(10.0),
+    LogT(0.0),
+    NegativeT(),  # drops the unit in silence
+    ChainT(SoftplusT(0.0)),
+    AffineT(2.0, 1.0),
+]
+
+
+@pytest.mark.parametrize("transform", UNFIT, ids=str)
+def test_bounds_of_another_unit_are_refused(transform):
+    with pytest.raises(ArgumentError, match=r"Param.t: must fit a value in mm / ms; got .*Bound it in that"):
+        Param(5.0 * SPEED, t=transform)
+
+
+def test_bounds_in_a_unit_refuse_a_plain_value():
+    with pytest.raises(
+        ArgumentError, match=r"Param.t: must fit a value without a unit; got S.*Give the value"
+    ):
+        Param(5.0, t=SigmoidT(1.0 * u.mV, 9.0 * u.mV))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"value": "a"}, "value: must be a number, .*; got 'a'"),
+        ({"value": None}, "value: must be a number, .*; got None"),
+        ({"value": object()}, "value: must be a number, .*; got <object"),
+        ({"value": 1j}, "value: must be real; got complex numbers, 1j"),
+        ({"value": np.nan}, "value: must be finite; got nan"),
+        ({"value": [1.0, np.inf] * u.mV}, r"value: must be finite; got inf at \(1,\)"),
+        ({"value": [1.0 * u.mV, 1.0 * u.mm]}, "value: must be numbers in one unit"),
+        ({"reg": 3}, "reg: must be a prior, .*; got 3"),
+        ({"t": 3}, "t: must be a transform of brainstate.nn, .*; got 3"),
+        ({"precompute": 3}, "precompute: must be callable; got 3"),
+        ({"fit": "no"}, "fit: must be True or False; got 'no'"),
+    ],
+)
+def test_what_a_param_cannot_hold_is_refused(arguments, message):
+    with pytest.raises(ArgumentError, match=f"Param.{message}"):
+        Param(**{"value": 1.0, **arguments})
+    param = Param(1.0)
+    if "value" in arguments:
+        with pytest.raises(ArgumentError, match="Param.value: must"):
+            param.value = arguments["value"]
+
+
+def test_a_traced_value_is_held():
+    assert jax.jit(lambda x: Param(x).value())(jnp.nan) is not None
+    bounded = jax.jit(lambda x: Param(x * u.mV, t=SigmoidT(1.0 * u.mV, 9.0 * u.mV)).value())
+    assert bounded(3.0).to_decimal(u.mV) == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("speed", [-1.0, 0.0])
+def test_a_speed_that_is_not_positive_is_named_before_its_delays(speed):
+    net = network(speed=Param(5.0 * SPEED), max_delay=100.0 * u.ms)
+    set_params(net, {"speed": speed})
+    with pytest.raises(ArgumentError, match=f"Network.speed: must be positive; got {speed} mm/ms"):
+        Simulator(net, dt=0.5 * u.ms).run(1 * u.ms)
+
+
+def test_a_function_of_no_parameters_says_that_there_are_none():
+    net = network(speed=4.0 * SPEED)
+    with pytest.raises(ArgumentError, match="function.params: has nothing to choose from; got 'zz'"):
+        Simulator(net, dt=0.5 * u.ms).function(1 * u.ms)({"zz": 1.0})
 
 
 def test_a_param_pickles_where_training_has_moved_it_to_a_bound():

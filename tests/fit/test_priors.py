@@ -86,14 +86,33 @@ def test_units_are_converted_and_checked():
     np.testing.assert_allclose(speed.reg_loss(), -scipy.stats.norm(5, 1).logpdf(6))
     with pytest.raises(ArgumentError, match=r"Param.reg: Normal.mean: must have the dimension of m"):
         Param(6.0 * MM_MS, reg=priors.Normal(5.0 * u.mm, 1.0 * MM_MS))
-    with pytest.raises(ArgumentError, match="Normal.sd: must be above 0; got -1"):
+    with pytest.raises(ArgumentError, match="Normal.sd: must be positive; got -1"):
         priors.Normal(0.0, -1.0)
     with pytest.raises(ArgumentError, match="LogNormal.median: must be finite; got nan"):
         priors.LogNormal(np.nan, 1.0)
-    with pytest.raises(ArgumentError, match="Uniform: low must be below high"):
-        Param(1.0, reg=priors.Uniform(2.0, 1.0))
+    with pytest.raises(ArgumentError, match="Param.reg: Uniform: low must be below high"):
+        Param(1.0 * u.mV, reg=priors.Uniform(2.0, 1.0 * u.mV))
     with pytest.raises(ArgumentError, match="must have its mode above 0"):
         priors.Gamma(1.0, 2.0).residual(1.0)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: priors.Normal("a", 1.0), "Normal.mean: must be a number, .*; got 'a'"),
+        (lambda: priors.LogNormal(5.0 * u.mm, "b"), "LogNormal.sigma: must be a number; got 'b'"),
+        (lambda: priors.LogNormal(5.0 * u.mm, 1.0 * u.mm), "LogNormal.sigma: must be plain numbers"),
+        (lambda: priors.Gamma(1j, 2.0), "Gamma.mean: must be real"),
+        (lambda: priors.HalfNormal(None), "HalfNormal.sd: must be a number, .*; got None"),
+        (lambda: priors.Uniform(2.0, 1.0), r"Uniform: low must be below high; got \(2.0, 1.0\)"),
+        (lambda: priors.Uniform(2.0 * u.mV, 1500.0 * u.uvolt), "Uniform: low must be below high"),
+        (lambda: priors.Uniform(1.0 * u.mV, 2.0 * u.mm), "Uniform.high: must have the dimension of mV"),
+    ],
+)
+def test_arguments_are_checked_when_the_prior_is_made(make, message):
+    with pytest.raises(ArgumentError, match=message):
+        make()
+    priors.Uniform(500.0, 1.0 * u.mV)  # good for a parameter in microvolt
 
 
 class Mean(Module):

@@ -12,7 +12,7 @@ class Problem(NamedTuple):
     """Hold ``u' = f(t, u, args)`` on ``[0, t1]``; ``f`` takes the array module first."""
 
     f: object
-    u0: tuple
+    y0: tuple
     t1: float
     args: tuple
 
@@ -24,7 +24,7 @@ class Problem(NamedTuple):
         """Return the end state by DOP853 at 1e-12."""
         solution = solve_ivp(
             lambda t, u: np.array(self.f(np, t, u, self.args)),
-            (0.0, self.t1), self.u0, method="DOP853", rtol=1e-12, atol=1e-12,
+            (0.0, self.t1), self.y0, method="DOP853", rtol=1e-12, atol=1e-12,
         )  # fmt: skip
         return solution.y[:, -1]
 

@@ -54,7 +54,7 @@ def test_neutral_equations_are_refused(n_arguments):
     names = ", ".join("abcdefg"[:n_arguments])
     f = eval(f"lambda {names}: a")
     with pytest.raises(
-        ArgumentError, match=r"solve_dde.f: must be a function of \(t, u, delayed, args\).*Neutral"
+        ArgumentError, match=r"solve_dde.f: must be a function of \(t, y, delayed, args\).*Neutral"
     ):
         solve_dde(f, 1.0, 0.0, 1.0, 1.0)
 

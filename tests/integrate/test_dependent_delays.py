@@ -170,7 +170,7 @@ def test_bounds_of_a_delay_that_moves_are_a_flag():
 
 
 BAD = [
-    ({"delays": lambda t: t}, r"solve_dde.delays: must be .*function of nothing or of \(t, u, args\).*\(t\)"),
+    ({"delays": lambda t: t}, r"solve_dde.delays: must be .*function of nothing or of \(t, y, args\).*\(t\)"),
     ({"delays": ()}, "solve_dde.delays: must hold at least one delay"),
     ({"min_delay": 1.5}, "solve_dde.delays: must not be below min_delay = 1.5"),
     ({"save_at": jnp.array([jnp.nan])}, "solve_dde.save_at: must be finite"),

@@ -172,14 +172,14 @@ def logistic(t, y, args):
 
 
 FILTERS = {
-    "adaptive": lambda i: solve_filter(logistic, jnp.array([0.1 + i]), 0.0, 1.0 + i, num=1, rtol=1e-3 + i).u,
-    "on a grid": lambda i: solve_filter_on_grid(logistic, jnp.array([0.1 + i]), [0.0, 0.5, 1.0 + i], num=1).u,
+    "adaptive": lambda i: solve_filter(logistic, jnp.array([0.1 + i]), 0.0, 1.0 + i, num=1, rtol=1e-3 + i).ys,
+    "on a grid": lambda i: solve_filter_on_grid(logistic, jnp.array([0.1 + i]), [0.0, 0.5, 1.0 + i], num=1).ys,
     "delays": lambda i: solve_filter_dde(
         lambda t, y, d, args: y * (1 - d), 0.5 + i, 0.0, 1.0, 0.7 + i, num=1, rtol=None, dt0=0.2, window=8,
         covariance="isotropic",
-    ).u,
+    ).ys,
     "gradient": lambda i: jax.grad(
-        lambda y: solve_filter(logistic, y, 0.0, 1.0, num=1, while_loop="checkpointed", max_steps=16).u[0]
+        lambda y: solve_filter(logistic, y, 0.0, 1.0, num=1, while_loop="checkpointed", max_steps=16).ys[0]
     )(jnp.array([0.1 + i])),
 }  # fmt: skip
 

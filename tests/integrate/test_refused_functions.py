@@ -39,7 +39,7 @@ def test_a_right_side_is_refused_for_its_own_reason(solve):
         (lambda t, y, d, s, a: y, "Neutral equations"),
     ]:
         with pytest.raises(
-            ArgumentError, match=rf"{where}.f: must be a function of \(t, u, delayed, args\).*{cure}"
+            ArgumentError, match=rf"{where}.f: must be a function of \(t, y, delayed, args\).*{cure}"
         ):
             solve(f, 1.0, 0.0, 1.0, 0.3)
     for f in (lambda t, y, d, a, *, k: y, lambda t: t):
@@ -52,14 +52,14 @@ def test_functions_of_other_arguments_are_refused():
     wrong = lambda a, b, c, d, e, f: a  # noqa: E731
     at_half = np.array([0.5])
     cases = {
-        r"solve_filter.f: must be a function of \(t, u, args\)": lambda: solve_filter(wrong, 1.0, 0.0, 1.0),
-        r"solve_filter.f: must be a function of \(t, u, du, args\)": lambda: solve_filter(
+        r"solve_filter.f: must be a function of \(t, y, args\)": lambda: solve_filter(wrong, 1.0, 0.0, 1.0),
+        r"solve_filter.f: must be a function of \(t, y, dy, args\)": lambda: solve_filter(
             plain, (1.0, 0.0), 0.0, 1.0, order=2
         ),
-        r"solve_filter_on_grid.f: must be a function of \(t, u, args\)": lambda: solve_filter_on_grid(
+        r"solve_filter_on_grid.f: must be a function of \(t, y, args\)": lambda: solve_filter_on_grid(
             wrong, 1.0, GRID
         ),
-        r"taylor_coefficients.f: must be a function of \(t, u, args\)": lambda: taylor_coefficients(
+        r"taylor_coefficients.f: must be a function of \(t, y, args\)": lambda: taylor_coefficients(
             wrong, 1.0, 0.0, num=2
         ),
         r"solve_dde.history: must be a function of \(t\)": lambda: solve_dde(delayed, wrong, 0.0, 1.0, 0.3),
@@ -69,13 +69,13 @@ def test_functions_of_other_arguments_are_refused():
         r"solve_dde.coupled: must be a function of \(u\)": lambda: solve_dde(
             delayed, 1.0, 0.0, 1.0, 0.3, coupled=wrong
         ),
-        r"solve_dde.switches: must be a function of \(t, u, delayed, args\)": lambda: solve_dde(
+        r"solve_dde.switches: must be a function of \(t, y, delayed, args\)": lambda: solve_dde(
             delayed, 1.0, 0.0, 1.0, 0.3, switches=plain
         ),
-        r"solve_ode.switches: must be a function of \(t, u, args\)": lambda: solve_ode(
+        r"solve_ode.switches: must be a function of \(t, y, args\)": lambda: solve_ode(
             plain, 1.0, 0.0, 1.0, switches=[plain, delayed]
         ),
-        r"solve_ode.impulses: must be a function of \(t, u, args\)": lambda: solve_ode(
+        r"solve_ode.impulses: must be a function of \(t, y, args\)": lambda: solve_ode(
             plain, 1.0, 0.0, 1.0, impulses=(at_half, delayed)
         ),
         r"solve_filter_dde.delays: must be constant.*solve_dde": lambda: solve_filter_dde(
@@ -151,7 +151,7 @@ def test_times_of_filters_carry_one_unit_or_none():
     seconds = solve_filter(
         lambda t, y, args: -y / ms, 1.0, 0.0 * u.second, 1e-3 * u.second, dt0=0.1 * ms, rtol=1e-6, atol=1e-6
     )
-    assert abs(seconds.u - np.exp(-1.0)) < 1e-5
+    assert abs(seconds.ys - np.exp(-1.0)) < 1e-5
 
 
 def test_a_mapping_is_no_number():

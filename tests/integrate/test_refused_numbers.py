@@ -115,4 +115,4 @@ def test_a_span_below_eps_is_refused():
     ):
         filtered(t1=1e-9)
     assert jax.jit(lambda end: filtered(t1=end).status)(1e-9) == ARGUMENT_REFUSED
-    assert filtered(t1=1e-9, eps=0.0).u < 1.0
+    assert filtered(t1=1e-9, eps=0.0).ys < 1.0

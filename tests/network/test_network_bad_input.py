@@ -243,6 +243,22 @@ def test_bad_input_is_refused_with_its_place_and_cure(call, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"sped": 3.0}, r"unexpected keyword argument 'sped'. Did you mean 'speed'\?$"),
+        (
+            {"sped": 3.0, "dely": 1.0},
+            r"'sped'. 'sped': Did you mean 'speed'\? 'dely': Did you mean 'delay'\?$",
+        ),
+        ({"qqqq": 3.0}, r"unexpected keyword argument 'qqqq'$"),
+    ],
+)
+def test_a_misspelled_argument_gets_the_nearest_name(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        Network(HopfStep(3), **arguments)
+
+
 def test_unknown_state_is_named_when_states_are_made():
     node = HopfStep(3)
     read(state="z", node=node)

@@ -145,6 +145,7 @@ def test_gradient_reaches_the_parameters_of_every_region():
             r"Balloon.tau: must be a scalar or have shape \(2,\); got \(3,\)",
         ),
         (lambda: Balloon(period=0.72), r"Balloon.period: must be a time or None; got 0.72. Write 0.72 \* "),
+        (lambda: Balloon("x", "friston2004"), r"Balloon.period: must be a time .*; got 'friston2004'\.$"),
     ],
 )
 def test_bad_input_is_named(call, message):

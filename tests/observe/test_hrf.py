@@ -115,6 +115,7 @@ def test_gradient_reaches_the_parameters_of_every_region():
     [
         (lambda: HRF(period=TR, kernel="smp"), r"HRF.kernel: must be one of .*Did you mean 'spm'"),
         (lambda: HRF(), r"HRF.period: must be a time"),
+        (lambda: HRF(period=1 * u.mm), r"HRF.period: must be a time or None; got Quantity\(1, \"mm\"\)\.$"),
         (lambda: HRF(period=TR, tau=2.0), r"HRF.parameters: must be one of 'delay'"),
         (lambda: HRF(period=TR, delay=6 * u.Hz), r"HRF.delay: must have the dimension of s"),
         (lambda: HRF(period=TR, kernel="volterra", tau_s=0.2), r"HRF.tau_f: must be below 4 tau_s"),

@@ -100,6 +100,8 @@ def test_repr_fits_a_screen():
         "  fc    (3, 3) float64, at 4 ms",
         "  psd   (5, 3) float64, mV^2 / Hz, at 4 ms",
     ]
+    uneven = Trajectory({"x": np.ones(4)}, ts=np.ones(1), times={"x": np.array([0.5, 1.5, 2.0, 3.0]) * u.ms})
+    assert repr(uneven).endswith(", every 0.833333 ms on average")
     many = Trajectory({f"x{i}": np.ones(3) for i in range(100)}, ts=np.arange(3) * u.ms, status=2)
     assert len(repr(many).splitlines()) == 22 and "NaN or infinite" in repr(many)
     jax.jit(lambda r: [repr(r), r][1])(result())

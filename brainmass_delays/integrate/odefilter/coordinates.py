@@ -185,7 +185,7 @@ class Equation:
             rule = f"must be a tuple of {self.order} states for order={self.order}"
             got = f"{len(initial)} states" if isinstance(initial, tuple | list) else type(initial).__name__
             raise ArgumentError(f"{where}.y0", rule, got)
-        states = ["u", "du", *(f"d{k}u" for k in range(2, self.order))][: self.order]
+        states = ["y", "dy", *(f"d{k}y" for k in range(2, self.order))][: self.order]
         function_of(", ".join(["t", *states, "args"]))(f"{where}.f", f)
         self.state = Coordinates(where, initial[0], unit_of(t0, *others))
         self.where, self._f, self._args = where, f, args

@@ -15,7 +15,7 @@ from .coordinates import Coordinates, unit_of
 
 
 class DelayedField:
-    """Hold ``u'(t) = f(t, u(t), u(t - delays), args)`` in vectors (d,) and delayed values (J, d)."""
+    """Hold ``y'(t) = f(t, y(t), y(t - delays), args)`` in vectors (d,) and delayed values (J, d)."""
 
     def __init__(self, where: str, f: Callable, history, t0, delays, *others, args, y0):
         self._history: Any = history if callable(history) else None
