@@ -24,7 +24,7 @@ LinearStep HopfStep Generic2dOscillatorStep KuramotoStep FitzHughNagumoStep Wils
 MontbrioPazoRoxinStep ReducedWongWangStep WongWangExcInhStep EpileptorStep Epileptor2DStep CoombesByrneStep
 CoombesByrne4DStep LarterBreakspearStep DumontGutkinStep GastSchmidtKnoscheSDStep GastSchmidtKnoscheSFStep
 ThalamusStep ZerlautStep ALNStep CascadeTable StuartLandauStep
-describe feedback_inhibition tune_inhibition stimuli Heterogeneous Grouped use_cores
+describe feedback_inhibition tune_inhibition stimuli Heterogeneous Grouped read_maps use_cores
 """
 
 NAMESPACES = {
