@@ -233,8 +233,10 @@ class DelayedRead(Portable, brainstate.nn.Module):
         slack = 1e-5 * np.maximum(1.0, high)
         inside = (lag >= low - slack) & (lag <= high + slack)
         n_outside = jnp.sum(~inside).astype(jnp.int32)
-        if concrete(n_outside) is not None and int(concrete(n_outside)):
-            raise self.error(concrete(delay))
+        if (found := concrete(n_outside)) is not None:
+            if int(found):
+                raise self.error(concrete(delay))
+            return lag, n_outside  # no NaN is made in vain: `jax.debug_nans` would stop at it
         # A product, so that the gradient is NaN as well.
         return lag * jnp.where(inside, 1.0, jnp.nan).astype(lag.dtype), n_outside
 
