@@ -27,7 +27,7 @@ from .delays.delay import Delay
 from .delays.plastic import PlasticDelay
 from .delays.read import delay_index, prefetch, prefetch_delay
 from .fit import FitResult, Fitter, priors
-from .heterogeneity import Grouped, Heterogeneous
+from .heterogeneity import Grouped, Heterogeneous, read_maps
 from .network import Network, Projection
 from .nodes import (
     ALNStep,
@@ -94,6 +94,7 @@ __all__ = [
     "prefetch",
     "prefetch_delay",
     "priors",
+    "read_maps",
     "set_params",
     "stimuli",
     "sweep",

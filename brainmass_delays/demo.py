@@ -46,7 +46,7 @@ class Effort:
     n_steps: int = 100
 
 
-QUICK = Effort(duration=40.0, n_coarse=24, n_fine=24, n_zoom=8, n_gradients=5, n_steps=60)
+QUICK = Effort(duration=40.0, n_coarse=24, n_fine=24, n_zoom=60, n_gradients=5, n_steps=60)
 
 
 def build(connectome: Connectome, speed, interpolation: str = "linear") -> Network:
@@ -215,7 +215,7 @@ def _print_table(true: float, outcomes: list[tuple[FitResult, float]]) -> None:
 def _write_figures(out: Path, experiment: Experiment, results: list[FitResult]) -> None:
     """Draw the loss over speed, its gradient, and the recovery."""
     true, effort = experiment.speed, experiment.effort
-    wide = np.geomspace(1.01 * BOUNDS[0], LOOK[1], effort.n_fine)
+    wide = np.geomspace(1.002 * BOUNDS[0], 0.998 * BOUNDS[1], effort.n_fine)  # wherever a fit may end
     close = 1.1 * true + np.linspace(-0.003, 0.003, effort.n_zoom)
     some = np.geomspace(*LOOK, effort.n_gradients)
     curves = {

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from brainstate.nn import Param
 
-from ._core.arguments import numbers
+from ._core.arguments import checked, names, numbers
 from ._core.checks import ArgumentError, check_choice, check_finite
 from ._core.files import read_once
 from ._core.param import HoldsParams, constant
@@ -140,6 +140,7 @@ class Grouped(HoldsParams, brainstate.nn.Module):
         return self.values.value()[jnp.asarray(self.index)]
 
 
+@checked(labels=names)
 def read_maps(path: str | PathLike, labels: Sequence[str]) -> dict[str, np.ndarray]:
     """Read maps from a table with one row per region, matched by label.
 
@@ -163,7 +164,7 @@ def read_maps(path: str | PathLike, labels: Sequence[str]) -> dict[str, np.ndarr
     Examples
     --------
     >>> import pathlib, tempfile
-    >>> from brainmass_delays.heterogeneity import read_maps
+    >>> from brainmass_delays import read_maps
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, 'maps.csv')
     ...     _ = path.write_text('region,myelin\\nV1,1.5\\nMT,0.5\\n')

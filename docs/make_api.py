@@ -16,7 +16,7 @@ TOP = {
     "get_params set_params use_cores prefetch prefetch_delay delay_index ArgumentError RunError",
     "Fits and sweeps": "Fitter FitResult fit_many CohortResult sweep SweepResult",
     "Noise and regional parameters": "WhiteNoise OUNoise ColoredNoise MultiplicativeNoise "
-    "Heterogeneous Grouped",
+    "Heterogeneous Grouped read_maps",
 }
 NAMESPACES = {
     "nodes": (),

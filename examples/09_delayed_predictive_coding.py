@@ -1,4 +1,4 @@
-"""Let predictions and errors travel with delays: stability, a rhythm, a travelling wave, a moving stimulus.
+"""Let predictions and errors travel with delays: stability, a rhythm, a traveling wave, a moving stimulus.
 
 One hidden unit with delays d in both directions obeys ``tau z' = -z - w^2 z(t - 2 d)``. Beyond a critical
 delay it oscillates, with tau = 17 ms and d = 12 ms at about 14 Hz. Through a chain of levels, activity

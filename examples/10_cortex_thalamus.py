@@ -1,6 +1,6 @@
 """Two populations of different models: recover the speed of one projection and the delay of another.
 
-Cortical oscillators drive each other along fibres at an unknown speed; a thalamic population answers, and
+Cortical oscillators drive each other along fibers at an unknown speed; a thalamic population answers, and
 its answer comes back after an unknown delay. Both are found from the activity of the cortex.
 """
 

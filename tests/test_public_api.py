@@ -19,7 +19,7 @@ NAMES = """
 Network Projection Connectome Delay PlasticDelay Param Simulator prefetch prefetch_delay delay_index
 get_params set_params use_cores ArgumentError RunError
 Fitter FitResult fit_many CohortResult sweep SweepResult priors
-WhiteNoise OUNoise ColoredNoise MultiplicativeNoise Heterogeneous Grouped
+WhiteNoise OUNoise ColoredNoise MultiplicativeNoise Heterogeneous Grouped read_maps
 Coupling SeparableCoupling AdditiveCoupling DiffusiveCoupling HyperbolicTangentCoupling KuramotoCoupling
 LaplacianCoupling PowerLawCoupling SigmoidalCoupling SigmoidalJansenRitCoupling
 NeuralMass describe LinearStep HopfStep Generic2dOscillatorStep KuramotoStep FitzHughNagumoStep WilsonCowanStep

@@ -55,7 +55,12 @@ def check_choice(where: str, value: Any, choices: Iterable[str]) -> str:
 
 
 # Words of other programs for arguments here.
-SYNONYMS = {"distance": "lengths", "tract_lengths": "lengths", "conduction_speed": "speed", "dynamics": "node"}
+SYNONYMS = {
+    "distance": "lengths",
+    "tract_lengths": "lengths",
+    "conduction_speed": "speed",
+    "dynamics": "node",
+}
 
 
 def did_you_mean(value: Any, choices: Iterable[str]) -> str:

@@ -223,34 +223,29 @@ class DelayedRead(Portable, brainstate.nn.Module):
 
     def lag(self, dt: Any):
         """Return the delays in steps, ``(target, slot)``, NaN where they leave the static bounds, and how
-        many do.
-
-        Concrete delays outside the bounds raise here."""
-        low, high = self.bounds
+        many do; concrete ones raise."""
         delay = magnitude(f"{self.delay.where}.delay", self.delay.at(self.edges), u.ms)
-        delay = jnp.where(self.edges.active, delay, low)
-        slack = self._slack(delay)
-        inside = (delay >= low - slack) & (delay <= high + slack)
-        n_outside = jnp.sum(~inside).astype(jnp.int32)
-        if concrete(n_outside) is not None and int(concrete(n_outside)):
-            raise self.error(concrete(delay))
+        delay = jnp.where(self.edges.active, delay, self.bounds[0])
+        outside = jnp.logical_or(*self._beyond(delay))
+        n_outside = jnp.sum(outside).astype(jnp.int32)
         lag = delay / dt.to_decimal(u.ms)
+        if (found := concrete(n_outside)) is not None:
+            if int(found):
+                raise self.error(concrete(delay))
+            return lag, n_outside  # no NaN is made in vain: `jax.debug_nans` would stop at it
         # A product, so that the gradient is NaN as well.
-        return lag * jnp.where(inside, 1.0, jnp.nan).astype(lag.dtype), n_outside
+        return lag * jnp.where(outside, jnp.nan, 1.0).astype(lag.dtype), n_outside
 
-    def _slack(self, delay):
-        """Return by how much rounding may put a delay in ms outside of the bounds.
-
-        Blocks are planned for the bounds: what is read below the lower one continues the newest known
-        interval, which is exact for rounding only."""
-        return 16 * np.finfo(delay.dtype).eps * self.bounds[1]
+    def _beyond(self, delay):
+        """Tell which delays in ms lie above and below the bounds, that blocks are planned for."""
+        (low, high), eps = self.bounds, np.finfo(delay.dtype).eps
+        return ~(delay <= high * (1 + 16 * eps)), delay < low - 16 * eps * high
 
     def outside(self, delay: np.ndarray) -> tuple[list[str], list[str]]:
         """Describe which concrete delays in ms leave the static bounds, by how much, and the cures."""
         low, high = self.bounds
         delay = np.where(self.edges.active, delay, low)
-        slack = self._slack(delay)
-        above, below = ~(delay <= high + slack), delay < low - slack
+        above, below = self._beyond(delay)
         n = int(self.edges.active.sum())
         parts, cures = [], []
         if above.any():

@@ -108,7 +108,7 @@ class LossExplorer:
 
         Notes
         -----
-        Fits go outwards from where the parameter stands, each from the end of its neighbour: begin at the
+        Fits go outwards from where the parameter stands, each from the end of its neighbor: begin at the
         optimum. Unlike `FitResult.uncertainty` it needs no quadratic loss.
         """
         self._problem.refresh()

@@ -106,7 +106,7 @@ def threshold_of(loss: Any, target_size: int, n_parameters: int, best: float, fl
 def profile(
     problem: Problem, part: Parameter, values: Any, target: Any, n_steps: int, bar: Any, key: Any
 ) -> tuple[np.ndarray, list[dict]]:
-    """Fit the others at every value, outwards from where the parameter stands, each from its neighbour's end;
+    """Fit the others at every value, outwards from where the parameter stands, each from its neighbor's end;
     return losses and parameters."""
     inner = (
         Problem(problem.model, problem.loss, problem.mode, held=(part.name,))

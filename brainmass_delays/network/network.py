@@ -289,8 +289,6 @@ class Network(Stepping, Portable, ShowsSignature, brainstate.nn.Module):
         """Number of regions of all populations."""
         return sum(int(np.prod(node.varshape)) for node in self.populations.values())
 
-    n_node = n_nodes
-
     @property
     def k(self):
         """The strength of the only projection."""

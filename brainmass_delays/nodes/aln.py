@@ -100,7 +100,7 @@ class ALNStep(NeuralMass):
         Parameter("sigmae_ext", 1.5, r"\sigma^{ext}_e", "spread of the external current to E", SPREAD),
         Parameter("sigmai_ext", 1.5, r"\sigma^{ext}_i", "spread of the external current to I", SPREAD),
         Parameter("c_gl", 0.3, "c_{gl}", "amplitude of a spike of another region", CURRENT),
-        Parameter("Ke_gl", 250.0, "K_{gl}", "number of fibres from other regions"),
+        Parameter("Ke_gl", 250.0, "K_{gl}", "number of fibers from other regions"),
         Parameter("Ke", 800.0, "K_e", "number of local excitatory inputs"),
         Parameter("Ki", 200.0, "K_i", "number of local inhibitory inputs"),
         Parameter("tau_se", 2.0, r"\tau_e", "time constant of excitatory synapses", u.ms, POSITIVE),
@@ -198,9 +198,9 @@ class ALNStep(NeuralMass):
 
     def _near(self, pair: str, power: int):
         """Return what one kHz of local rate adds to z, or to its second moment with ``power`` 2."""
-        fibres = (self.Ke if pair[1] == "e" else self.Ki).value()
+        fibers = (self.Ke if pair[1] == "e" else self.Ki).value()
         scaled = getattr(self, f"c{pair}").value() * self._tau(pair) / jnp.abs(self._strength(pair))
-        return fibres * scaled**power
+        return fibers * scaled**power
 
     def _far(self, power: int):
         """Return what one kHz of the rate of other regions adds to z, or to its second moment."""

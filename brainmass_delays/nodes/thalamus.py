@@ -35,7 +35,7 @@ class ThalamusStep(NeuralMass):
     Notes
     -----
     The inputs are the spike rates ``t_inp`` and ``r_inp`` that arrive at the excitatory synapses of either
-    population (in the literature the number of fibres times the cortical rate; white noise on ``t_inp`` is
+    population (in the literature the number of fibers times the cortical rate; white noise on ``t_inp`` is
     the background of the model) and the currents ``V_t_inp`` and ``V_r_inp`` (mV). The firing rates travel as
     the signals ``Q_t`` and ``Q_r``. In its reference program the excitatory synapse of the relay population
     has no decay where no cortex is attached; here it follows the paper and decays. The equations are stiff:

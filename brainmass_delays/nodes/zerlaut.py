@@ -49,7 +49,7 @@ class ZerlautStep(NeuralMass):
 
     Notes
     -----
-    The input ``E_inp`` is the rate c of excitatory spikes per external fibre (kHz), into which the literature
+    The input ``E_inp`` is the rate c of excitatory spikes per external fiber (kHz), into which the literature
     couples and which reaches both populations; a negative sum is no rate and counts as 0, with a gradient of
     0. ``E_stim`` and ``I_stim`` are rates that reach one population each. The fluctuating drive of the
     literature is ``noise_E=OUNoise(n, sigma, tau=5 * u.ms)``. Equations 4 to 11 of di Volo et al. (2019), for
@@ -103,8 +103,8 @@ class ZerlautStep(NeuralMass):
         Parameter("p_connect_e", 0.05, "p_e", "probability of a connection from E"),
         Parameter("p_connect_i", 0.05, "p_i", "probability of a connection from I"),
         Parameter("g", 0.2, "g", "share of inhibitory neurons", bounds=(0.0, 1.0)),
-        Parameter("K_ext_e", 400.0, "K_e", "number of external excitatory fibres"),
-        Parameter("K_ext_i", 0.0, "K_i", "number of external inhibitory fibres"),
+        Parameter("K_ext_e", 400.0, "K_e", "number of external excitatory fibers"),
+        Parameter("K_ext_i", 0.0, "K_i", "number of external inhibitory fibers"),
         Parameter("T", 20.0, "T", "time constant of the rates", u.ms, POSITIVE),
         Parameter("external_input_ex_ex", 0.0, r"\nu_{ee}", "constant excitatory rate to E", u.kHz),
         Parameter("external_input_ex_in", 0.0, r"\nu_{ei}", "constant inhibitory rate to E", u.kHz),

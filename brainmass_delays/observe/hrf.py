@@ -1,4 +1,4 @@
-"""BOLD by convolution with a haemodynamic response function, while the neural model runs."""
+"""BOLD by convolution with a hemodynamic response function, while the neural model runs."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Haemodynamic response functions: formulas of time in seconds, as published, 0 before time 0.
+"""Hemodynamic response functions: formulas of time in seconds, as published, 0 before time 0.
 
 References
 ----------

@@ -28,7 +28,8 @@ def raise_if_failed(model: Module, status: Any) -> None:
         reads = model.nodes(DelayedRead).values()
         details = [text for text in (read.explain() for read in reads) if text]
     if not details:
-        details = ["Lower dt, or check parameters and inputs; jit=False with jax_debug_nans shows the place."]
+        shows = "under jax.disable_jit() and jax.debug_nans(True) the run stops at the line"
+        details = [f"Lower dt, or check parameters and inputs; {shows}."]
     raise RunError(f"Simulator.run: {describe(int(value))}. " + " ".join(details))
 
 

@@ -145,7 +145,7 @@ def plot_loss_landscape(
     >>> speeds = np.linspace(1, 5, 9) * u.mm / u.ms
     >>> ax = viz.plot_loss_landscape(speeds, (speeds / (u.mm / u.ms) - 3) ** 2, true=3.0)
     >>> ax.get_xlabel(), ax.get_ylabel()
-    ('speed (mm / ms)', 'loss')
+    ('speed (mm/ms)', 'loss')
     """
     ax = new_axes(ax)
     if isinstance(values, tuple):

@@ -19,7 +19,7 @@ def new_axes(ax: Axes | None, size: tuple[float, float] = (6.4, 4.8)) -> Axes:
 def with_unit(name: str, value: Any) -> str:
     """Return an axis label with the unit in parentheses, if there is one."""
     unit = u.get_unit(value)
-    return name if unit.is_unitless else f"{name} ({unit})"
+    return name if unit.is_unitless else f"{name} ({str(unit).replace(' / ', '/')})"
 
 
 def color_bar(image: Any, axes: Sequence[Axes], label: str, **options: Any) -> None:

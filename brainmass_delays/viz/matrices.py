@@ -144,6 +144,8 @@ def plot_functional_connectivity(
     fc = data if is_matrix else _correlations(where, data)
     options = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1} | kwargs
     ax = plot_connectivity(fc, labels=labels, ax=ax, **options)
+    if (bar := ax.images[-1].colorbar) is not None:
+        bar.set_label("correlation")
     ax.set(xlabel="region", ylabel="region")
     return ax
 

@@ -203,7 +203,7 @@ def plot_spectrum_and_band(
     >>> f = objectives.frequencies(200, 1 * u.ms)
     >>> ax = viz.plot_spectrum_and_band(objectives.psd(x, 1 * u.ms, nperseg=200), f)
     >>> ax.get_xlabel(), ax.get_ylabel(), ax.get_yscale()
-    ('frequency (Hz)', 'power (mV^2 / Hz)', 'log')
+    ('frequency (Hz)', 'power (mV^2/Hz)', 'log')
     """
     where = "plot_spectrum_and_band"
     hertz = np.asarray(magnitude(f"{where}.frequencies", frequencies, u.Hz))

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, Locator, LogLocator, NullLocator
 
 from ..fit import FitResult
@@ -19,6 +20,9 @@ RUNS = ("#0b6fb8", "#e0a100", "#3f9e6e")
 NAMES = {"linear": "interpolated reads", "nearest": "nearest reads"}
 MISSED = 1.5  # times the loss at the true speed: the fit has ended in another valley
 SPEED_TICKS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20)
+HALO = withStroke(linewidth=3.2, foreground="white")
+OPEN: dict[str, Any] = {"mfc": "none", "mew": 1.8, "path_effects": [HALO]}
+BELOW: dict[str, Any] = {"loc": "outside lower center", "frameon": False, "fontsize": 9}
 
 
 def draw_landscape(
@@ -42,20 +46,28 @@ def draw_landscape(
         (speeds, losses), (near, change) = curves[name]
         wide.plot(speeds, losses, color=color, lw=width, label=NAMES[name])
         close.plot(near, 1e6 * (change - np.mean(change)), color=color, lw=width)
-    for result, color in zip(results, RUNS, strict=False):
+    for i, (result, color) in enumerate(zip(results, RUNS, strict=False)):
         path = result.param_history["speed"].to_decimal(MM_PER_MS)
-        wide.plot(path[0], result.history[0], "o", color=color, mfc="white", mew=2, ms=8, zorder=4)
-        wide.plot(path[-1], result.history[-1], "*", color=color, mec="white", ms=13, zorder=5)
-    wide.plot([], [], "o", color=TRUE, mfc="white", mew=2, ms=8, label="start of a fit")
-    wide.plot([], [], "*", color=TRUE, ms=11, label="its end")
+        # Open, and larger for every further fit: fits that start or end at one place are all seen.
+        wide.plot(path[0], result.history[0], "o", color=color, ms=7 + 4 * i, zorder=4 - i / 10, **OPEN)
+        wide.plot(path[-1], result.history[-1], "*", color=color, ms=12 + 7 * i, zorder=5 - i / 10, **OPEN)
+    wide.plot([], [], "o", color=TRUE, ms=8, label="start of a fit", **OPEN)
+    wide.plot([], [], "*", color=TRUE, ms=12, label="its end", **OPEN)
     wide.axvline(true, color=TRUE, ls="--", lw=1)
     wide.set(
         ylabel="loss (rms error)",
         title="Loss over speed: a fit ends in the valley it starts in",
         ylim=(0, None),
     )
-    wide.annotate("true", (true, 0), (4, 4), textcoords="offset points", color=TRUE)
-    figure.legend(loc="outside lower left", ncols=4, frameon=False, fontsize=9)
+    wide.annotate(
+        "true",
+        (true, 1),
+        (4, -10),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        color=TRUE,
+    )
+    figure.legend(ncols=4, **BELOW)
     _speed_axis(wide, "x")
     close.set(
         xlabel="speed (mm/ms)",
@@ -146,7 +158,7 @@ def draw_recovery(results: Sequence[FitResult], true: float, floor: float) -> Fi
     found = results[0].best_params["speed"].to_decimal(MM_PER_MS)
     verb = "recovered" if results[0].best_loss < MISSED * floor else "missed, the fit ends at"
     left.set(xlabel="step", title=f"Speed: {verb} {float(found):.4f} mm/ms")
-    figure.legend(loc="outside lower center", ncols=len(results), frameon=False, fontsize=9)
+    figure.legend(ncols=len(results), **BELOW)
     right.axhline(floor, color=TRUE, ls="--", lw=1.2)
     right.annotate(
         "at the true speed: the measurement noise",

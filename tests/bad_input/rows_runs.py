@@ -2,6 +2,7 @@
 
 import contextlib
 import tempfile
+from pathlib import Path
 
 import brainstate
 import brainunit as u
@@ -191,6 +192,18 @@ row("describe.model", bd.describe)
 
 row("Grouped.values", lambda v: bd.Grouped(v, ["a", "b", "a"]))
 row("Grouped.groups", lambda v: bd.Grouped({"a": 1.0, "b": 2.0}, v))
+
+
+def _maps(**options):
+    """Read maps from a small table."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "maps.csv")
+        path.write_text("region,myelin\nV1,1.5\n")
+        return bd.read_maps(**{"path": path, "labels": ["V1"]} | options)
+
+
+row("read_maps.path", lambda v: _maps(path=v))
+row("read_maps.labels", lambda v: _maps(labels=v))
 rows(
     "Heterogeneous",
     bd.Heterogeneous,

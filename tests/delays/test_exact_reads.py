@@ -123,7 +123,7 @@ def test_polynomials_are_exact_whatever_the_delay(rule, shape, slope):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_bound_itself_is_inside_and_its_neighbour_within_rounding(rule):
+def test_the_bound_itself_is_inside_and_its_neighbor_within_rounding(rule):
     bound = 0.7
     assert np.nextafter(bound, 1) > bound
     for value in (bound, np.nextafter(bound, 1)):

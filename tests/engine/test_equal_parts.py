@@ -87,7 +87,7 @@ def test_gradients_of_rectangular_projections_are_differences():
                     delay=Param(now["back.delay"], fit=True),
                     k=Param(now["back.coupling.k"], fit=True),
                     max_delay=5 * u.ms,
-                ),
+                ),  # fmt: skip
             },
         )
 

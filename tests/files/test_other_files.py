@@ -10,8 +10,7 @@ import brainunit as u
 import numpy as np
 import pytest
 
-from brainmass_delays import ArgumentError, FitResult, Fitter, LinearStep, Param, Simulator, sweep
-from brainmass_delays.heterogeneity import read_maps
+from brainmass_delays import ArgumentError, FitResult, Fitter, LinearStep, Param, Simulator, read_maps, sweep
 from brainmass_delays.observe import Trajectory
 
 DATA = np.ones(4)

@@ -66,7 +66,7 @@ def test_functions_of_other_arguments_are_refused():
         r"solve_filter_dde.history: must be a function of \(t\)": lambda: solve_filter_dde(
             delayed, wrong, 0.0, 1.0, 0.3
         ),
-        r"solve_dde.coupled: must be a function of \(u\)": lambda: solve_dde(
+        r"solve_dde.coupled: must be a function of \(y\)": lambda: solve_dde(
             delayed, 1.0, 0.0, 1.0, 0.3, coupled=wrong
         ),
         r"solve_dde.switches: must be a function of \(t, y, delayed, args\)": lambda: solve_dde(

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from brainstate.nn import Param
 
-from brainmass_delays import ArgumentError, Grouped, Heterogeneous, HopfStep, JansenRitStep
-from brainmass_delays.heterogeneity import read_maps
+from brainmass_delays import ArgumentError, Grouped, Heterogeneous, HopfStep, JansenRitStep, read_maps
 
 MAPS = np.random.default_rng(5).normal(size=(2, 4))
 LINKS = {"exp": lambda b, s: b * np.exp(s), "linear": lambda b, s: b * (1 + s), "add": lambda b, s: b + s}

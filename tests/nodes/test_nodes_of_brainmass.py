@@ -11,7 +11,6 @@ import pytest
 from brainstate.nn import Param
 from test_node_contract import DT, SHARED, SIZE, built, drives, numbers, shared_node, some_node, start
 
-from brainmass_delays import Network
 from brainmass_delays.nodes import NODES
 
 
@@ -93,14 +92,9 @@ def test_trajectories_are_those_of_brainmass_with_inputs_by_name(name, method):
 
 @shared_node
 def test_parameters_by_position_and_the_default_method_are_those_of_brainmass(name):
-    """Other values than the defaults, in the order of brainmass; a network of it knows ``n_node``."""
+    """Other values than the defaults, in the order of brainmass."""
     brainmass = pytest.importorskip("brainmass")
     model = NODES[name]
-    first = model.STATE_NAMES[0]
-    net = Network(
-        model(SIZE), conn=np.ones((SIZE, SIZE)), delay=1 * u.ms, coupled_var=first, self_connection=False
-    )
-    assert net.n_node == SIZE
     if name == "KuramotoStep":
         pytest.skip("brainmass has a network of phases, no node")
     # theirs is ours at tau = 1 ms only, where the model of Montbrio et al. is concerned

@@ -1,4 +1,4 @@
-"""Correlated, coloured and multiplicative noise: their laws, gradients, mistakes, and the names of brainmass."""
+"""Correlated, colored and multiplicative noise: their laws, gradients, mistakes, and the names of brainmass."""
 
 import brainstate
 import brainunit as u
@@ -39,7 +39,7 @@ def test_correlations_leave_the_batch_independent():
     assert abs(np.corrcoef(found[:, 0, 0], found[:, 1, 0])[0, 1]) < 0.05
 
 
-def test_coloured_noise_has_its_deviation_and_spectrum():
+def test_colored_noise_has_its_deviation_and_spectrum():
     f = np.linspace(2.0, 80.0, 157)
     x = samples(ColoredNoise(4, f * u.Hz, 1 / f, sigma=0.5), 40_000, dt=1.0)
     np.testing.assert_allclose(x.std(0), 0.5, rtol=0.03)
@@ -51,7 +51,7 @@ def test_coloured_noise_has_its_deviation_and_spectrum():
     np.testing.assert_allclose(shares, [np.log(b / a) / np.log(40) for a, b in bands], rtol=0.05)
 
 
-def test_coloured_noise_trains_its_strength():
+def test_colored_noise_trains_its_strength():
     def total(sigma):
         brainstate.random.seed(3)
         noise = ColoredNoise(2, [1.0, 50.0], [1.0, 1.0], sigma)

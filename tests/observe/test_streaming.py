@@ -18,7 +18,7 @@ every_set = pytest.mark.parametrize("names", SETS, ids=["some", "all"])
 
 
 def activity(model):
-    """Return what is watched: positive, as haemodynamics need it."""
+    """Return what is watched: positive, as hemodynamics need it."""
     return 0.5 + 0.2 * model.node.x.value
 
 

@@ -239,7 +239,7 @@ def test_local_gradients_without_delays_are_those_of_the_energy():
 
 
 def test_local_delay_gradient_of_a_network_is_the_formula():
-    """``dF/dd_ij = e_i W_ij z_j'(t - d_ij)``, with the slope from two neighbouring reads."""
+    """``dF/dd_ij = e_i W_ij z_j'(t - d_ij)``, with the slope from two neighboring reads."""
     model = make_mlp(jax.random.key(0), [2, 3, 2], "identity")
     delay = Param(np.random.default_rng(0).uniform(0.2, 0.8, (2, 3)) * u.ms, fit=True)
     net = PCNetwork(

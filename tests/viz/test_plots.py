@@ -4,10 +4,13 @@ import brainunit as u
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from scipy.signal import welch
 
 from brainmass_delays import ArgumentError, viz
 from brainmass_delays.fit import FitResult
+from brainmass_delays.viz.recovery import RUNS, draw_landscape
 
 MM_PER_MS = u.mm / u.ms
 SIGNAL = np.random.default_rng(0).normal(size=(300, 3))
@@ -68,7 +71,7 @@ def test_fit_draws_a_parameter_from_every_start():
         is ax
     )
     np.testing.assert_allclose([line.get_ydata()[-1] for line in ax.lines], [3.5, 2.5, 3.0])
-    assert ax.get_ylabel() == "speed (mm / ms)"
+    assert ax.get_ylabel() == "speed (mm/ms)"
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["start 1", "start 2", "true"]
 
 
@@ -78,8 +81,24 @@ def test_loss_landscape_of_one_parameter():
     losses = {"nearest": np.round(speeds), "linear": (speeds - 3) ** 2}
     assert viz.plot_loss_landscape(speeds * MM_PER_MS, losses, true=3 * MM_PER_MS, ax=ax) is ax
     np.testing.assert_array_equal(ax.lines[1].get_ydata(), losses["linear"])
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("speed (mm / ms)", "loss")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("speed (mm/ms)", "loss")
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["nearest", "linear", "true"]
+
+
+def test_fits_that_start_and_end_at_one_place_are_all_seen():
+    """The color of every fit is in the picture, though all its markers lie on those of the others."""
+    fits = [_result([2.0, 1.0], [5.0, 3.0])] * 3
+    nothing = [(np.full(2, 4.0), np.full(2, np.nan))] * 2
+    figure = draw_landscape({"linear": nothing, "nearest": nothing}, fits, true=4.0)
+    figure.legends[0].remove()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3] / 255
+    for color in RUNS:
+        seen = np.abs(pixels - to_rgb(color)).max(axis=-1) < 0.02
+        assert seen.sum() > 50, color
+    sizes = [line.get_markersize() for line in figure.axes[0].lines if line.get_marker() == "*"][:3]
+    assert sizes == sorted(set(sizes))
 
 
 def test_loss_landscape_of_two_parameters():
@@ -88,7 +107,7 @@ def test_loss_landscape_of_two_parameters():
     ax = viz.plot_loss_landscape(
         (speeds, strengths), surface, parameter=("speed", "coupling.k"), true=(3.0, 0.4)
     )
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("speed (mm / ms)", "coupling.k")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("speed (mm/ms)", "coupling.k")
     np.testing.assert_allclose(np.ravel(ax.lines[0].get_data()), [3.0, 0.4])
 
 

@@ -52,8 +52,8 @@ def test_spectrum_and_band():
     power = objectives.psd(X * u.mV, 0.5 * u.second, nperseg=40)
     ax = viz.plot_spectrum_and_band(power, f)
     np.testing.assert_allclose(ax.lines[0].get_ydata(), power.to_decimal(u.mV**2 / u.Hz).mean(axis=1))
-    assert (ax.get_ylabel(), ax.get_xscale(), ax.get_yscale()) == ("power (mV^2 / Hz)", "log", "log")
-    assert viz.plot_spectrum_and_band(power, f, decibels=True).get_ylabel() == "power (mV^2 / Hz), dB"
+    assert (ax.get_ylabel(), ax.get_xscale(), ax.get_yscale()) == ("power (mV^2/Hz)", "log", "log")
+    assert viz.plot_spectrum_and_band(power, f, decibels=True).get_ylabel() == "power (mV^2/Hz), dB"
 
 
 def test_bold_is_in_percent_and_seconds_with_a_mark_at_every_sample():
@@ -62,6 +62,12 @@ def test_bold_is_in_percent_and_seconds_with_a_mark_at_every_sample():
     np.testing.assert_allclose(ax.lines[1].get_ydata(), 0.1 * X[:, 1])
     assert ax.lines[0].get_marker() == "." and ax.get_ylabel() == "BOLD change (%)"
     assert viz.plot_bold(100 * X, TS).get_ylabel() == "BOLD (a.u.)"
+
+
+@pytest.mark.parametrize("colorbar", [True, False])
+def test_fc_says_what_its_colors_mean(colorbar):
+    ax = viz.plot_functional_connectivity(X, colorbar=colorbar)
+    assert [bar.get_ylabel() for bar in ax.figure.axes[1:]] == ["correlation"] * colorbar
 
 
 def test_fc_beside_data():
