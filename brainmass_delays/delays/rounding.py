@@ -63,20 +63,6 @@ def _with_slope_jvp(primals, tangents):
     return value, value_dot + slope * lag_dot
 
 
-def round_through(value: jax.Array) -> jax.Array:
-    """Round to the nearest whole number and differentiate as the identity (straight-through).
-
-    Examples
-    --------
-    >>> import jax
-    >>> from brainmass_delays.delays.rounding import round_through
-    >>> float(round_through(1.6)), float(jax.grad(round_through)(1.6))
-    (2.0, 1.0)
-    """
-    value = jnp.asarray(value)
-    return with_slope(jnp.round(jax.lax.stop_gradient(value)), jnp.ones_like(value), value)
-
-
 def round_stencil(lag: jax.Array, lower: int, upper: int) -> Stencil:
     """Read the nearest sample; differentiate by the central difference around it.
 
