@@ -66,6 +66,17 @@ def parts_by_name(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
+def with_unit(value: Any, unit: u.Unit) -> Any:
+    """Give a plain number its unit; without one it stays plain."""
+    return value if unit.is_unitless else value * unit
+
+
+def with_unit_of_power(density: Any, values: Any) -> Any:
+    """Return a spectral density in the squared unit of ``values`` per Hz."""
+    unit = u.get_unit(values)
+    return density if unit.is_unitless else density * (unit * unit / u.Hz)
+
+
 def _short(value: Any) -> str:
     """Return a value in few words."""
     spelled = repr(value)

@@ -10,6 +10,7 @@ import numpy as np
 from brainstate.nn import Param
 
 from .._core.checks import ArgumentError
+from .._core.grid import environment_dt
 from .._core.param import HoldsParams, bounds_of
 from .._core.parameters import params_behind
 from .._core.states import varies
@@ -246,14 +247,8 @@ def count_below(delay: Delay, edges: Any, time: float) -> int:
 
 def step_size(where: str) -> u.Quantity:
     """Return dt from the environment, or say how to set it."""
-    dt = brainstate.environ.get("dt", None)
-    if dt is None:
-        raise ArgumentError(
-            f"{where}.dt",
-            "must be known",
-            "None",
-            "Run through Simulator(model, dt), or inside brainstate.environ.context(dt=0.1 * brainunit.ms)",
-        )
+    cure = "Run through Simulator(model, dt), or inside brainstate.environ.context(dt=0.1 * brainunit.ms)"
+    dt = environment_dt(f"{where}.dt", "must be known", cure)
     if not isinstance(dt, u.Quantity):
         raise ArgumentError(f"{where}.dt", "must be a time with a unit", dt, f"Write {dt} * brainunit.ms")
     return dt

@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 
 from .._core.checks import check_choice
+from .._core.trees import select
 from .average import zeros_like
 from .haemodynamics import CONSTANTS, rest, signal, step
 from .interim import InterimMonitor
-from .monitor import choose, pick
+from .monitor import pick
 from .parameters import number, to_param
 from .schedule import schedule
 
@@ -129,7 +130,7 @@ class Balloon(InterimMonitor):
                 return step(y, p["efficacy"] * x, h, p)
 
             new = once(0, state) if n_steps == 1 else jax.lax.fori_loop(0, n_steps, once, state)
-            new = choose(j < n, new, state)
+            new = select(j < n, new, state)
             return new, new
 
         state, states = jax.lax.scan(advance, state, (jnp.arange(len(means)), means))

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._core.checks import ArgumentError
 from .._core.param import HoldsParams
+from .._core.trees import select
 from .schedule import NEVER, Nested, Schedule, schedule
 
 
@@ -149,8 +150,8 @@ class Monitor(HoldsParams, brainstate.nn.Module):
             new = self.update(state, value, i + j + 1, dt)
             out = self.sample(new) if plan is not NEVER else None
             if plan is not NEVER:
-                new = choose(plan.count(i + j + 1) > plan.count(i + j), self.reset(new), new)
-            return new if n is None else choose(j < n, new, state), out
+                new = select(plan.count(i + j + 1) > plan.count(i + j), self.reset(new), new)
+            return new if n is None else select(j < n, new, state), out
 
         state, outs = jax.lax.scan(step, state, (jnp.arange(n_rows), values))
         return state, *pick(plan, outs, i, n_rows, n)
@@ -224,11 +225,6 @@ class Chain(Monitor):
             state[1], emitted, done, self.first.interval(dt), count
         )
         return (first, second), samples, n_samples
-
-
-def choose(condition: Any, new: Any, old: Any) -> Any:
-    """Return one of two pytrees of the same kind."""
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
 def pick(plan: Any, outs: Any, i: Any, n_rows: int, n: Any = None) -> tuple[Any, Any]:
