@@ -8,6 +8,8 @@ import pytest
 from brainmass_delays.delays.interpolation import INTERPOLATIONS, split
 from brainmass_delays.delays.rounding import linear_stencil, round_stencil, with_slope
 
+pytestmark = pytest.mark.usefixtures("strict_promotion")
+
 
 def test_with_slope_keeps_the_value_and_adds_one_derivative():
     def f(x, lag):
