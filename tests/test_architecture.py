@@ -1,7 +1,9 @@
 """The layers hold: imports go downwards, formulas know no framework, only viz draws."""
 
 import ast
+import importlib
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -123,3 +125,15 @@ def appearances(function):
                 each.id = numbers.get(each.id, each.id)
         found.append(("", *map(ast.dump, body)))
     return found
+
+
+PACKAGES = [".".join(path.parent.relative_to(ROOT).parts) for path in SOURCES if path.name == "__init__.py"]
+
+
+@pytest.mark.parametrize("package", [name for name in PACKAGES if "._" not in name])
+def test_no_function_hides_a_module(package):
+    """A callable by the name of a submodule: which of the two one gets would depend on the order of imports."""
+    module = importlib.import_module(package)
+    modules = {found.name for found in pkgutil.iter_modules(module.__path__)}
+    exported = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
+    assert not [name for name in exported if name in modules and callable(getattr(module, name))]
