@@ -56,6 +56,14 @@ def single_precision(_double_precision):
 
 
 @pytest.fixture
+def strict_promotion():
+    """Refuse to promote types and to broadcast unequal numbers of axes, by ``pytest.mark.usefixtures``: for formulas
+    that know no framework. Whole networks run without it, for brainstate promotes."""
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        yield
+
+
+@pytest.fixture
 def compilations():
     """Count what is compiled: ``with compilations() as count: ...; count()``."""
     seen = []

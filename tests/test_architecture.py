@@ -1,7 +1,9 @@
 """The layers hold: imports go downwards, formulas know no framework, only viz draws."""
 
 import ast
+import importlib
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -82,3 +84,70 @@ NAMED_ONCE = ["units", "problem", "history", "kernels", "solution", "adaptive"]
 @pytest.mark.parametrize("name", NAMED_ONCE)
 def test_one_file_name_means_one_thing(name):
     assert sum(name in (path.stem, path.parent.name * (path.stem == "__init__")) for path in SOURCES) <= 1
+
+
+def test_there_is_one_way_to_do_each_thing():
+    """No function is written twice: neither by the same name, nor privately under two names for its parts."""
+    seen = {}
+    for path in SOURCES:
+        for function in outside_of_classes(ast.parse(path.read_text())):
+            place = f"{path.relative_to(ROOT)}:{function.lineno}"
+            for looks in appearances(function):
+                seen.setdefault(looks, []).append(place)
+    assert not [places for places in seen.values() if len(places) > 1]
+
+
+@pytest.mark.parametrize(
+    ("twice", "is_found"),
+    [
+        ("def f(x):\n  'One.'\n  return x\ndef g():\n  def f(x):\n    return x", True),
+        ("def f(x):\n  return x\ndef g(x):\n  return x", False),
+        ("class A:\n  def f(x):\n    return x\nclass B:\n  def f(x):\n    return x", False),
+        ("def _f(x):\n  y = 2 * x\n  y += 1\n  return y\ndef _g(a: int):\n  b = 2 * a\n  b += 1\n  return b", True),
+        ("def _f(x):\n  y = 2 * x\n  y += 1\n  return y\ndef _g(a: int):\n  b = 2 * a\n  b += 1\n  return a", False),
+    ],
+    ids=["same name", "two names of one statement", "methods", "other names within", "another result"],
+)  # fmt: skip
+def test_a_copy_is_noticed(twice, is_found):
+    looks = [each for function in outside_of_classes(ast.parse(twice)) for each in appearances(function)]
+    assert (len(set(looks)) < len(looks)) == is_found
+
+
+def outside_of_classes(node):
+    """Yield every function that is no method, also those within functions."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef):
+            yield child
+        if not isinstance(child, ast.ClassDef):
+            yield from outside_of_classes(child)
+
+
+def appearances(function):
+    """Return what a function is compared by: its name and its body; a long private one, the body alone, in which
+    its own names are numbered."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    found = [(function.name, *map(ast.dump, body))]
+    if function.name.startswith("_") and len(body) > 2:
+        nodes = [each for part in (function.args, *body) for each in ast.walk(part)]
+        args = [each.arg for each in nodes if isinstance(each, ast.arg)]
+        stored = [each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)]
+        numbers = {name: str(i) for i, name in enumerate(dict.fromkeys(args + stored))}
+        for each in nodes:
+            if isinstance(each, ast.arg):
+                each.arg, each.annotation = numbers[each.arg], None
+            elif isinstance(each, ast.Name):
+                each.id = numbers.get(each.id, each.id)
+        found.append(("", *map(ast.dump, body)))
+    return found
+
+
+PACKAGES = [".".join(path.parent.relative_to(ROOT).parts) for path in SOURCES if path.name == "__init__.py"]
+
+
+@pytest.mark.parametrize("package", [name for name in PACKAGES if "._" not in name])
+def test_no_function_hides_a_module(package):
+    """A callable by the name of a submodule: which of the two one gets would depend on the order of imports."""
+    module = importlib.import_module(package)
+    modules = {found.name for found in pkgutil.iter_modules(module.__path__)}
+    exported = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
+    assert not [name for name in exported if name in modules and callable(getattr(module, name))]

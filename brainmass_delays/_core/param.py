@@ -135,12 +135,21 @@ Param.__array_ufunc__ = None  # NumPy leaves the refusal to the methods above
 class HoldsParams(Portable, ShowsSignature):
     """Let ``module.name = number`` set the Param that is found there, so that none is replaced."""
 
+    def _where(self, name: str) -> str:
+        """Return the place of one argument for messages."""
+        return f"{type(self).__name__}.{name}"
+
     def __setattr__(self, name: str, value: Any) -> None:
         now = vars(self).get(name)
         if isinstance(now, brainstate.nn.Param) and not isinstance(value, brainstate.nn.Module):
             set_param(f"{type(self).__name__}.{name}", now, value)
         else:
             super().__setattr__(name, value)
+
+
+def value_of(param: Any) -> Any:
+    """Return what a Param holds, or anything else as it is."""
+    return param.value() if isinstance(param, Param) else param
 
 
 def constant(value: Any, shape: tuple[int, ...] | None = None) -> brainstate.nn.Param:

@@ -42,7 +42,7 @@ def magnitude(where: str, value: Any, unit: u.Unit, *, plain: bool = True) -> An
     return u.get_magnitude(value)
 
 
-def with_unit(value: Any, unit: str = "ms") -> str:
+def missing_unit(value: Any, unit: str = "ms") -> str:
     """Return the cure that gives a plain number its unit; nothing helps what is no number."""
     is_plain = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     return f"Write {value} * brainunit.{unit}" if is_plain else ""
@@ -70,6 +70,17 @@ def parts_by_name(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from parts_by_name({f"{name}.{part}": inner for part, inner in value.items()})
         else:
             yield name, value
+
+
+def with_unit(value: Any, unit: u.Unit) -> Any:
+    """Give a plain number its unit; without one it stays plain."""
+    return value if unit.is_unitless else value * unit
+
+
+def with_unit_of_power(density: Any, values: Any) -> Any:
+    """Return a spectral density in the squared unit of ``values`` per Hz."""
+    unit = u.get_unit(values)
+    return density if unit.is_unitless else density * (unit * unit / u.Hz)
 
 
 def _short(value: Any) -> str:

@@ -47,20 +47,26 @@ def source_values(where: str, delayed_x: Callable | Any, weights: Any):
             cure = "It must fit conn: read it with prefetch_delay(state, (delay, delay_index(N)))"
             raise ArgumentError(f"{where}.delayed_x", rule, x.shape, cure)
         x = x.reshape(*x.shape[:-1], n, k)
-    poisoned = (u.get_mantissa(weights) == 0) & ~jnp.isfinite(u.get_mantissa(x))
+    poisoned = aligned(u.get_mantissa(weights) == 0, x) & ~jnp.isfinite(u.get_mantissa(x))
     return u.math.where(poisoned, jnp.zeros((), x.dtype) * u.get_unit(x), x)
 
 
 def weighted_sum(where: str, delayed_x: Callable | Any, conn: Any):
     """Return ``sum_k conn[i, k] * x[..., i, k]``, shape (..., N)."""
     weights = weight_matrix(where, conn)
-    return (weights * source_values(where, delayed_x, weights)).sum(axis=-1)
+    x = source_values(where, delayed_x, weights)
+    return (aligned(weights, x) * x).sum(axis=-1)
 
 
-def per_slot(value: Any):
-    """Return a scalar as it is, and a value per target (N,) as (N, 1), to broadcast against the slots."""
+def aligned(value: Any, like: Any):
+    """Return a value with as many axes as ``like``, new ones first: batches are meant, not by chance."""
+    return value.reshape(*[1] * (like.ndim - value.ndim), *value.shape) if like.ndim > value.ndim else value
+
+
+def per_slot(value: Any, like: Any):
+    """Return a scalar as it is, and a value per target (N,) to broadcast against the slots of ``like``."""
     value = jnp.asarray(u.get_magnitude(value))
-    return value[..., None] if value.ndim else value
+    return aligned(value[..., None], like) if value.ndim else value
 
 
 def is_array(where: str, value: Any) -> None:

@@ -10,11 +10,12 @@ import numpy as np
 from brainstate.nn import Param
 
 from .._core.checks import ArgumentError
+from .._core.grid import environment_dt
 from .._core.param import HoldsParams, bounds_of
 from .._core.parameters import params_behind
 from .._core.states import varies
 from .._core.status import is_traced
-from .._core.units import magnitude, with_unit
+from .._core.units import magnitude, missing_unit
 
 SPEED = u.mm / u.ms
 # Where a delay that can change has no lower bound, blocks of reads assume that it shrinks to no less than
@@ -249,14 +250,8 @@ def count_below(delay: Delay, edges: Any, time: float) -> int:
 
 def step_size(where: str) -> u.Quantity:
     """Return dt from the environment, or say how to set it."""
-    dt = brainstate.environ.get("dt", None)
-    if dt is None:
-        raise ArgumentError(
-            f"{where}.dt",
-            "must be known",
-            "None",
-            "Run through Simulator(model, dt), or inside brainstate.environ.context(dt=0.1 * brainunit.ms)",
-        )
+    cure = "Run through Simulator(model, dt), or inside brainstate.environ.context(dt=0.1 * brainunit.ms)"
+    dt = environment_dt(f"{where}.dt", "must be known", cure)
     if not isinstance(dt, u.Quantity):
-        raise ArgumentError(f"{where}.dt", "must be a time with a unit", dt, with_unit(dt))
+        raise ArgumentError(f"{where}.dt", "must be a time with a unit", dt, missing_unit(dt))
     return dt

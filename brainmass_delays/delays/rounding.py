@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .interpolation import INTERPOLATIONS, split
 
@@ -63,20 +64,6 @@ def _with_slope_jvp(primals, tangents):
     return value, value_dot + slope * lag_dot
 
 
-def round_through(value: jax.Array) -> jax.Array:
-    """Round to the nearest whole number and differentiate as the identity (straight-through).
-
-    Examples
-    --------
-    >>> import jax
-    >>> from brainmass_delays.delays.rounding import round_through
-    >>> float(round_through(1.6)), float(jax.grad(round_through)(1.6))
-    (2.0, 1.0)
-    """
-    value = jnp.asarray(value)
-    return with_slope(jnp.round(jax.lax.stop_gradient(value)), jnp.ones_like(value), value)
-
-
 def round_stencil(lag: jax.Array, lower: int, upper: int) -> Stencil:
     """Read the nearest sample; differentiate by the central difference around it.
 
@@ -96,7 +83,7 @@ def round_stencil(lag: jax.Array, lower: int, upper: int) -> Stencil:
     """
     nearest = jnp.clip(jnp.round(jax.lax.stop_gradient(lag)), lower, upper)
     values = jnp.broadcast_to(jnp.asarray((0.0, 1.0, 0.0), lag.dtype), (*lag.shape, 3))
-    return Stencil(nearest.astype(jnp.int32), values, _difference(nearest, lower, upper, lag.dtype))
+    return Stencil(nearest.astype(jnp.int32), values, _difference(nearest, lower, upper))
 
 
 def linear_stencil(lag: jax.Array, lower: int, upper: int) -> Stencil:
@@ -109,17 +96,22 @@ def linear_stencil(lag: jax.Array, lower: int, upper: int) -> Stencil:
     nearest, fraction = split(jnp.clip(jax.lax.stop_gradient(lag), lower, upper), lower)
     at_nearest, beyond = jnp.split(INTERPOLATIONS["linear"].value_weights(fraction), 2, axis=-1)
     values = jnp.concatenate([beyond, at_nearest, jnp.zeros_like(beyond)], -1)
-    newer, older = (jnp.asarray(weights, lag.dtype) * (lower < upper) for weights in (_NEWER, _OLDER))
+    newer, older = (_weights(numbers, lag, lower < upper) for numbers in (_NEWER, _OLDER))
     return Stencil(nearest, values, jnp.where((nearest >= upper)[..., None], newer, older))
 
 
-def _difference(nearest, lower, upper, dtype):
+def _difference(nearest, lower, upper):
     """Choose the central difference inside and the one-sided one at a bound."""
     central, older, newer = (
-        jnp.asarray(weights, dtype) * (lower < upper) for weights in (_CENTRAL, _OLDER, _NEWER)
+        _weights(numbers, nearest, lower < upper) for numbers in (_CENTRAL, _OLDER, _NEWER)
     )
     nearest = nearest[..., None]
     return jnp.where(nearest <= lower, older, jnp.where(nearest >= upper, newer, central))
+
+
+def _weights(numbers, lag, may_move):
+    """Return three weights for every lag, or none between equal bounds."""
+    return jnp.asarray(np.asarray(numbers) * may_move, lag.dtype).reshape(*[1] * lag.ndim, 3)
 
 
 STENCILS = {"round": round_stencil, "linear": linear_stencil}

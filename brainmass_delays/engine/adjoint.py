@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.trees import is_inexact
 from .blocks import Forward, joined
 
 # Connections of a network from which on `jax.vmap` runs networks one after the other.
@@ -199,14 +200,10 @@ def _with(bars, carry_bar, k, values_bar):
     return bars._replace(values=values, carry=carry_bar)
 
 
-def _is_smooth(leaf):
-    return jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
-
-
 def _split(tree):
     """Separate the differentiable leaves of a tree from the rest, and return how to join them."""
     leaves, treedef = jax.tree.flatten(tree)
-    smooth = [_is_smooth(leaf) for leaf in leaves]
+    smooth = [is_inexact(leaf) for leaf in leaves]
     parts = (
         [leaf for leaf, s in zip(leaves, smooth, strict=True) if s],
         [x for x, s in zip(leaves, smooth, strict=True) if not s],

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.trees import inexact, is_inexact
 from .layout import Frame
 from .span import Carry, Given, Span, StepCall
 
@@ -140,17 +141,13 @@ def _alone(out):
 
 
 def _cut(x, here):
-    if not jnp.issubdtype(jnp.result_type(x), jnp.inexact):
+    if not is_inexact(x):
         return x
     return jnp.where(here, jax.lax.stop_gradient(x), x)
 
 
-def _inexact(tree):
-    return [x for x in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(x), jnp.inexact)]
-
-
 def _all_finite(tree):
-    leaves = _inexact(tree)
+    leaves = jax.tree.leaves(inexact(tree))
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in leaves])) if leaves else jnp.bool_(True)
 
 

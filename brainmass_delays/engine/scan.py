@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._core.hoisting import hoist
 from .adjoint import lean_scan
 from .blocks import BlockScan, Forward
 
@@ -61,32 +62,15 @@ def block_scan(
     return carry, tracks, outs
 
 
-def _hoist(function, *avals):
-    """Turn traced values that a function closes over into a further argument, whatever their type.
-
-    Return the function of that argument, the values, and the shape of its result."""
-    jaxpr, shape = jax.make_jaxpr(function, return_shape=True)(*avals)
-    tree = jax.tree.structure(shape)
-    is_hoisted = [isinstance(const, jax.core.Tracer) for const in jaxpr.consts]
-
-    def call(*args):
-        *args, hoisted = args
-        hoisted = iter(hoisted)
-        consts = [next(hoisted) if h else c for h, c in zip(is_hoisted, jaxpr.consts, strict=True)]
-        return tree.unflatten(jax.core.eval_jaxpr(jaxpr.jaxpr, consts, *jax.tree.leaves(args)))
-
-    return call, [const for const, h in zip(jaxpr.consts, is_hoisted, strict=True) if h], shape
-
-
 def _hoist_all(sizes, serves, steps, carry, tracks, xs, weights, places):
     """Hoist the functions of all levels, and of the steps, by example; return functions and values."""
     first, calls, values = jax.ShapeDtypeStruct((), np.int32), [], []
     for level, serve, *own in zip(sizes.levels, serves, weights, places, strict=True):
         xs = jax.tree.map(lambda x, n=level.size: jax.ShapeDtypeStruct((n, *x.shape[1:]), x.dtype), xs)
         seen = jax.eval_shape(level.reads.read, *own, tracks, first)
-        call, hoisted, xs = _hoist(serve, carry, seen, xs, first)
+        call, hoisted, xs = hoist(serve, carry, seen, xs, first)
         calls.append(call)
         values.append(hoisted)
     recent = jax.eval_shape(sizes.recent, tracks, first)
-    call, hoisted, _ = _hoist(steps, carry, recent, xs, first)
+    call, hoisted, _ = hoist(steps, carry, recent, xs, first)
     return [*calls, call], [*values, hoisted]

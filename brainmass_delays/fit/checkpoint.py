@@ -17,6 +17,7 @@ import numpy as np
 
 from .._core.checks import ArgumentError, check_count
 from .._core.files import as_path, locked, read_once, write_whole
+from .._core.keys import is_key, key_data
 from .._core.parameters import Parameter, stored
 from ..connectome import arrays as files
 
@@ -179,7 +180,7 @@ def pack(prefix: str, tree: Any) -> dict[str, np.ndarray]:
     arrays = {}
     for i, leaf in enumerate(jax.tree.leaves(tree)):
         plain = isinstance(leaf, bool | int | float)
-        value = jax.random.key_data(leaf) if _is_key(leaf) else leaf
+        value = key_data(leaf)
         arrays[f"{prefix}/{i}{'p' if plain else ''}"] = np.asarray(value)
     return arrays
 
@@ -195,7 +196,7 @@ def unpack(prefix: str, arrays: dict[str, np.ndarray], like: Any) -> Any:
             raise ArgumentError(WHERE, f"must hold {prefix}/{i}", "none", "Delete the file to begin anew")
         else:
             value = jnp.asarray(arrays[f"{prefix}/{i}"])
-            new.append(jax.random.wrap_key_data(value) if _is_key(old) else value)
+            new.append(jax.random.wrap_key_data(value) if is_key(old) else value)
     return tree.unflatten(new)
 
 
@@ -220,10 +221,6 @@ def load_history(journal: Any, arrays: dict[str, np.ndarray]) -> None:
             unit = u.get_unit(part.value())
             journal.scalars[name] = [u.maybe_decimal(jnp.asarray(x) * unit) for x in values]
     journal.best = unpack("best", arrays, stored(journal.problem.parameters))
-
-
-def _is_key(leaf: Any) -> bool:
-    return hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _short(value: Any) -> str:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from .._core.keys import is_key
 from .._core.memory import SMALL, free_memory
 from .._core.parameters import stand
 from .._core.status import RunError
@@ -271,7 +272,7 @@ def _stacked(lanes: list) -> Any:
     """Stack the values of lanes, on the host, where a value costs little."""
 
     def stack(*leaves):
-        if any(jax.dtypes.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key) for leaf in leaves[:1]):
+        if any(map(is_key, leaves[:1])):
             return jnp.stack(leaves)
         if all(leaf is leaves[0] for leaf in leaves):
             one = np.asarray(leaves[0], jnp.result_type(leaves[0]))

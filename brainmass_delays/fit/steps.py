@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.parameters import stand, stored
+from .._core.trees import select
 from ..engine.programs import PROGRAMS
 from ..engine.trace import Traced
-from ..integrate.lanes import any_lane, lane, select
+from ..integrate.lanes import any_lane, lane
 from .journal import Journal
 from .problem import Evaluation, Problem, fitting
 

@@ -12,6 +12,7 @@ import numpy as np
 from .._core.arguments import numbers, tree_of_numbers
 from .._core.checks import ArgumentError
 from .._core.status import is_traced
+from .._core.trees import is_quantity
 from .._core.units import magnitude
 
 
@@ -86,8 +87,8 @@ class Border:
     def like_state(self, name: str, value: Any) -> jax.Array:
         """Return a number, or a pytree like the state, as a flat vector in the units of the state."""
         state = self.unravel(jnp.zeros(self.size, self.time_dtype))
-        leaves, structure = jax.tree.flatten(state, is_leaf=_is_quantity)
-        values, got = jax.tree.flatten(value, is_leaf=_is_quantity)
+        leaves, structure = jax.tree.flatten(state, is_leaf=is_quantity)
+        values, got = jax.tree.flatten(value, is_leaf=is_quantity)
         if got != structure:
             if not jax.tree_util.treedef_is_leaf(got) or isinstance(value, u.Quantity):
                 raise ArgumentError(
@@ -128,10 +129,10 @@ class Border:
         return lambda t, y: u.get_mantissa(event(self.with_time_unit(t), self.unravel(y), args))
 
     def _ravel_slope(self, slope, state):
-        expected, got = (jax.tree.structure(x, is_leaf=_is_quantity) for x in (state, slope))
+        expected, got = (jax.tree.structure(x, is_leaf=is_quantity) for x in (state, slope))
         if expected != got:
             raise ArgumentError(f"{self.where}.f", f"must return the structure of y0, {expected}", got)
-        slopes, leaves = (jax.tree.leaves(x, is_leaf=_is_quantity) for x in (slope, state))
+        slopes, leaves = (jax.tree.leaves(x, is_leaf=is_quantity) for x in (slope, state))
         return self._ravel([self._slope_leaf(s, x) for s, x in zip(slopes, leaves, strict=True)])
 
     def _slope_leaf(self, slope, leaf):
@@ -160,7 +161,3 @@ def check_span(where: str, t0: jax.Array, t1: jax.Array) -> None:
 def _as_inexact(x):
     x = jnp.asarray(x)
     return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(jnp.result_type(float))
-
-
-def _is_quantity(x):
-    return isinstance(x, u.Quantity)

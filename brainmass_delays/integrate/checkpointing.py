@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
-from .._core.status import is_traced
-from .lanes import any_lane, lane, select
+from .._core.hoisting import hoist
+from .._core.trees import fill, inexact, select
+from .lanes import any_lane, lane
 from .tape import RecordingReader, ReplayingReader, add, blank, write, write_each
 
 
@@ -42,10 +42,10 @@ def checkpointed_tape_loop(cond, body, init, tapes, *, max_steps):
         return body(state, ReplayingReader(values, constants))
 
     _, (_, values, constants) = jax.eval_shape(record, init, tapes)
-    pure_cond, *cond_consts = _hoist(cond, init)
-    pure_record, *record_consts = _hoist(record, init, tapes)
-    pure_replay, *replay_consts = _hoist(replay, init, values, constants)
-    consts = *cond_consts, *record_consts, *replay_consts
+    pure_cond, cond_consts, _ = hoist(cond, init)
+    pure_record, record_consts, _ = hoist(record, init, tapes)
+    pure_replay, replay_consts, _ = hoist(replay, init, values, constants)
+    consts = cond_consts, record_consts, replay_consts
     loop = TapeLoop(pure_cond, pure_record, pure_replay, max_steps)
     run = jax.custom_vjp(loop.run)
     run.defvjp(loop.run_and_store, loop.transpose, symbolic_zeros=True)
@@ -54,9 +54,9 @@ def checkpointed_tape_loop(cond, body, init, tapes, *, max_steps):
 
 @dataclass(frozen=True)
 class TapeLoop:
-    """Run a tape loop forward and backward; every function takes what it closed over as first argument.
+    """Run a tape loop forward and backward; every function takes what it closed over as last argument.
 
-    ``consts`` holds these first arguments of ``cond``, ``record`` and ``replay``; ``parameters`` those that
+    ``consts`` holds these last arguments of ``cond``, ``record`` and ``replay``; ``parameters`` those that
     carry a derivative. ``record`` takes a step and tells what it read, ``replay`` takes it from that.
     """
 
@@ -76,7 +76,7 @@ class TapeLoop:
 
     def run_and_store(self, consts, init, tape):
         """Do the same and keep every ``stride``-th state."""
-        parameters = jax.tree.map(lambda x: _inexact(x.value) if x.perturbed else None, consts)
+        parameters = jax.tree.map(lambda x: inexact(x.value) if x.perturbed else None, consts)
         consts, init, tape = jax.tree.map(lambda x: x.value, (consts, init, tape))
         slots, _ = store_size(self.max_steps)
 
@@ -132,23 +132,23 @@ class TapeLoop:
         return write(states, k - start, state)
 
     def _running(self, consts, n, state):
-        return any_lane(self.cond(consts[0], state)) & (n < self.max_steps)
+        return any_lane(self.cond(state, consts[0])) & (n < self.max_steps)
 
     def _step(self, consts, state, tapes):
-        active = lane(self.cond(consts[0], state))
-        (new, rows, slots), _ = self.record(consts[1], state, tapes)
+        active = lane(self.cond(state, consts[0]))
+        (new, rows, slots), _ = self.record(state, tapes, consts[1])
         return select(active, new, state), write_each(tapes, slots, rows, active)
 
     def _step_transposed(self, parameters, consts, state, tapes, ct_state, ct_tapes, ct_parameters):
-        active = lane(self.cond(consts[0], state))
-        _, (indices, values, constants) = self.record(consts[1], state, tapes)
+        active = lane(self.cond(state, consts[0]))
+        _, (indices, values, constants) = self.record(state, tapes, consts[1])
 
         def outputs(parameters, state_part, values):
-            parameters, state_now = _merge(parameters, consts)[2], _merge(state_part, state)
-            new, rows, slots = self.replay(parameters, state_now, values, constants)
-            return (_inexact(new), _inexact(rows)), slots
+            parameters, state_now = fill(parameters, consts)[2], fill(state_part, state)
+            new, rows, slots = self.replay(state_now, values, constants, parameters)
+            return (inexact(new), inexact(rows)), slots
 
-        _, pull, slots = jax.vjp(outputs, parameters, _inexact(state), values, has_aux=True)
+        _, pull, slots = jax.vjp(outputs, parameters, inexact(state), values, has_aux=True)
         ct_rows = tuple(
             jax.tree.map(lambda x, slot=slot: x[slot], ct) for ct, slot in zip(ct_tapes, slots, strict=True)
         )
@@ -167,32 +167,6 @@ def store_size(max_steps: int) -> tuple[int, int]:
     return max(1, math.ceil(max_steps / stride)) | 1, stride
 
 
-def _hoist(fun, *args):
-    """Return ``fun`` with the tracers it closes over as its first argument, and these tracers."""
-    closed, out = jax.make_jaxpr(fun, return_shape=True)(*args)
-    traced = [is_traced(x) for x in closed.consts]
-
-    def pure(tracers, *args):
-        tracers = iter(tracers)
-        consts = [
-            next(tracers) if is_tracer else x for x, is_tracer in zip(closed.consts, traced, strict=True)
-        ]
-        leaves = jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, consts))(*jax.tree.leaves(args))
-        return jax.tree.unflatten(jax.tree.structure(out), leaves)
-
-    return pure, [x for x, is_tracer in zip(closed.consts, traced, strict=True) if is_tracer]
-
-
-def _inexact(tree):
-    """Replace every leaf that carries no derivative by None."""
-    return jax.tree.map(lambda x: x if jnp.issubdtype(jnp.result_type(x), jnp.inexact) else None, tree)
-
-
-def _merge(part, whole):
-    """Fill the None leaves of ``part`` from ``whole``."""
-    return jax.tree.map(lambda p, w: w if p is None else p, part, whole, is_leaf=lambda x: x is None)
-
-
 def _zeros(tree):
     return jax.tree.map(jnp.zeros_like, tree)
 
@@ -203,8 +177,8 @@ def _dense(cotangents, like):
     def dense(x, ct):
         return jnp.zeros_like(x) if isinstance(ct, SymbolicZero) else ct
 
-    return jax.tree.map(dense, _inexact(like), _prune(cotangents, like))
+    return jax.tree.map(dense, inexact(like), _prune(cotangents, like))
 
 
 def _prune(cotangents, like):
-    return jax.tree.map(lambda x, ct: ct if _inexact(x) is not None else None, like, cotangents)
+    return jax.tree.map(lambda x, ct: ct if inexact(x) is not None else None, like, cotangents)

@@ -1,6 +1,5 @@
 """Loop conditions under ``vmap``: a loop runs until its slowest lane is done, finished lanes stand still."""
 
-import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 
@@ -25,8 +24,3 @@ def lane(condition):
 @lane.def_vmap
 def _(_size, _batched, condition):
     return condition, True
-
-
-def select(active, new, old):
-    """Return ``new`` where ``active`` holds, else ``old``, leaf by leaf."""
-    return jax.tree.map(lambda n, o: jnp.where(active, n, o), new, old)

@@ -13,6 +13,8 @@ import numpy as np
 from .._core.arguments import takes
 from .._core.checks import ArgumentError
 from .._core.status import is_traced
+from .._core.trees import is_quantity
+from .._core.units import with_unit
 from .border import Border
 
 
@@ -98,7 +100,7 @@ class Reads:
             leaves = [self.border.unravel(part.reshape(shape + part.shape[1:])) for part, shape in parts]
         else:
             leaves = [
-                _with_unit(part.reshape(shape), unit)
+                with_unit(part.reshape(shape), unit)
                 for (part, shape), unit in zip(parts, self.units, strict=True)
             ]
         return jax.tree.unflatten(self.structure, leaves)
@@ -181,7 +183,7 @@ def _selection(border, coupled, structure):
     """Return the flat indices that ``coupled`` selects, one array per leaf, and their units."""
 
     def select(flat):
-        return jax.tree.flatten(coupled(border.unravel(flat)), is_leaf=lambda x: isinstance(x, u.Quantity))
+        return jax.tree.flatten(coupled(border.unravel(flat)), is_leaf=is_quantity)
 
     with jax.ensure_compile_time_eval():
         leaves, got = select(jnp.arange(border.size, dtype=border.dtype))
@@ -200,10 +202,6 @@ def _selection(border, coupled, structure):
                     "Compute in f",
                 )
     return indices, tuple(u.get_unit(leaf) for leaf in leaves)
-
-
-def _with_unit(value, unit):
-    return value if unit.is_unitless else value * unit
 
 
 def _is_delay(x):

@@ -20,8 +20,9 @@ from jax.interpreters import ad, batching, mlir
 
 from .._core.arguments import checked, function, text, tree_of_numbers
 from .._core.checks import ArgumentError, check_choice, check_count
+from .._core.trees import is_inexact, select
 from .checkpointing import checkpointed_tape_loop, checkpointed_while_loop
-from .lanes import any_lane, lane, select
+from .lanes import any_lane, lane
 from .tape import Reader, write_each
 
 BASE = 16  # steps per level of the bounded loop
@@ -244,7 +245,7 @@ def _refuse_transpose(_cotangent, _value):
 
 
 def _forward_only(x):
-    return _forward_only_p.bind(x) if jnp.issubdtype(jnp.result_type(x), jnp.inexact) else x
+    return _forward_only_p.bind(x) if is_inexact(x) else x
 
 
 _forward_only_p = Primitive("forward_only")

@@ -12,7 +12,7 @@ import numpy as np
 from brainstate.nn import Param
 
 from .._core.checks import ArgumentError, check_choice, check_count, check_finite
-from .._core.param import constant
+from .._core.param import constant, value_of
 from .._core.status import is_traced
 from .._core.units import magnitude
 from .declaration import Input, Parameter, StateVariable
@@ -88,7 +88,7 @@ def noise_sources(title: str, noises: dict[str, Any], shape: tuple[int, ...]) ->
 def initial_source(where: str, state: StateVariable, value: Any) -> Any:
     """Return an initial value or initializer, its unit and numbers checked as far as they are known."""
     if isinstance(value, Param) or not callable(value):
-        number = _number(where, _value(value), state.unit)
+        number = _number(where, value_of(value), state.unit)
         if not is_traced(number):
             check_finite(where, number)
     return value
@@ -96,7 +96,7 @@ def initial_source(where: str, state: StateVariable, value: Any) -> Any:
 
 def initial_value(where: str, state: StateVariable, source: Any, shape: tuple[int, ...]) -> Any:
     """Return the initial value of one state with ``shape`` and in its unit."""
-    value = _value(source)
+    value = value_of(source)
     number = _number(where, value(shape) if callable(value) else value, state.unit)
     if not _broadcasts(number.shape, shape):
         raise ArgumentError(where, f"must have shape {shape} or broadcast to it", number.shape)
@@ -129,11 +129,6 @@ def in_order(where: str, entries: tuple[Input, ...], inputs: tuple, named: dict[
 def in_unit(number: Any, unit: u.Unit) -> Any:
     """Return ``number`` as a Quantity of ``unit``, or as it is if that is no unit."""
     return number if unit.is_unitless else u.Quantity(number, unit=unit)
-
-
-def _value(source: Any) -> Any:
-    """Return what a Param holds, or anything else as it is."""
-    return source.value() if isinstance(source, Param) else source
 
 
 def _number(where: str, value: Any, unit: u.Unit, plain: bool = True) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_count, check_finite
+from .._core.keys import key_data
 from .._core.param import HoldsParams, constant
 from ..delays.context import server
 from ..delays.delay import step_size
@@ -104,7 +105,7 @@ class Noise(HoldsParams, brainstate.nn.Dynamics):
     def init_state(self, batch_size: int | None = None, **kwargs):
         """Draw the key of the samples, and give them a leading batch axis if ``batch_size`` is given."""
         self.batch = batch_size
-        self.key = brainstate.ShortTermState(_key_data(brainstate.random.split_key()))
+        self.key = brainstate.ShortTermState(key_data(brainstate.random.split_key()))
         self.count = brainstate.ShortTermState(jnp.int32(0))
 
     @property
@@ -132,18 +133,9 @@ class Noise(HoldsParams, brainstate.nn.Dynamics):
         """Return independent samples with the correlation between regions."""
         return samples if self.mixing is None else samples @ jnp.asarray(self.mixing, samples.dtype).T
 
-    def _where(self, name: str) -> str:
-        """Return the place of one argument for messages."""
-        return f"{type(self).__name__}.{name}"
-
     def _step_ms(self):
         """Return the step size in force, in ms."""
         return step_size(self._where("update")).to_decimal(u.ms)
-
-
-def _key_data(key):
-    """Return a key as plain numbers."""
-    return jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
 
 
 def is_size(where, value):

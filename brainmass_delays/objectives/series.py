@@ -124,10 +124,10 @@ def root(square: jax.Array) -> jax.Array:
 
 def unit_columns(signals: jax.Array) -> jax.Array:
     """Center columns and scale them to norm 1; constant ones become 0 with derivative 0; NaN stays NaN."""
-    centered = signals - jnp.mean(signals, axis=0)
-    square = jnp.sum(centered**2, axis=0)
+    centered = signals - jnp.mean(signals, axis=0, keepdims=True)
+    square = jnp.sum(centered**2, axis=0, keepdims=True)
     # The mean of equal numbers is off by a rounding error, so a constant column has a small norm, not zero.
-    largest = jnp.max(jnp.abs(jax.lax.stop_gradient(signals)), axis=0)
+    largest = jnp.max(jnp.abs(jax.lax.stop_gradient(signals)), axis=0, keepdims=True)
     rounding = 8 * jnp.finfo(signals.dtype).eps * largest
     constant = square <= signals.shape[0] * rounding**2
     return jnp.where(constant, 0, centered / jnp.sqrt(jnp.where(constant, 1, square)))

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._core.arguments import checked, numbers, optional, time
 from .._core.checks import ArgumentError
+from .._core.units import with_unit_of_power
 from .series import SERIES, is_band, is_length, samples, seconds, to_series
 from .welch import density, kept_bins, pair_products, segment_starts, squared_size
 
@@ -79,7 +80,7 @@ def psd(series: Any, dt: Any, *, nperseg: int = 256, band: tuple | None = None) 
     20
     """
     power = density("psd", jnp.asarray(u.get_magnitude(series)), dt, nperseg, band, squared_size)
-    return with_unit(power, series)
+    return with_unit_of_power(power, series)
 
 
 @checked(series=SERIES, dt=time, nperseg=is_length, band=optional(is_band))
@@ -112,7 +113,9 @@ def csd(series: Any, dt: Any, *, nperseg: int = 256, band: tuple | None = None) 
     >>> objectives.csd(np.random.default_rng(0).normal(size=(512, 3)), 1 * u.ms, nperseg=64).shape
     (32, 3, 3)
     """
-    return with_unit(density("csd", to_series("csd", series), dt, nperseg, band, pair_products), series)
+    return with_unit_of_power(
+        density("csd", to_series("csd", series), dt, nperseg, band, pair_products), series
+    )
 
 
 @checked(
@@ -187,9 +190,3 @@ def coherency(cross: jax.Array) -> jax.Array:
     scale = jnp.where(silent, 0, 1 / jnp.sqrt(jnp.where(silent, 1, power)))
     normalized = cross * scale[..., :, None] * scale[..., None, :]
     return jnp.where(jnp.eye(cross.shape[-1], dtype=bool), 1, normalized)
-
-
-def with_unit(power: jax.Array, series: Any) -> Any:
-    """Return a density in the squared unit of the series per Hz."""
-    unit = u.get_unit(series)
-    return power if unit.is_unitless else power * (unit * unit / u.Hz)

@@ -130,6 +130,7 @@ def gaussian_nll(prediction, target, *, sigma: Any):
         a not in (1, b) for a, b in zip(sigma.shape[::-1], prediction.shape[::-1], strict=False)
     ):
         raise ArgumentError("gaussian_nll.sigma", f"must broadcast to {prediction.shape}", sigma.shape)
+    sigma = sigma.reshape(*[1] * (prediction.ndim - sigma.ndim), *sigma.shape)
     terms = 0.5 * ((prediction - target) / sigma) ** 2 + jnp.log(sigma)
     return jnp.sum(terms + 0.5 * jnp.log(2 * jnp.pi))
 

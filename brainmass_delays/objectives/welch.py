@@ -42,7 +42,7 @@ def welch(
 
     def of_segment(start):
         segment = jax.lax.dynamic_slice_in_dim(series, start, nperseg)
-        return square(jnp.fft.rfft((segment - jnp.mean(segment, axis=0)) * window, axis=0))
+        return square(jnp.fft.rfft((segment - jnp.mean(segment, axis=0, keepdims=True)) * window, axis=0))
 
     starts = segment_starts(len(series), nperseg, overlap)
     total = jax.lax.scan(

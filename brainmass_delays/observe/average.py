@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.checks import ArgumentError, check_finite
-from .monitor import Monitor, choose, pick
+from .._core.trees import select
+from .monitor import Monitor, pick
 
 EVERY_VALUE = 0 * u.ms
 
@@ -73,7 +74,7 @@ class SubSample(Monitor):
         n_rows = jax.tree.leaves(values)[0].shape[0]
         kept, count = pick(self.schedule(dt), values, i, n_rows, n)
         last = jax.tree.map(lambda leaf: leaf[n_rows - 1 if n is None else jnp.maximum(n - 1, 0)], values)
-        last = last if n is None else choose(n > 0, last, state)
+        last = last if n is None else select(n > 0, last, state)
         return last, None if kept is None else self.transform(kept), count
 
 

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 
 from .._core.checks import check_choice
 from .._core.choices import BalloonConstants
+from .._core.trees import select
 from .average import zeros_like
 from .averaged_input import InterimMonitor
 from .hemodynamics import CONSTANTS, rest, signal, step
-from .monitor import choose, pick
+from .monitor import pick
 from .parameters import number, to_param
 from .schedule import schedule
 
@@ -130,7 +131,7 @@ class Balloon(InterimMonitor):
                 return step(y, p["efficacy"] * x, h, p)
 
             new = once(0, state) if n_steps == 1 else jax.lax.fori_loop(0, n_steps, once, state)
-            new = choose(j < n, new, state)
+            new = select(j < n, new, state)
             return new, new
 
         state, states = jax.lax.scan(advance, state, (jnp.arange(len(means)), means))

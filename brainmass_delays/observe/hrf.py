@@ -11,10 +11,11 @@ import numpy as np
 from .._core.arguments import returned
 from .._core.checks import ArgumentError, check_choice
 from .._core.status import is_traced
+from .._core.trees import select
 from .._core.units import magnitude
 from .average import zeros_like
 from .averaged_input import InterimMonitor
-from .monitor import check_period, choose, emission_rows
+from .monitor import check_period, emission_rows
 from .parameters import number, to_param
 from .response_functions import KERNELS
 from .schedule import schedule
@@ -179,7 +180,7 @@ class HRF(InterimMonitor):
         samples = jax.tree.map(lambda _: samples, means)  # in the unit of the activity
         newest = jax.tree.map(lambda leaf: leaf[jnp.maximum(count - 1, 0)], samples)
         past = jax.lax.dynamic_slice_in_dim(buffer, n, len(past))
-        return (past, choose(count > 0, newest, last)), samples, count
+        return (past, select(count > 0, newest, last)), samples, count
 
     def _length(self, dt):
         """Return how many means the response holds."""

@@ -11,6 +11,7 @@ from brainstate.nn import Param
 
 from .._core.arguments import names
 from .._core.checks import ArgumentError, check_choice, check_count
+from .._core.param import value_of
 from .._core.status import is_traced
 from .._core.units import magnitude
 from .average import EVERY_VALUE, SubSample, zeros_like
@@ -95,7 +96,7 @@ class LeadField(SubSample):
             check_choice("LeadField.reference", reference, ("average", *self.sensors))
         self.reference = reference
         self.moment = (
-            None if moment is None else to_param("LeadField.moment", moment, u.get_unit(_value(moment)))
+            None if moment is None else to_param("LeadField.moment", moment, u.get_unit(value_of(moment)))
         )
         n_regions = self.matrix.value().shape[1]
         if moment is not None and self.moment.value().shape not in ((), (1,), (n_regions,)):
@@ -162,7 +163,7 @@ class SensorNoise(Monitor):
     def __init__(self, covariance: Any, seed: int = 0):
         super().__init__(None, EVERY_VALUE)
         where = "SensorNoise.covariance"
-        self.covariance = to_param(where, covariance, u.get_unit(_value(covariance)))
+        self.covariance = to_param(where, covariance, u.get_unit(value_of(covariance)))
         self.seed = check_count("SensorNoise.seed", seed, minimum=0)
         number = u.get_magnitude(self.covariance.value())
         if not is_traced(number):
@@ -197,11 +198,6 @@ class SensorNoise(Monitor):
         return state
 
 
-def _value(value: Any) -> Any:
-    """Return what a Param holds, or anything else as it is."""
-    return value.value() if isinstance(value, Param) else value
-
-
 def _to_gain(matrix: Any, unit: Any) -> Param:
     """Return the matrix as a Param with its unit."""
     where = "LeadField.matrix"
@@ -209,7 +205,7 @@ def _to_gain(matrix: Any, unit: Any) -> Param:
         raise ArgumentError(
             where, "is needed", "None", "Pass LeadField(source, matrix) or LeadField.sphere(...)"
         )
-    own = u.get_unit(_value(matrix))
+    own = u.get_unit(value_of(matrix))
     if unit is not None and not own.is_unitless and not u.have_same_dim(own, unit):
         raise ArgumentError("LeadField.unit", "must be of the dimension of matrix", f"{unit} and {own}")
     gain = to_param(where, matrix, own if unit is None or isinstance(matrix, Param) else unit)

@@ -11,7 +11,8 @@ import numpy as np
 
 from .._core.checks import ArgumentError
 from .._core.param import HoldsParams
-from .._core.units import with_unit
+from .._core.trees import select
+from .._core.units import missing_unit
 from .schedule import NEVER, Nested, Schedule, schedule
 
 
@@ -150,8 +151,8 @@ class Monitor(HoldsParams, brainstate.nn.Module):
             new = self.update(state, value, i + j + 1, dt)
             out = self.sample(new) if plan is not NEVER else None
             if plan is not NEVER:
-                new = choose(plan.count(i + j + 1) > plan.count(i + j), self.reset(new), new)
-            return new if n is None else choose(j < n, new, state), out
+                new = select(plan.count(i + j + 1) > plan.count(i + j), self.reset(new), new)
+            return new if n is None else select(j < n, new, state), out
 
         state, outs = jax.lax.scan(step, state, (jnp.arange(n_rows), values))
         return state, *pick(plan, outs, i, n_rows, n)
@@ -227,11 +228,6 @@ class Chain(Monitor):
         return (first, second), samples, n_samples
 
 
-def choose(condition: Any, new: Any, old: Any) -> Any:
-    """Return one of two pytrees of the same kind."""
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
-
-
 def pick(plan: Any, outs: Any, i: Any, n_rows: int, n: Any = None) -> tuple[Any, Any]:
     """Select the rows at which a stretch emits: ``(slots, ...)`` and how many of them count."""
     slots = plan.slots(n_rows)
@@ -256,7 +252,7 @@ def check_period(where: str, period: Any) -> Any:
     if period is None:
         return None
     if not (isinstance(period, u.Quantity) and u.have_same_dim(period, u.ms)):
-        raise ArgumentError(where, "must be a time or None", repr(period), with_unit(period))
+        raise ArgumentError(where, "must be a time or None", repr(period), missing_unit(period))
     number = u.get_magnitude(period)
     if np.ndim(number) or not np.isfinite(number) or number < 0:
         raise ArgumentError(where, "must be one finite time of at least 0", period)

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._core.arguments import time
 from .._core.checks import check_count
+from .._core.units import with_unit_of_power
 from .average import zeros_like
 from .monitor import Monitor
 from .schedule import NEVER
@@ -112,7 +113,7 @@ class Spectrum(Monitor):
     def _density(self, segment, dt):
         """Return the one-sided density of one segment, (n_frequencies, ...)."""
         transform = self._transform(u.get_magnitude(segment), dt)
-        return _with_unit(jnp.real(transform) ** 2 + jnp.imag(transform) ** 2, segment)
+        return with_unit_of_power(jnp.real(transform) ** 2 + jnp.imag(transform) ** 2, segment)
 
     def _transform(self, segment, dt):
         """Return the Fourier transform whose squared size is the one-sided density per Hz."""
@@ -164,10 +165,4 @@ class CrossSpectrum(Spectrum):
     def _density(self, segment, dt):
         """Return the one-sided cross-spectral density of one segment, (n_frequencies, ..., n, n)."""
         transform = self._transform(u.get_magnitude(segment), dt)
-        return _with_unit(jnp.conj(transform)[..., :, None] * transform[..., None, :], segment)
-
-
-def _with_unit(density: jax.Array, values: Any) -> Any:
-    """Return a density in the squared unit of the values per Hz."""
-    unit = u.get_unit(values)
-    return density if unit.is_unitless else density * (unit * unit / u.Hz)
+        return with_unit_of_power(jnp.conj(transform)[..., :, None] * transform[..., None, :], segment)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from .._core.arguments import any_of, choice, count, each, flag, mapping, numbers, optional
 from .._core.arguments import checked as checked_by_rules
 from .._core.checks import ArgumentError, check_choice
+from .._core.learners import is_optimizer, list_of_layers
 
 ARRAY = numbers(axes=(1, 8))
 TAU = numbers(scalar=True, finite=True, above=0)
@@ -27,11 +28,7 @@ def BATCH(where: str, value: Any) -> None:
         raise ArgumentError(where, "must be an array", type(value).__name__, "Pass jax.numpy.asarray(value)")
 
 
-def is_layers(where: str, value: Any) -> None:
-    """Refuse all but layers, each of which can be called."""
-    if not isinstance(value, list | tuple) or not value or not all(map(callable, value)):
-        cure = "Make them with make_mlp"
-        raise ArgumentError(where, "must be a list of layers that can be called", type(value).__name__, cure)
+is_layers = list_of_layers("Make them with make_mlp")
 
 
 def is_params(where: str, value: Any) -> None:
@@ -98,14 +95,6 @@ OPTIONS = (
     "alpha_forward",
     "alpha_backward",
 )
-
-
-def is_optimizer(where: str, value: Any) -> None:
-    """Refuse what is no optimizer of optax."""
-    if not (callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))):
-        raise ArgumentError(
-            where, "must be an optimizer of optax", type(value).__name__, "E.g. optax.adam(1e-3)"
-        )
 
 
 def is_state(where: str, value: Any) -> None:

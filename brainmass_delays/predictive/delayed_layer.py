@@ -8,11 +8,12 @@ import jax.numpy as jnp
 
 from .._core.checks import ArgumentError, check_choice
 from .._core.param import ShowsSignature
+from .._core.trees import fill
 from ..delays.delay import Delay
 from ..delays.read import prefetch, prefetch_delay
 from .energies import LOSSES
 from .layers import Dense, as_params
-from .partition import join, split
+from .partition import split
 from .populations import ErrorUnits, ValueUnits
 from .prediction import predict
 
@@ -139,7 +140,7 @@ class PCLayer(ShowsSignature, brainstate.nn.Module):
 
     def _maps(self):
         """Return layer and skip."""
-        return join(self.parameters.value, self._rest)
+        return fill(self.parameters.value, self._rest)
 
 
 class _Uniform:

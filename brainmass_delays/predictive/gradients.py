@@ -4,10 +4,11 @@ import jax
 
 from brainmass_delays._core.checks import ArgumentError
 
+from .._core.trees import fill
 from .arguments import checked
 from .energies import hybrid_energy_of_batch
 from .layers import as_params
-from .partition import as_variables, compile_over_arrays, join, split
+from .partition import as_variables, compile_over_arrays, split
 from .validation import check_labels
 from .variants import energy_of
 
@@ -198,7 +199,7 @@ def _flow(params, activities, y, x, loss_id, **options):
 def _param_grads(params, activities, y, x, loss_id, **options):
     """Return ``dF/dtheta``."""
     trainable, rest = _split_to_train("compute_pc_param_grads.params", params)
-    return jax.grad(lambda t: energy_of(join(t, rest), activities, y, x, loss_id, **options))(trainable)
+    return jax.grad(lambda t: energy_of(fill(t, rest), activities, y, x, loss_id, **options))(trainable)
 
 
 @compile_over_arrays
@@ -206,7 +207,7 @@ def _hybrid_param_grads(model, equilib_activities, amort_activities, x, y):
     """Return the gradient of the hybrid energy."""
     trainable, rest = _split_to_train("compute_hpc_param_grads.model", model)
     return jax.grad(
-        lambda t: hybrid_energy_of_batch(join(t, rest), equilib_activities, amort_activities, x, y)
+        lambda t: hybrid_energy_of_batch(fill(t, rest), equilib_activities, amort_activities, x, y)
     )(trainable)
 
 

@@ -24,15 +24,12 @@ def as_variables(values) -> list[jax.Array]:
 
 
 def split(tree: Any, keep=is_trainable) -> tuple[Any, Any]:
-    """Return two trees like ``tree``: the leaves that ``keep`` accepts, and the others; None elsewhere."""
+    """Return two trees like ``tree``: the leaves that ``keep`` accepts, and the others; None elsewhere.
+
+    `trees.fill` undoes it."""
     kept = jax.tree.map(lambda leaf: leaf if keep(leaf) else None, tree)
     rest = jax.tree.map(lambda leaf: None if keep(leaf) else leaf, tree)
     return kept, rest
-
-
-def join(kept: Any, rest: Any) -> Any:
-    """Undo `split`."""
-    return jax.tree.map(lambda a, b: b if a is None else a, kept, rest, is_leaf=lambda leaf: leaf is None)
 
 
 def compile_over_arrays(function):

@@ -4,13 +4,14 @@ from typing import Any, NamedTuple
 
 import jax
 
+from .._core.trees import fill
 from .arguments import checked
 from .descent import apply_updates
 from .gradients import compute_hpc_param_grads, compute_pc_param_grads
 from .inference import Inference, solve_inference
 from .initialization import init_activities_with_amort
 from .layers import as_params, with_updates
-from .partition import join, split
+from .partition import split
 from .variants import layer_energies, start_of
 
 PRECISIONS = ("output_energy_scaling", "alpha_forward")
@@ -279,7 +280,7 @@ def _learn(optim, grads, opt_state, params, where="update_params.opt_state"):
     arrays, rest = split(as_params(params))
     cure = "Make it by optim.init(trainable(params))"
     arrays, opt_state = apply_updates(where, optim, grads, opt_state, arrays, cure)
-    model, skips = join(arrays, rest)
+    model, skips = fill(arrays, rest)
     old_model, old_skips = params if isinstance(params, tuple) else (params, None)
     return (_written(old_model, model), old_skips and _written(old_skips, skips)), opt_state
 

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from .._core.checks import ArgumentError, check_count
+from .._core.grid import whole_steps
 from .._core.status import is_traced
 from .._core.units import magnitude
 
@@ -37,12 +38,6 @@ def count_steps(where: str, duration: Any, dt: u.Quantity) -> int:
             f"Use {max(1, math.ceil(ratio)) * dt}",
         )
     return int(whole)
-
-
-def whole_steps(ratio: Any) -> tuple[Any, Any]:
-    """Round times in steps to whole ones, and tell whether they were whole but for rounding errors."""
-    whole = np.round(ratio)
-    return whole, np.abs(ratio - whole) <= 1e-6 * np.maximum(1, whole)
 
 
 def transient_steps(transient, dt, n_steps):

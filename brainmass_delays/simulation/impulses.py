@@ -11,12 +11,13 @@ from brainstate.nn import Param
 
 from .._core.arguments import function_of, numbers
 from .._core.checks import ArgumentError, check_finite
+from .._core.grid import whole_steps
 from .._core.impulses import jumping
 from .._core.parameters import unique_ending
 from .._core.status import is_traced
 from .._core.units import magnitude
 from ..nodes.base import step_time
-from .durations import check_time, whole_steps
+from .durations import check_time
 from .function import states_by_name
 from .stimulation import Stimulation
 

@@ -10,6 +10,7 @@ from .._core.arguments import checked, choice
 from .._core.arguments import flag as is_flag
 from .._core.checks import ArgumentError
 from .._core.functions import Portable, copied
+from .._core.grid import environment_dt
 from .._core.states import LOCK
 from .durations import one_time
 
@@ -55,9 +56,8 @@ class Held:
     @property
     def dt(self) -> u.Quantity:
         """The step size: as given, or of the environment."""
-        dt = brainstate.environ.get("dt", None) if self._dt is None else self._dt
+        dt = self._dt
         if dt is None:
-            raise ArgumentError(
-                "Simulator.dt", "is needed", "None", "Pass Simulator(model, dt=0.1 * brainunit.ms)"
-            )
+            cure = "Pass Simulator(model, dt=0.1 * brainunit.ms)"
+            dt = environment_dt("Simulator.dt", "is needed", cure)
         return one_time("Simulator.dt", dt)

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._core.arguments import count, numbers, optional
 from .._core.checks import ArgumentError
+from .._core.learners import is_optimizer, list_of_layers
 from .._core.units import magnitude
 
 RATE = numbers(unit=u.UNITLESS, scalar=True, finite=True, above=0, traced=False)
@@ -75,7 +76,7 @@ def is_graph(where: str, value: Any) -> None:
 def is_network(where: str, value: Any) -> None:
     """Refuse all but a Module, or a list of layers."""
     if not isinstance(value, brainstate.nn.Module) and not (isinstance(value, list) and not value):
-        is_layers(where, value)
+        list_of_layers()(where, value)
 
 
 def are_delay_layers(where: str, value: Any) -> None:
@@ -90,20 +91,6 @@ def is_delay_layer(where: str, value: Any) -> None:
     """Refuse what is no layer of delays."""
     if not hasattr(value, "bounds_in_steps"):
         raise ArgumentError(where, "must be a DelayLayer or a SparseDelayLayer", repr(value))
-
-
-def is_layers(where: str, value: Any) -> None:
-    """Refuse all but a list of layers."""
-    if not isinstance(value, list | tuple) or not value or not all(map(callable, value)):
-        raise ArgumentError(where, "must be a list of layers", repr(value))
-
-
-def is_optimizer(where: str, value: Any) -> None:
-    """Refuse what is no optimizer of optax."""
-    if not (callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))):
-        raise ArgumentError(
-            where, "must be an optimizer of optax", repr(value), "Make one, e.g. optax.adam(1e-3)"
-        )
 
 
 def groups_of_optimizers(where: str, value: Any) -> None:

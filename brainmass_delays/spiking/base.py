@@ -20,7 +20,7 @@ from ..delays.buffer import fill, push, sample, unroll
 from ..delays.rounding import STENCIL_AGES, STENCILS
 from .arguments import BATCH_SIZE, SPIKES, is_settling
 from .filters import INTERPOLATIONS, METHODS, WIDE_KERNELS, combine, lag_weights
-from .grid import time_step, whole_steps
+from .grid import steps_at_least, time_step
 
 MODES = ("same", "valid")
 # Rounding of a time divided by dt moves a lag by less than this many steps.
@@ -74,8 +74,8 @@ class DelayedSpikes(HoldsParams, brainstate.nn.Module):
         """Return ``min_delay`` and ``max_delay`` in steps of the current ``dt``."""
         dt = time_step(self._name)
         return (
-            whole_steps(f"{self._name}.min_delay", self.min_delay, dt, 0),
-            whole_steps(f"{self._name}.max_delay", self.max_delay, dt, 1),
+            steps_at_least(f"{self._name}.min_delay", self.min_delay, dt, 0),
+            steps_at_least(f"{self._name}.max_delay", self.max_delay, dt, 1),
         )
 
     def lag(self) -> jax.Array:

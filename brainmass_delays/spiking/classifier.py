@@ -17,7 +17,7 @@ from .arguments import (
     is_settling,
 )
 from .delay_layer import DelayLayer
-from .grid import time_step, whole_steps
+from .grid import steps_at_least, time_step
 from .lif import LIF, LeakyIntegrator
 from .recurrent_layer import RecurrentLIF
 from .sparse_layer import SparseDelayLayer
@@ -126,7 +126,7 @@ class SpikingClassifier(ShowsSignature, brainstate.nn.Module):
         """Return the first step of a trial that counts for the readout."""
         if self.settle is None:
             return self.delays.bounds_in_steps()[1]
-        return whole_steps("SpikingClassifier.settle", self.settle, time_step("SpikingClassifier"), 0)
+        return steps_at_least("SpikingClassifier.settle", self.settle, time_step("SpikingClassifier"), 0)
 
     def check_length(self, shortest: int) -> None:
         """Refuse trials of so many steps if nothing of them is left to read."""

@@ -11,7 +11,8 @@ from brainstate.nn import Param
 
 from .._core.arguments import checked, numbers, optional, time
 from .._core.checks import ArgumentError
-from .arguments import SPIKES, is_graph, is_layers
+from .._core.learners import list_of_layers
+from .arguments import SPIKES, is_graph
 from .delay_layer import DelayLayer
 from .grid import time_step
 from .lif import LIF, LeakyIntegrator
@@ -85,7 +86,7 @@ def from_nir(graph: Any, *, max_delay: Any = None) -> list:
     return layers
 
 
-@checked(layers=is_layers, spikes=SPIKES)
+@checked(layers=list_of_layers(), spikes=SPIKES)
 def run_layers(layers: list, spikes) -> jnp.ndarray:
     """Run layers one after the other over ``spikes`` ``(batch, time, channel)``; return the last output."""
     for layer in layers:

@@ -17,12 +17,13 @@ import optax
 
 from .._core.arguments import checked, function, numbers, optional
 from .._core.checks import ArgumentError
+from .._core.learners import is_optimizer
+from .._core.trees import is_quantity
 from .._core.units import magnitude
 from .arguments import (
     TIMES,
     groups_of_optimizers,
     is_module,
-    is_optimizer,
 )
 
 # Of a kernel, where it is known; 0 means whole steps.
@@ -177,7 +178,7 @@ def parameter_groups(
         return names[-1] if names else rest
 
     def labels(params):
-        found = jax.tree_util.tree_map_with_path(label, params, is_leaf=_is_quantity)
+        found = jax.tree_util.tree_map_with_path(label, params, is_leaf=is_quantity)
         missing = set(groups) - set(jax.tree.leaves(found))
         if missing:
             paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
@@ -254,20 +255,16 @@ def _map(function, updates, params, *rest):
         result = function(*(u.get_magnitude(x) for x in (update, param)), unit, *map(u.get_magnitude, others))
         return (
             u.maybe_decimal(u.Quantity(result, unit=unit))
-            if not _is_quantity(param)
+            if not is_quantity(param)
             else u.Quantity(result, unit=unit)
         )
 
-    return jax.tree.map(apply, updates, params, *rest, is_leaf=_is_quantity)
+    return jax.tree.map(apply, updates, params, *rest, is_leaf=is_quantity)
 
 
 def _in(unit, value):
     """Return a time as a number of ``unit``; for a parameter without unit it must be a plain number."""
     return magnitude("project", value, unit)
-
-
-def _is_quantity(x):
-    return isinstance(x, u.Quantity)
 
 
 def _names(path):

@@ -12,6 +12,7 @@ import optax
 from .._core.arguments import checked, count, each, instance, names, numbers, optional, time
 from .._core.arguments import flag as is_flag
 from .._core.checks import ArgumentError, check_count
+from .._core.learners import is_optimizer
 from .._core.progress import trange
 from .._core.status import NOT_FINITE, flag, raise_if_failed
 from .arguments import (
@@ -19,7 +20,6 @@ from .arguments import (
     SPIKES,
     are_labels,
     is_module,
-    is_optimizer,
     is_seed,
     is_task,
     is_trials,

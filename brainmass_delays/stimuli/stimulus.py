@@ -98,10 +98,6 @@ class Stimulus(HoldsParams, brainstate.nn.Module):
 
     __radd__, __rmul__ = __add__, __mul__
 
-    def _where(self, name: str) -> str:
-        """Return the place of one argument for messages."""
-        return f"{type(self).__name__}.{name}"
-
     def _set(self, name: str, value: Any) -> None:
         """Keep a parameter as a Param, checked as far as its numbers are known."""
         numbers()(self._where(name), value.value() if isinstance(value, Param) else value)

@@ -12,6 +12,7 @@ import numpy as np
 
 from .._core.checks import ArgumentError, check_choice
 from .._core.status import NOT_RUN, describe
+from .._core.trees import is_quantity
 from .._core.units import unit_attribute
 from ..outline import columns, written
 
@@ -48,9 +49,7 @@ class SweepResult(NamedTuple):
         lines = [f"SweepResult, {self.status.size} points, {f'{n_failed} failed' if n_failed else 'all ok'}"]
         names = [f"axis {name}" for name in self.axes]
         values = [written(value) for value in self.axes.values()]
-        for path, leaf in jax.tree_util.tree_leaves_with_path(
-            self.results, is_leaf=lambda x: isinstance(x, u.Quantity)
-        ):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(self.results, is_leaf=is_quantity):
             names.append(f"results{jax.tree_util.keystr(path)}")
             values.append(written(leaf))
         return "\n".join(lines + [f"  {line}" for line in columns(zip(names, values, strict=True))])
@@ -94,9 +93,7 @@ class SweepResult(NamedTuple):
             if np.ndim(u.get_magnitude(values)) == 1
         }
         data = {"status": (dims, self.status)}
-        for path, leaf in jax.tree_util.tree_leaves_with_path(
-            self.results, is_leaf=lambda x: isinstance(x, u.Quantity)
-        ):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(self.results, is_leaf=is_quantity):
             name = ".".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path) or "result"
             more = [f"{name}_{i}" for i in range(1, np.ndim(u.get_magnitude(leaf)) - len(dims) + 1)]
             data[name] = ([*dims, *more], *_array_and_unit(leaf))

@@ -16,6 +16,7 @@ import numpy as np
 
 from .._core.checks import ArgumentError
 from .._core.files import locked, make_folder, read_once, write_whole
+from .._core.keys import key_data
 from ..connectome import arrays
 from .program import Job, predict_one
 
@@ -102,7 +103,7 @@ def _identity(job: Job, axes: dict[str, Any], product: bool) -> tuple[str, Any]:
     # Addresses differ between processes and mean nothing.
     digest.update(re.sub(r"0x[0-9a-f]+", "", str(program.jaxpr)).encode())
     for array in (*program.consts, *_plain(axes).values()):
-        value = np.asarray(jax.random.key_data(array) if _is_key(array) else array)
+        value = np.asarray(key_data(array))
         digest.update(f"{value.shape}{value.dtype}".encode() + np.ascontiguousarray(value).tobytes())
     settings = {name: str(value) for name, value in sorted(job.settings.items())}
     texts = [FORMAT, jax.__version__, product, settings, {n: str(unit) for n, unit in units.items()}]
@@ -112,7 +113,3 @@ def _identity(job: Job, axes: dict[str, Any], product: bool) -> tuple[str, Any]:
 
 def _plain(axes: dict[str, Any]) -> dict[str, np.ndarray]:
     return {name: np.asarray(u.get_magnitude(values)) for name, values in axes.items()}
-
-
-def _is_key(array: Any) -> bool:
-    return jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key)

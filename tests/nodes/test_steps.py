@@ -9,6 +9,7 @@ from scipy.integrate import solve_ivp
 
 from brainmass_delays.integrate.steps import STEPS
 
+pytestmark = pytest.mark.usefixtures("strict_promotion")
 every_method = pytest.mark.parametrize("method", STEPS)
 
 
@@ -27,7 +28,7 @@ def error(method, dt, end=5.0):
         new = step(rate, lambda c, s: jnp.sin((i + c) * dt), state, dt)
         return new, new
 
-    _, found = jax.lax.scan(one, (jnp.array(1.0), jnp.array(0.0)), jnp.arange(n))
+    _, found = jax.lax.scan(one, (jnp.array(1.0), jnp.array(0.0)), jnp.arange(n, dtype=float))
 
     def exact(t, s):
         return rate(0, s, np.sin(t))

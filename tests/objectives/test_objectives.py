@@ -9,6 +9,8 @@ from scipy.signal import welch
 
 from brainmass_delays import ArgumentError, objectives
 
+pytestmark = pytest.mark.usefixtures("strict_promotion")
+
 RNG = np.random.default_rng(3)
 PREDICTION, TARGET = RNG.normal(size=(90, 5)).cumsum(axis=0), RNG.normal(size=(90, 5)).cumsum(axis=0)
 

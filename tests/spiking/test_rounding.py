@@ -1,4 +1,4 @@
-"""Straight-through and stencil gradients."""
+"""Stencils and their gradients."""
 
 import jax
 import jax.numpy as jnp
@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 
 from brainmass_delays.delays.interpolation import INTERPOLATIONS, split
-from brainmass_delays.delays.rounding import linear_stencil, round_stencil, round_through, with_slope
+from brainmass_delays.delays.rounding import linear_stencil, round_stencil, with_slope
 
-
-def test_round_through_rounds_and_passes_the_gradient():
-    x = jnp.array([-1.6, 0.2, 2.5, 3.7])
-    value, pull = jax.vjp(round_through, x)
-    np.testing.assert_array_equal(value, [-2.0, 0.0, 2.0, 4.0])
-    np.testing.assert_array_equal(pull(jnp.arange(4.0))[0], np.arange(4.0))
+pytestmark = pytest.mark.usefixtures("strict_promotion")
 
 
 def test_with_slope_keeps_the_value_and_adds_one_derivative():

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from ..._core.arguments import checked
 from ..._core.checks import ArgumentError, check_choice
-from ..shapes import target_values, weight_matrix, weighted_sum
+from ..shapes import aligned, target_values, weight_matrix, weighted_sum
 from .arguments import NORMALIZATIONS, is_strength
 
 
@@ -140,7 +140,7 @@ def _laplacian(where, delayed_x, y, conn, k, normalize):
 
 def laplacian_combine(total: Any, y: Any, degree: Any, k: Any):
     """Return the input for the weighted sum ``total`` of the sources, less ``degree`` times the target."""
-    return k * (total - degree * y)
+    return k * (total - aligned(degree, y) * y)
 
 
 def laplacian_weights(where: str, weights: Any, normalize: str):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from ..._core.arguments import checked
 from ..._core.units import magnitude
-from ..shapes import per_slot, source_values, target_values, weight_matrix
+from ..shapes import aligned, per_slot, source_values, target_values, weight_matrix
 from .arguments import is_plain, is_strength
 
 
@@ -56,7 +56,7 @@ def kuramoto_coupling(
     y = target_values(where, y)
     weights = weight_matrix(where, conn, y.shape[-1])
     difference = magnitude(where, source_values(where, delayed_x, weights) - y[..., None], u.UNITLESS)
-    return k * (weights * jnp.sin(difference - per_slot(alpha))).sum(axis=-1)
+    return k * (aligned(weights, difference) * jnp.sin(difference - per_slot(alpha, difference))).sum(axis=-1)
 
 
 def phase_features(x: Any):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from ..._core.arguments import checked
 from ..._core.checks import ArgumentError
 from ..._core.units import magnitude
-from ..shapes import per_slot, source_values, target_values, weight_matrix
+from ..shapes import aligned, per_slot, source_values, target_values, weight_matrix
 from .arguments import is_plain, is_plain_array, is_strength
 
 
@@ -56,8 +56,8 @@ def powerlaw_coupling(delayed_x: Callable | Any, y: Callable | Any, conn: Any, k
     weights = weight_matrix(where, conn, y.shape[-1])
     unit = u.get_unit(y)
     difference = source_values(where, delayed_x, weights) - y[..., None]
-    power = signed_power(magnitude(f"{where}.delayed_x", difference, unit), per_slot(p))
-    total = k * (weights * power).sum(axis=-1)
+    power = signed_power(magnitude(f"{where}.delayed_x", difference, unit), per_slot(p, difference))
+    total = k * (aligned(weights, power) * power).sum(axis=-1)
     return total if unit.is_unitless else total * unit
 
 
@@ -99,4 +99,4 @@ def signed_power(d: Any, p: Any):
     zero = d == 0
     size = jnp.where(zero, 1.0, jnp.abs(d))
     # At 0 the branch d * (p == 1) has the right value, and the right slope for every p >= 1.
-    return jnp.where(zero, d * (p == 1), jnp.sign(d) * jnp.exp(p * jnp.log(size)))
+    return jnp.where(zero, d * jnp.asarray(p == 1, d.dtype), jnp.sign(d) * jnp.exp(p * jnp.log(size)))

@@ -8,7 +8,7 @@ import jax.nn
 import jax.numpy as jnp
 
 from ..._core.arguments import checked
-from ..shapes import source_values, weight_matrix, weighted_sum
+from ..shapes import aligned, source_values, weight_matrix, weighted_sum
 from .arguments import is_plain, is_strength
 
 
@@ -155,7 +155,7 @@ def sigmoidal_jansen_rit_coupling(
     where = "sigmoidal_jansen_rit_coupling"
     weights = weight_matrix(where, conn)
     rate = firing_rate(source_values(where, delayed_x, weights), cmin, cmax, midpoint, r)
-    return k * (weights * rate).sum(axis=-1)
+    return k * (aligned(weights, rate) * rate).sum(axis=-1)
 
 
 def firing_rate(x: Any, cmin: Any, cmax: Any, midpoint: Any, r: Any):

@@ -10,28 +10,25 @@ import numpy as np
 from ..._core.arguments import function_of, numbers
 from ..._core.checks import ArgumentError, check_count
 from ..._core.status import is_traced
-from ..._core.units import magnitude
+from ..._core.trees import is_quantity
+from ..._core.units import magnitude, with_unit
 from ..border import Border
 from ..solution import is_inside
 
 
-def _is_quantity(leaf) -> bool:
-    return isinstance(leaf, u.Quantity)
-
-
 def unit_of(*values) -> u.Unit | None:
     """Return the unit of the first quantity among ``values``, or None."""
-    return next((u.get_unit(x) for x in values if _is_quantity(x) and not x.is_unitless), None)
+    return next((u.get_unit(x) for x in values if is_quantity(x) and not x.is_unitless), None)
 
 
 class Coordinates:
     """Turn states and their derivatives into vectors of ``d`` numbers and back; each leaf has a unit."""
 
     def __init__(self, where: str, example, time_unit: u.Unit | None, argument: str = "y0"):
-        plain = jax.tree.map(u.get_magnitude, example, is_leaf=_is_quantity)
+        plain = jax.tree.map(u.get_magnitude, example, is_leaf=is_quantity)
         self._border, _ = Border.of(where, plain, 0.0)
         self.time_unit = time_unit
-        leaves, self._structure = jax.tree.flatten(example, is_leaf=_is_quantity)
+        leaves, self._structure = jax.tree.flatten(example, is_leaf=is_quantity)
         self._units = [u.get_unit(leaf) for leaf in leaves]
         self.dtype, self._shapes = self._border.dtype, [jnp.shape(leaf) for leaf in leaves]
         _check_real(f"{where}.{argument}", self.dtype)
@@ -75,7 +72,7 @@ class Coordinates:
 
     def to_vector(self, where: str, tree, derivative: int) -> jax.Array:
         """Ravel a state or one of its derivatives, shape (d,)."""
-        leaves, structure = jax.tree.flatten(tree, is_leaf=_is_quantity)
+        leaves, structure = jax.tree.flatten(tree, is_leaf=is_quantity)
         if structure == self._structure:
             units = self._derivative_units(derivative)
             leaves = [
@@ -97,12 +94,12 @@ class Coordinates:
         leaves = jax.tree.leaves(self._border.unravel(vectors))
         units = self._derivative_units(derivative)
         return jax.tree.unflatten(
-            self._structure, [_with_unit(leaf, unit) for leaf, unit in zip(leaves, units, strict=True)]
+            self._structure, [with_unit(leaf, unit) for leaf, unit in zip(leaves, units, strict=True)]
         )
 
     def filled(self, value):
         """Return a tree like the state filled with ``value`` if that is one number, else ``value``."""
-        structure = jax.tree.structure(value, is_leaf=_is_quantity)
+        structure = jax.tree.structure(value, is_leaf=is_quantity)
         if not jax.tree_util.treedef_is_leaf(structure) or jnp.size(u.get_magnitude(value)) != 1:
             return value
         number = value.reshape(()) if jnp.ndim(value) else value
@@ -116,7 +113,7 @@ class Coordinates:
 
     def plain_time(self, where: str, value, *, plain: bool = False):
         """Return a time without its unit; a concrete one stays concrete in a trace, so it can be checked."""
-        if self.time_unit is not None and not plain and not _is_quantity(value):
+        if self.time_unit is not None and not plain and not is_quantity(value):
             rule = f"must have a unit of time, since one of t0, t1, save_at and delays has {self.time_unit}"
             cure = f"Multiply it by brainunit.{self.time_unit}, or give no unit at all"
             raise ArgumentError(where, rule, "a plain number" if is_traced(value) else value, cure)
@@ -135,7 +132,7 @@ class Coordinates:
 
     def with_unit(self, value: jax.Array, derivative: int):
         """Attach the one unit of a derivative, if it has one."""
-        return _with_unit(value, self._derivative_units(derivative)[0])
+        return with_unit(value, self._derivative_units(derivative)[0])
 
 
 def _check_real(where: str, dtype) -> None:
@@ -169,10 +166,6 @@ def check_increasing(where: str, times, start, end) -> None:
 def are_increasing(times: jax.Array, start, end) -> jax.Array:
     """Tell whether times increase within a span, up to rounding."""
     return jnp.all(jnp.diff(times) > 0) & jnp.all(is_inside(times, start, end))
-
-
-def _with_unit(value, unit: u.Unit):
-    return value if unit.is_unitless else value * unit
 
 
 class Equation:

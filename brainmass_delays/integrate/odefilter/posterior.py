@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ..._core.trees import select
 from .gaussian import (
     Gaussian,
     Kernel,
@@ -156,18 +157,14 @@ def insert(track: Track, dynamics: Dynamics, times: jax.Array) -> tuple[Gaussian
         t, place, step = row
         real = t > before
         transition = dynamics.transition(jnp.where(real, t - before, 1.0), track.scales[step])
-        state, link = _choose(real, predict_and_reverse(state, transition), (state, identity))
+        state, link = select(real, predict_and_reverse(state, transition), (state, identity))
         is_step = place < n_steps
-        state = _choose(is_step, jax.tree.map(lambda rows: rows[step], track.filtered), state)
+        state = select(is_step, jax.tree.map(lambda rows: rows[step], track.filtered), state)
         back = compose(back, link)
-        return (t, state, _choose(is_step, back, identity)), (state, back)
+        return (t, state, select(is_step, back, identity)), (state, back)
 
     start = (union[order[0]], first, identity)
     (_, end, back), passed = jax.lax.scan(body, start, (union[order][1:], order[1:], ahead[1:]))
     wanted = jnp.argsort(order)[n_steps:] - 1  # the first place is the initial time itself
     states, kernels = jax.tree.map(lambda rows: rows[wanted], passed)
     return states, Posterior(push(back, end), jax.tree.map(lambda rows: rows[1:], kernels))
-
-
-def _choose(condition, new, old):
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)

@@ -11,6 +11,7 @@ import numpy as np
 from ..._core.arguments import checked, count, each, numbers, tree_of_numbers
 from ..._core.checks import ArgumentError, check_count, check_positive
 from ..._core.status import is_traced
+from ..._core.trees import is_quantity
 from ..._core.units import magnitude
 from .gaussian import Transition
 from .layout import Layout
@@ -150,7 +151,7 @@ def ornstein_uhlenbeck_prior(coefficients, *, rate, **options) -> Prior:
     >>> print(abs(float(solution.ys[0])) < 1e-3)
     True
     """
-    for leaf in jax.tree.leaves(rate, is_leaf=_is_quantity):
+    for leaf in jax.tree.leaves(rate, is_leaf=is_quantity):
         numbers(finite=True)("ornstein_uhlenbeck_prior.rate", leaf)
     return dataclasses.replace(wiener_prior(coefficients, **options), rate=rate, process="ornstein-uhlenbeck")
 
@@ -191,10 +192,10 @@ def matern_prior(coefficients, *, length_scale, **options) -> Prior:
     0.368
     """
     prior = wiener_prior(coefficients, **options)
-    for leaf in jax.tree.leaves(length_scale, is_leaf=_is_quantity):
+    for leaf in jax.tree.leaves(length_scale, is_leaf=is_quantity):
         check_unless_traced("matern_prior.length_scale", leaf)
     root = np.sqrt(2.0 * len(prior.mean) - 1.0)
-    rate = jax.tree.map(lambda leaf: root / leaf, length_scale, is_leaf=_is_quantity)
+    rate = jax.tree.map(lambda leaf: root / leaf, length_scale, is_leaf=is_quantity)
     return dataclasses.replace(prior, rate=rate, process="matern")
 
 
@@ -209,17 +210,13 @@ def check_unless_traced(where: str, value):
 def check_scale(where: str, output_scale) -> None:
     """Refuse diffusions that are not positive, or have a unit: they are in units of the state and of time."""
     tree_of_numbers(where, output_scale)
-    for leaf in jax.tree.leaves(output_scale, is_leaf=_is_quantity):
+    for leaf in jax.tree.leaves(output_scale, is_leaf=is_quantity):
         numbers(unit=u.UNITLESS, finite=True, above=0)(where, leaf)
-
-
-def _is_quantity(leaf) -> bool:
-    return isinstance(leaf, u.Quantity)
 
 
 def _derivative_like(zero):
     """Drop the unit of a zero state: without one it fits a derivative of any order."""
-    return jax.tree.map(u.get_magnitude, zero, is_leaf=_is_quantity)
+    return jax.tree.map(u.get_magnitude, zero, is_leaf=is_quantity)
 
 
 def _coefficient_stds(initial_std, known: int, diffuse: int, diffuse_std) -> jax.Array:
@@ -297,7 +294,7 @@ def _rate_blocks(where: str, prior: Prior, layout: Layout, state, time_unit) -> 
     """Return the rate as matrices (block, c, c)."""
     unit, size = u.UNITLESS if time_unit is None else 1 / time_unit, layout.n_components
     rate = jax.tree.map(
-        lambda leaf: jnp.asarray(magnitude(where, leaf, unit), state.dtype), prior.rate, is_leaf=_is_quantity
+        lambda leaf: jnp.asarray(magnitude(where, leaf, unit), state.dtype), prior.rate, is_leaf=is_quantity
     )
     if not (isinstance(rate, jax.Array) and size > 1 and rate.shape == (size, size)):
         values = layout.spread(_per_entry(where, rate, layout, state))

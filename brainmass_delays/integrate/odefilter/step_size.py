@@ -1,6 +1,7 @@
 """Choose the steps of a filter by its error estimate, and stop at checkpoints."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from ..._core.status import MAX_STEPS_REACHED, NOT_FINITE, OK, STEP_UNDERFLOW, flag
+from ..._core.trees import select
 from ..control import Controller
 from .acceptance import error_power
 from .gaussian import Gaussian, compose, identity_kernel, predict, predict_and_reverse, push
@@ -95,8 +97,7 @@ class AdaptiveFilter:
         factor, memory = self.controller(power, state.memory)
         accept = power >= 1.0
 
-        def choose(new, old):
-            return jax.tree.map(lambda a, b: jnp.where(accept, a, b), new, old)
+        choose = functools.partial(select, accept)
 
         back = compose(kernel, tried.kernel) if self.smoothing else None
         proposal = jax.lax.stop_gradient(factor * step)
@@ -140,8 +141,7 @@ class AdaptiveFilter:
             there, link, identity = predict(before.gaussian, up_to), None, None
             between = Node(target, there, None)
 
-        def choose(new, old):
-            return jax.tree.map(lambda a, b: jnp.where(passed, a, b), new, old)
+        choose = functools.partial(select, passed)
 
         state = state._replace(
             now=Node(now.t, now.gaussian, choose(link, identity)),

@@ -10,7 +10,7 @@ from ..._core.arguments import numbers, time
 from ..._core.checks import ArgumentError, check_choice, check_count, check_positive
 from ..._core.units import magnitude
 from ..arguments import are_labels, is_seed
-from ..grid import whole_steps
+from ..grid import steps_at_least
 
 ANGLES = numbers(unit=u.UNITLESS, finite=True, low=-np.pi / 2, high=np.pi / 2)
 PHASES = ("sample", "call")
@@ -88,7 +88,7 @@ class LocalizationTask:
                 f"LocalizationTask.{name}",
                 magnitude(f"LocalizationTask.{name}", getattr(self, name), u.Hz, plain=False),
             )
-        whole_steps("LocalizationTask.duration", self.duration, self.dt, 1)
+        steps_at_least("LocalizationTask.duration", self.duration, self.dt, 1)
         if self.peak_probability > 1:
             raise ArgumentError(
                 "LocalizationTask.peak_rate", "must be at most one spike per dt", self.peak_rate
@@ -97,7 +97,7 @@ class LocalizationTask:
     @property
     def n_steps(self) -> int:
         """Steps per trial."""
-        return whole_steps("LocalizationTask.duration", self.duration, self.dt, 1)
+        return steps_at_least("LocalizationTask.duration", self.duration, self.dt, 1)
 
     @property
     def n_channels(self) -> int:

@@ -10,7 +10,7 @@ from ..._core.arguments import time
 from ..._core.checks import ArgumentError, check_count
 from ..._core.units import magnitude
 from ..arguments import is_seed
-from ..grid import whole_steps
+from ..grid import steps_at_least
 from .trials import Trials
 
 ONSETS = 10  # the first burst starts at one of so many steps, so that no absolute time helps
@@ -103,7 +103,7 @@ class DelayedMatchTask:
         return self.generate(1024, [seed, 0]), self.generate(1024, [seed, 1])
 
     def _steps(self, name):
-        return whole_steps(f"DelayedMatchTask.{name}", getattr(self, name), self.dt, 1)
+        return steps_at_least(f"DelayedMatchTask.{name}", getattr(self, name), self.dt, 1)
 
     def _probability(self, name):
         where, rate = f"DelayedMatchTask.{name}", getattr(self, name)

@@ -9,7 +9,7 @@ import numpy as np
 from ..._core.arguments import numbers, time
 from ..._core.checks import ArgumentError, check_count
 from ..arguments import is_seed
-from ..grid import whole_steps
+from ..grid import steps_at_least
 from .trials import Trials
 
 IMAGES = numbers(unit=u.UNITLESS, ndim=2, finite=True, low=0.0, high=1.0)
@@ -56,21 +56,23 @@ class LatencyDigitsTask:
     def __post_init__(self):
         time("LatencyDigitsTask.dt", self.dt)
         for name in ("window", "response"):
-            whole_steps(f"LatencyDigitsTask.{name}", getattr(self, name), self.dt, 1)
+            steps_at_least(f"LatencyDigitsTask.{name}", getattr(self, name), self.dt, 1)
         if not 0 <= self.darkest < 1:
             raise ArgumentError("LatencyDigitsTask.darkest", "must lie between 0 and 1", self.darkest)
 
     @property
     def n_steps(self) -> int:
         """Steps per trial."""
-        steps = (whole_steps("LatencyDigitsTask.window", x, self.dt, 1) for x in (self.window, self.response))
+        steps = (
+            steps_at_least("LatencyDigitsTask.window", x, self.dt, 1) for x in (self.window, self.response)
+        )
         return sum(steps) + 1
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Return the spikes ``(image, time, pixel)`` of images ``(image, pixel)`` between 0 and 1."""
         IMAGES("LatencyDigitsTask.images", images)
         images = np.asarray(images)
-        window = whole_steps("LatencyDigitsTask.window", self.window, self.dt, 1)
+        window = steps_at_least("LatencyDigitsTask.window", self.window, self.dt, 1)
         latency = np.rint((1 - images) * window).astype(int)
         return (np.arange(self.n_steps)[:, None] == latency[:, None]) & (images >= self.darkest)[:, None]
 
