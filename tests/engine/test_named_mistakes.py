@@ -1,7 +1,10 @@
 """Mistakes that would show late or nowhere are refused where they are made."""
 
+import traceback
+
 import brainstate
 import brainunit as u
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,9 +15,16 @@ from brainmass_delays import (
     HopfStep,
     LinearStep,
     Network,
+    NeuralMass,
+    Param,
     Projection,
+    RunError,
+    Simulator,
     WhiteNoise,
 )
+from brainmass_delays.nodes import StateVariable
+
+DT = 0.25 * u.ms
 
 TABLE = np.linspace(0.0, 1.0, 20)
 
@@ -162,3 +172,26 @@ def test_a_difference_needs_something_to_be_taken_from():
 def test_a_message_names_the_argument_and_the_cure(call, message):
     with pytest.raises(ArgumentError, match=message):
         call()
+
+
+class Tank(NeuralMass):
+    """Simulate a level that falls through a hole, until its root is undefined."""
+
+    STATES = (StateVariable("level", 0.01),)
+
+    def derivative(self, state, t, inflow):
+        return ((inflow[0] - jnp.sqrt(state[0])) / u.ms,)
+
+
+@pytest.mark.parametrize("speed", [5.0, Param(5.0 * u.mm / u.ms)], ids=["fixed", "live"])
+def test_a_nan_is_found_at_the_line_that_makes_it(speed):
+    """The engine makes none of its own under ``jax.debug_nans``, which would stop there."""
+    net = Network(
+        Tank(3), conn=W, lengths=W * u.mm, speed=speed, max_delay=5 * u.ms, coupled_var="level", k=0.001
+    )
+    with pytest.raises(RunError, match=r"under jax.disable_jit\(\) and jax.debug_nans\(True\)"):
+        Simulator(net, dt=DT).run(2 * u.ms)
+    with jax.disable_jit(), jax.debug_nans(True), pytest.raises(FloatingPointError) as stop:
+        Simulator(net, dt=DT).run(2 * u.ms)
+    lines = [frame.line for frame in traceback.extract_tb(stop.value.__cause__.__traceback__)]
+    assert any("jnp.sqrt(state[0])" in line for line in lines)
