@@ -149,7 +149,7 @@ class HoldsParams(Portable, ShowsSignature):
 
 def value_of(param: Any) -> Any:
     """Return what a Param holds, or anything else as it is."""
-    return param.value() if isinstance(param, Param) else param
+    return param.value() if isinstance(param, brainstate.nn.Param) else param
 
 
 def constant(value: Any, shape: tuple[int, ...] | None = None) -> brainstate.nn.Param:

@@ -55,6 +55,29 @@ def test_a_network_in_two_parts_is_the_network(rule):
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-12)
 
 
+def _rectangular(lengths, now):
+    there = Projection(
+        ("a", "x"),
+        ("b", "x_inp"),
+        weights=Param(now["there.coupling.conn"], fit=True),
+        k=0.2,
+        lengths=lengths,
+        speed=Param(now["there.speed"], fit=True),
+        max_delay=9 * u.ms,
+    )
+    back = Projection(
+        ("b", lambda n: n.x.value**2),
+        ("a", "y_inp"),
+        weights=np.ones((5, 2)),
+        coupling="additive",
+        delay=Param(now["back.delay"], fit=True),
+        k=Param(now["back.coupling.k"], fit=True),
+        max_delay=5 * u.ms,
+    )
+    nodes = {"a": _hopf(np.arange(5)), "b": HopfStep(2, a=0.1, w=0.2, init_x=[0.3, -0.2], init_y=0.0)}
+    return Network(nodes, interpolation="cubic", projections={"there": there, "back": back})
+
+
 def test_gradients_of_rectangular_projections_are_differences():
     """A speed, a delay, weights and a strength of populations of other sizes, against central differences."""
     rng = np.random.default_rng(4)
@@ -65,33 +88,10 @@ def test_gradients_of_rectangular_projections_are_differences():
         "there.coupling.conn": rng.uniform(0, 1, (2, 5)),
     }
 
-    def make(now):
-        return Network(
-            {"a": _hopf(np.arange(5)), "b": HopfStep(2, a=0.1, w=0.2, init_x=[0.3, -0.2], init_y=0.0)},
-            interpolation="cubic",
-            projections={
-                "there": Projection(
-                    ("a", "x"),
-                    ("b", "x_inp"),
-                    weights=Param(now["there.coupling.conn"], fit=True),
-                    k=0.2,
-                    lengths=rng_lengths,
-                    speed=Param(now["there.speed"], fit=True),
-                    max_delay=9 * u.ms,
-                ),  # fmt: skip
-                "back": Projection(
-                    ("b", lambda n: n.x.value**2),
-                    ("a", "y_inp"),
-                    weights=np.ones((5, 2)),
-                    coupling="additive",
-                    delay=Param(now["back.delay"], fit=True),
-                    k=Param(now["back.coupling.k"], fit=True),
-                    max_delay=5 * u.ms,
-                ),  # fmt: skip
-            },
-        )
+    lengths = rng.uniform(1.1, 30, (2, 5))
 
-    rng_lengths = rng.uniform(1.1, 30, (2, 5))
+    def make(now):
+        return _rectangular(lengths, now)
 
     def loss(net):
         return jnp.sum(Simulator(net, dt=DT * u.ms).run(12 * u.ms, monitors=["a.x"])["a.x"][-8:] ** 2)
