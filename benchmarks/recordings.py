@@ -213,7 +213,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="ten simulated seconds, once")
     parser.add_argument("--one", choices=PROGRAMS)
-    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--minutes", type=float, default=1.0)
     options = parser.parse_args()
     if options.one:
         from peers import Absent

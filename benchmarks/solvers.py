@@ -15,7 +15,7 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
-from timing import table
+from timing import machine, table
 
 from brainmass_delays.integrate import solve_dde, solve_ode, while_loop
 
@@ -114,17 +114,17 @@ def compile_seconds(function, *args):
     return compiled, time.perf_counter() - start
 
 
-def interleaved(functions, *args, repetitions):
+def interleaved(functions, *args, repetitions, warm_up=WARM_UP):
     """Return the run times ``(repetition, function)`` in microseconds, the calls of the functions taking turns."""
     times = []
-    for _ in range(WARM_UP + repetitions):
+    for _ in range(warm_up + repetitions):
         row = []
         for function in functions:
             start = time.perf_counter()
             jax.block_until_ready(function(*args))
             row.append(time.perf_counter() - start)
         times.append(row)
-    return 1e6 * np.array(times[WARM_UP:])
+    return 1e6 * np.array(times[warm_up:])
 
 
 def compare_with_diffrax(cases, repetitions):
@@ -239,7 +239,7 @@ def hopf_network(delays, tolerance, loop):
                      while_loop=loop, max_steps=1024)  # fmt: skip
 
 
-def measure_delay_equations(tolerances, repetitions):
+def measure_delay_equations(tolerances):
     """Print cost and work of delay equations, for which diffrax has no solver."""
     print("\n### solve_dde: Mackey-Glass to t = 300, and a network of delayed edges\n")
     lengths = jnp.asarray(np.random.default_rng(1).uniform(0.3, 2.0, size=(84, 84)))
@@ -258,7 +258,7 @@ def measure_delay_equations(tolerances, repetitions):
             gradient = jax.jit(jax.grad(lambda delay, loss=loss: loss(delay, "checkpointed")[0]))
             statistics = forward(delay)[1]
             gradient(delay)
-            times = interleaved([forward, gradient], delay, repetitions=repetitions).min(0) / 1e3
+            times = interleaved([forward, gradient], delay, repetitions=5, warm_up=1).min(0) / 1e3
             rows.append([name, f"{tolerance:g}", statistics.accepted, statistics.evaluations,
                          *(f"{t:.2f}" for t in times)])  # fmt: skip
     columns = ["problem", "tolerance", "accepted", "evaluations", "forward ms", "gradient in the delays ms"]
@@ -273,6 +273,7 @@ if __name__ == "__main__":
     parser.add_argument("--problem", choices=PROBLEMS, help="compare with diffrax on this problem only")
     options = parser.parse_args()
     brainstate.environ.set(precision=64)
+    print(machine().replace("float32", "float64"))
     repetitions = 10 if options.quick else 50
     chosen = [case for case in CASES if options.problem in (None, case[0])]
     compare_with_diffrax(chosen[:1] if options.quick else chosen, repetitions)
@@ -280,4 +281,4 @@ if __name__ == "__main__":
         measure_second_calls()
         measure_loop_memory((64,) if options.quick else (64, 256, 1024, 4096, 16384, 65536), repetitions)
         if not options.quick:
-            measure_delay_equations((1e-4, 1e-8), repetitions)
+            measure_delay_equations((1e-4, 1e-8))
