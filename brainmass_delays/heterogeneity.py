@@ -15,7 +15,7 @@ from brainstate.nn import Param
 from ._core.arguments import checked, names, numbers
 from ._core.checks import ArgumentError, check_choice, check_finite
 from ._core.files import read_once
-from ._core.param import HoldsParams, constant
+from ._core.param import HoldsParams, constant, value_of
 from ._core.status import is_traced
 
 MOST_BYTES = 2**26  # of a table of maps: a hundred thousand rows of a hundred maps
@@ -77,7 +77,7 @@ class Heterogeneous(HoldsParams, brainstate.nn.Module):
 
     def __init__(self, base: Any, maps: Any, coefficients: Any, link: str = "exp"):
         super().__init__()
-        value = base.value() if isinstance(base, Param) else base
+        value = value_of(base)
         numbers(finite=True, axes=(0, 1))("Heterogeneous.base", value)
         base = jnp.asarray(base) if isinstance(base, list | tuple) else base
         self.names, self.maps = _maps(maps)
@@ -200,7 +200,7 @@ def _per_name(where: str, values: Any, names: tuple, what: str) -> Param:
         if set(values) != set(names):
             raise ArgumentError(where, f"must be named like every {what} ({', '.join(names)})", list(values))
         values = u.math.stack([u.math.asarray(values[name]) for name in names])
-    numbers(finite=True)(where, values.value() if isinstance(values, Param) else values)
+    numbers(finite=True)(where, value_of(values))
     if not (isinstance(values, Param | u.Quantity) or is_traced(values)):
         values = np.asarray(values)
     param = constant(values)

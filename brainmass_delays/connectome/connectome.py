@@ -8,10 +8,10 @@ from typing import Any
 import brainunit as u
 import jax.numpy as jnp
 import numpy as np
-from brainstate.nn import Param
 
 from .._core.checks import ArgumentError, check_choice, check_flag
 from .._core.files import replacing
+from .._core.param import value_of
 from .._core.units import magnitude
 from . import interventions
 from .complete import straight_lines
@@ -203,7 +203,7 @@ class Connectome(Selection):
         >>> float(jax.grad(lambda speed: c.delays(speed).mantissa.max())(4.))
         -0.75
         """
-        speed = speed.value() if isinstance(speed, Param) else speed
+        speed = value_of(speed)
         speed = magnitude("Connectome.delays.speed", speed, SPEED)
         speed = np.asarray(speed) if isinstance(speed, list | tuple) else speed
         edges = self._weights != 0

@@ -12,7 +12,7 @@ from brainstate.nn import Param
 
 from .._core.arguments import numbers
 from .._core.checks import ArgumentError
-from .._core.param import HoldsParams, constant
+from .._core.param import HoldsParams, constant, value_of
 from .._core.status import is_traced
 from ..delays.read import DelayedRead
 from .shapes import source_values, weight_matrix
@@ -130,7 +130,7 @@ class Coupling(HoldsParams, brainstate.nn.Module):
         most = 2 if is_own else 32
         if is_own and name in PLAIN and not isinstance(value, Param):
             numbers(unit=u.UNITLESS)(f"{self._title}.{name}", value)
-        given = value.value() if isinstance(value, Param) else value
+        given = value_of(value)
         numbers(finite=True, axes=(0, most))(f"{self._title}.{name}", given)
         if isinstance(value, (list, tuple)):
             value = u.math.asarray(value)

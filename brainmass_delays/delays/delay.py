@@ -11,7 +11,7 @@ from brainstate.nn import Param
 
 from .._core.checks import ArgumentError
 from .._core.grid import environment_dt
-from .._core.param import HoldsParams, bounds_of
+from .._core.param import HoldsParams, bounds_of, value_of
 from .._core.parameters import params_behind
 from .._core.states import varies
 from .._core.status import is_traced
@@ -90,7 +90,7 @@ class Delay(HoldsParams, brainstate.nn.Module):
         where = f"{self.where}.delay"
         if callable(delay) and not isinstance(delay, Param):
             return delay
-        value = magnitude(where, delay.value() if isinstance(delay, Param) else delay, u.ms, plain=False)
+        value = magnitude(where, value_of(delay), u.ms, plain=False)
         if not is_traced(value):
             check_delay(where, value)
         if isinstance(delay, Param):

@@ -7,11 +7,10 @@ import brainstate
 import brainunit as u
 import jax.numpy as jnp
 import numpy as np
-from brainstate.nn import Param
 
 from .._core.arguments import numbers, optional, takes, text
 from .._core.checks import ArgumentError
-from .._core.param import constant
+from .._core.param import constant, value_of
 from .._core.parameters import params_behind
 from .._core.status import is_traced
 from .._core.units import magnitude
@@ -83,7 +82,7 @@ class PlasticDelay(Delay):
         if self.max_delay is None:
             cure = "Pass max_delay=, the longest delay that the rule may reach"
             raise ArgumentError(f"{where}.max_delay", "is required to size the buffer", "None", cure)
-        given = initial.value() if isinstance(initial, Param) else initial
+        given = value_of(initial)
         value = magnitude(f"{where}.initial", given, u.ms, plain=False)
         if not is_traced(value):
             numbers(unit=u.UNITLESS, traced=False)(f"{where}.initial", value)

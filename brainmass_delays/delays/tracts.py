@@ -8,7 +8,7 @@ import numpy as np
 from brainstate.nn import Param
 
 from .._core.checks import ArgumentError
-from .._core.param import bounds_of
+from .._core.param import bounds_of, value_of
 from .._core.parameters import params_behind
 from .._core.states import varies
 from .._core.status import is_traced
@@ -45,7 +45,7 @@ class TractDelay(Delay):
 
     @staticmethod
     def _checked_lengths(where, lengths, active):
-        value = lengths.value() if isinstance(lengths, Param) else lengths
+        value = value_of(lengths)
         value = magnitude(f"{where}.lengths", value, u.mm)
         if np.shape(value) != active.shape:
             raise ArgumentError(f"{where}.lengths", f"must have shape {active.shape}", np.shape(value))
@@ -187,9 +187,7 @@ def _on_connections(where, delay, active):
     """Set the delay of missing connections, which may be anything, to 0, and check the shape."""
     if callable(delay) and not isinstance(delay, Param):
         return delay
-    value = magnitude(
-        f"{where}.delay", delay.value() if isinstance(delay, Param) else delay, u.ms, plain=False
-    )
+    value = magnitude(f"{where}.delay", value_of(delay), u.ms, plain=False)
     broadcast_delay(f"{where}.delay", np, np.zeros(np.shape(value)), active.shape)
     if isinstance(delay, Param) or is_traced(value):
         return delay

@@ -14,7 +14,7 @@ from jax.scipy.special import gammaln
 
 from .._core.arguments import numbers
 from .._core.checks import ArgumentError
-from .._core.param import ShowsSignature
+from .._core.param import ShowsSignature, value_of
 from .._core.status import is_traced
 from .._core.units import magnitude
 
@@ -45,7 +45,7 @@ class Prior(ShowsSignature, Regularization):
                 above=0 if name in self.POSITIVE else None,
                 unit=None if name in self.QUANTITIES else u.UNITLESS,
             )
-            rule(f"{type(self).__name__}.{name}", _given(value))
+            rule(f"{type(self).__name__}.{name}", value_of(value))
             setattr(self, name, value)
 
     def in_unit(self, where: str, unit: u.Unit) -> "Prior":
@@ -59,7 +59,7 @@ class Prior(ShowsSignature, Regularization):
         """Return the arguments as plain numbers, those in a unit in that of the parameter."""
         unit = u.UNITLESS if self.unit is None else self.unit
         values = [(name, getattr(self, name)) for name in self.names]
-        values = [(name, _given(value)) for name, value in values]
+        values = [(name, value_of(value)) for name, value in values]
         return [
             jnp.asarray(magnitude(f"{where}: {type(self).__name__}.{name}", value, unit))
             if name in self.QUANTITIES
@@ -81,7 +81,7 @@ class Prior(ShowsSignature, Regularization):
         if self.unit is not None:
             return self.draw(key, shape, *self.numbers())
         values = [getattr(self, name) for name in self.names if name in self.QUANTITIES]
-        units = [u.get_unit(_given(value)) for value in values]
+        units = [u.get_unit(value_of(value)) for value in values]
         unit = next((unit for unit in units if not unit.is_unitless), u.UNITLESS)
         return u.maybe_decimal(self.in_unit("Prior.sample", unit).sample(key, shape) * unit)
 
@@ -278,7 +278,7 @@ class Uniform(Prior):
 
     def __init__(self, low: Any, high: Any):
         super().__init__(low=low, high=high)
-        units = [u.get_unit(_given(edge)) for edge in (low, high)]
+        units = [u.get_unit(value_of(edge)) for edge in (low, high)]
         if units[0].is_unitless == units[1].is_unitless:  # else the parameter says what the plain one means
             self.in_unit("priors", units[0])
 
@@ -297,8 +297,3 @@ class Uniform(Prior):
 
     def draw(self, key, shape, low, high):
         return jax.random.uniform(key, shape, minval=low, maxval=high)
-
-
-def _given(value: Any) -> Any:
-    """Return the value of an argument, which may be a Param."""
-    return value.value() if isinstance(value, brainstate.nn.Param) else value

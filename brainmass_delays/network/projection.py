@@ -15,7 +15,7 @@ from .._core.arguments import flag, function_of, optional
 from .._core.checks import ArgumentError, check_choice
 from .._core.choices import CouplingName
 from .._core.functions import Portable
-from .._core.param import set_param
+from .._core.param import set_param, value_of
 from .._core.status import is_traced
 from .._core.units import magnitude
 from ..connectome import Connectome
@@ -270,7 +270,7 @@ def _of_regions(matrix, shape, target_regions, source_regions):
 
 def _weights(where, conn, shape, self_connection, is_local) -> tuple[Any, np.ndarray]:
     """Return the weights and which connections exist."""
-    value = conn.value() if isinstance(conn, Param) else conn
+    value = value_of(conn)
     value = magnitude(where, value, u.UNITLESS)
     if not is_traced(value):
         value = _numbers(where, value)

@@ -11,7 +11,7 @@ import numpy as np
 from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_count, check_finite
 from .._core.keys import key_data
-from .._core.param import HoldsParams, constant
+from .._core.param import HoldsParams, constant, value_of
 from ..delays.context import server
 from ..delays.delay import step_size
 
@@ -89,7 +89,7 @@ class Noise(HoldsParams, brainstate.nn.Dynamics):
         where, n = self._where("correlation"), self.varshape[-1]
         self.mixing = None if correlation is None else _mixing(where, correlation, n)
         for name, value in params.items():
-            known = value.value() if isinstance(value, brainstate.nn.Param) else value
+            known = value_of(value)
             numbers(finite=True)(self._where(name), known)
             shape = np.shape(u.get_magnitude(known))
             if len(shape) > len(self.varshape):

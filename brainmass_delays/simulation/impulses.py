@@ -7,12 +7,12 @@ import brainstate
 import brainunit as u
 import jax.numpy as jnp
 import numpy as np
-from brainstate.nn import Param
 
 from .._core.arguments import function_of, numbers
 from .._core.checks import ArgumentError, check_finite
 from .._core.grid import whole_steps
 from .._core.impulses import jumping
+from .._core.param import value_of
 from .._core.parameters import unique_ending
 from .._core.status import is_traced
 from .._core.units import magnitude
@@ -131,7 +131,7 @@ def _jump(name: str, state: brainstate.State, amount: Any, which: np.ndarray, n_
     """Return ``f(value, row, t)``, the value of a state after the impulse of a row."""
     where, unit = f"{WHERE} amounts[{name!r}]", u.get_unit(state.value)
     shape, dtype = u.math.shape(state.value), u.get_magnitude(state.value).dtype
-    amount = amount.value() if isinstance(amount, Param) else amount
+    amount = value_of(amount)
     if callable(amount):
         function_of("t, x")(where, amount)
         return lambda x, row, t: u.math.where(row > 0, _like(where, amount(t, x), unit, shape, dtype), x)

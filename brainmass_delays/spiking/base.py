@@ -13,7 +13,7 @@ from brainstate.nn import Param
 
 from .._core.arguments import numbers, time
 from .._core.checks import ArgumentError, check_choice, check_finite
-from .._core.param import HoldsParams
+from .._core.param import HoldsParams, value_of
 from .._core.status import DELAY_ABOVE_BOUND, OK, flag, is_traced, raise_if_failed
 from .._core.units import magnitude
 from ..delays.buffer import fill, push, sample, unroll
@@ -314,7 +314,7 @@ def as_param(where: str, value: Param | jax.Array | Callable, shape: tuple[int, 
     """Wrap a value or the result of an initializer in a `Param` whose shape broadcasts to ``shape``."""
     if callable(value) and not isinstance(value, Param):
         value = value(shape)
-    numbers()(where, value.value() if isinstance(value, Param) else value)
+    numbers()(where, value_of(value))
     param = value if isinstance(value, Param) else Param(value)
     got = np.shape(u.get_magnitude(param.value()))
     try:

@@ -20,7 +20,7 @@ from .._core.checks import (
     check_number,
     check_positive,
 )
-from .._core.param import HoldsParams
+from .._core.param import HoldsParams, value_of
 from .._core.status import is_traced
 from .._core.units import magnitude
 from .arguments import BATCH_SIZE, SPIKES, THRESHOLD
@@ -75,7 +75,7 @@ class _Leaky(HoldsParams, brainstate.nn.Module):
     def _make_tau(self, name, tau):
         """Return a time constant as Param."""
         where = f"{type(self).__name__}.{name}"
-        magnitude(where, tau.value() if isinstance(tau, Param) else tau, u.ms, plain=False)
+        magnitude(where, value_of(tau), u.ms, plain=False)
         tau = as_param(where, tau if isinstance(tau, Param) else Param(tau, fit=False), (self.n,))
         value = magnitude(where, tau.value(), u.ms, plain=False)
         if not is_traced(value):
@@ -263,9 +263,7 @@ class AdaptiveLIF(LIF):
     ):
         super().__init__(n, tau, threshold, reset, spike)
         self.tau_adaptation = self._make_tau("tau_adaptation", tau_adaptation)
-        numbers(unit=u.UNITLESS)(
-            "AdaptiveLIF.strength", strength.value() if isinstance(strength, Param) else strength
-        )
+        numbers(unit=u.UNITLESS)("AdaptiveLIF.strength", value_of(strength))
         strength = strength if isinstance(strength, Param) else Param(strength, fit=False)
         self.strength = as_param("AdaptiveLIF.strength", strength, (self.n,))
         value = strength.value()

@@ -6,10 +6,10 @@ from typing import Any
 import brainunit as u
 import jax.numpy as jnp
 import numpy as np
-from brainstate.nn import Param
 
 from .._core.arguments import numbers
 from .._core.checks import ArgumentError, check_choice, check_count
+from .._core.param import value_of
 from .._core.units import magnitude
 from .stimulus import Stimulus, as_array
 
@@ -37,7 +37,7 @@ class Sine(Stimulus):
     """
 
     def __init__(self, amplitude: Any, frequency: Any, phase: Any = 0.0):
-        numbers(unit=u.UNITLESS)(self._where("phase"), phase.value() if isinstance(phase, Param) else phase)
+        numbers(unit=u.UNITLESS)(self._where("phase"), value_of(phase))
         super().__init__(amplitude=amplitude, frequency=frequency, phase=phase)
         self._hertz()
 
@@ -77,7 +77,7 @@ class Data(Stimulus):
     """
 
     def __init__(self, values: Any, times: Any, outside: str = "hold"):
-        numbers(axes=(1, 3))(self._where("values"), values.value() if isinstance(values, Param) else values)
+        numbers(axes=(1, 3))(self._where("values"), value_of(values))
         super().__init__(values=values)
         self.outside = check_choice(self._where("outside"), outside, OUTSIDE)
         where = self._where("times")

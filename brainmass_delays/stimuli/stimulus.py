@@ -12,7 +12,7 @@ from brainstate.nn import Param
 
 from .._core.arguments import numbers, returned, takes
 from .._core.checks import ArgumentError, check_finite
-from .._core.param import HoldsParams, constant
+from .._core.param import HoldsParams, constant, value_of
 from .._core.parameters import params_behind
 from .._core.status import is_traced
 from .._core.units import magnitude
@@ -100,7 +100,7 @@ class Stimulus(HoldsParams, brainstate.nn.Module):
 
     def _set(self, name: str, value: Any) -> None:
         """Keep a parameter as a Param, checked as far as its numbers are known."""
-        numbers()(self._where(name), value.value() if isinstance(value, Param) else value)
+        numbers()(self._where(name), value_of(value))
         given = value.value() if isinstance(value, Param) else as_array(self._where(name), value)
         if not is_traced(given):
             check_finite(self._where(name), u.get_mantissa(given))
