@@ -257,7 +257,7 @@ PROGRAM = textwrap.dedent(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills are those of POSIX")
-@pytest.mark.parametrize("n_kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_kills", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_killed_sweep_goes_on(tmp_path, n_kills):
     """A sweep is killed again and again; once it has ended, another one begins."""
     program, store, out = tmp_path / "program.py", tmp_path / "store-0", tmp_path / "out.npy"
