@@ -171,6 +171,8 @@ def read_maps(path: str | PathLike, labels: Sequence[str]) -> dict[str, np.ndarr
     ...     read_maps(path, ['MT', 'V1'])
     {'myelin': array([0.5, 1.5])}
     """
+    if not len(labels):
+        raise ArgumentError("read_maps.labels", "must name at least one region", "none")
     content = read_once("read_maps.path", path, MOST_BYTES, "Keep the rows and columns that you need")
     delimiter = "\t" if str(path).endswith(".tsv") else ","
     try:

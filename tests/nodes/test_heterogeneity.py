@@ -65,6 +65,7 @@ def test_a_table_is_matched_by_label(tmp_path):
     for labels, text, message in [
         (["D"], None, "no row 'D'"),
         (["A"], "region,m\nA,1\nA,2\n", "two rows 'A'"),
+        ([], "region,m\nA,1\n", "read_maps.labels: must name at least one region"),
         (["A"], "region,m\nA,high\n", "read_maps.m: must hold numbers"),
         (["A"], "region,m\nA,nan\n", "read_maps.m: must be finite"),
     ]:
