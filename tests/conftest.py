@@ -84,9 +84,9 @@ def compilations():
 
 @pytest.fixture(scope="module", autouse=True)
 def _memory():
-    """Let go of compiled programs after a file, where the process fills a fifth of the memory."""
+    """Let go of compiled programs after a file, where the process fills a quarter of the memory."""
     yield
-    if _resident() > os.sysconf("SC_PHYS_PAGES") / 5:
+    if _resident() > os.sysconf("SC_PHYS_PAGES") / 4:
         jax.clear_caches()
 
 

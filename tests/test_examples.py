@@ -10,7 +10,7 @@ import brainunit as u
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
-QUICK = ("01", "03")  # those that take seconds; the others belong to the slow lane
+QUICK = ("03",)  # the others belong to the slow lane
 
 
 def lane(path):

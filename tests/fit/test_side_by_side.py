@@ -233,6 +233,7 @@ def test_one_number_of_starts_compiles_once(compilations):
     assert count() == 0
 
 
+@pytest.mark.slow
 def test_devices_share_the_starts():
     """Five starts on four devices are eight lanes."""
     program = f"""
