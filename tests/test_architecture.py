@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import os
 import pkgutil
 import re
@@ -150,4 +151,4 @@ def test_no_function_hides_a_module(package):
     module = importlib.import_module(package)
     modules = {found.name for found in pkgutil.iter_modules(module.__path__)}
     exported = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
-    assert not [name for name in exported if name in modules and callable(getattr(module, name))]
+    assert not [name for name in exported if name in modules and not inspect.ismodule(getattr(module, name))]

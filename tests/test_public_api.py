@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import pkgutil
 import re
 from importlib import resources
 from pathlib import Path
@@ -74,15 +73,6 @@ def test_the_top_level_holds_these_names_and_no_others():
     assert set(brainmass_delays.nodes.NODES) | {
         model.__name__ for model in brainmass_delays.couplings.COUPLINGS.values()
     } <= set(NAMES.split()), "a new model or coupling is at the top, too"
-
-
-@pytest.mark.parametrize("namespace", ["", *(f".{name}" for name in NAMESPACES), ".spiking", ".predictive"])
-def test_no_public_function_hides_a_module(namespace):
-    module = importlib.import_module(f"brainmass_delays{namespace}")
-    inner = {found.name for found in pkgutil.iter_modules(getattr(module, "__path__", ()))}
-    assert not [
-        name for name in module.__all__ if name in inner and not inspect.ismodule(getattr(module, name))
-    ]
 
 
 def test_unknown_name_is_an_attribute_error():

@@ -9,6 +9,13 @@ from typing import Any
 import numpy as np
 
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+# Words of other programs for arguments here.
+SYNONYMS = {
+    "distance": "lengths",
+    "tract_lengths": "lengths",
+    "conduction_speed": "speed",
+    "dynamics": "node",
+}
 MOST = 2**31 - 1  # the largest count: what 32 bits can index
 
 
@@ -54,20 +61,10 @@ def check_choice(where: str, value: Any, choices: Iterable[str]) -> str:
     raise ArgumentError(where, rule, repr(value), did_you_mean(value, choices))
 
 
-# Words of other programs for arguments here.
-SYNONYMS = {
-    "distance": "lengths",
-    "tract_lengths": "lengths",
-    "conduction_speed": "speed",
-    "dynamics": "node",
-}
-
-
 def did_you_mean(value: Any, choices: Iterable[str]) -> str:
     """Return the question that names the choice that is spelled nearly so, or nothing."""
     by_letters = {choice.lower(): choice for choice in choices}
-    name = str(value).lower()
-    near = difflib.get_close_matches(SYNONYMS.get(name, name), by_letters, n=1)
+    near = difflib.get_close_matches(str(value).lower(), by_letters, n=1)
     return f"Did you mean {by_letters[near[0]]!r}?" if near else ""
 
 
@@ -78,7 +75,7 @@ def misspelled(signature: inspect.Signature, given: Mapping[str, Any]) -> str:
         return ""
     known = [p.name for p in signature.parameters.values() if p.kind in NAMED and p.name != "self"]
     wrong = [name for name in given if name not in signature.parameters]
-    cures = [(name, cure) for name in wrong if (cure := did_you_mean(name, known))]
+    cures = [(name, cure) for name in wrong if (cure := did_you_mean(SYNONYMS.get(name, name), known))]
     spelled = [cure if len(wrong) == 1 else f"{name!r}: {cure}" for name, cure in cures]
     return f". {' '.join(spelled)}" if spelled else ""
 

@@ -201,7 +201,7 @@ class DelayEquation(NamedTuple):
     f : callable
         ``(t, y, delayed, args) -> dy/dt``. It closes over the parameters of nodes and couplings.
     history : pytree or callable
-        The states before the start, in the structure of ``u``.
+        The states before the start, in the structure of ``y``.
     delays : pytree of Quantities
         One matrix ``[target, source]`` per coupled variable; 0 for absent edges (their value is not used).
     coupled : callable or None

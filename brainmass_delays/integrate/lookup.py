@@ -173,7 +173,7 @@ def check_right_side(where: str, f: Callable) -> None:
             "their kinks are not smoothed from one delay to the next"
         )
     elif takes(f, 3):
-        cure = "The delayed state comes between u and args"
+        cure = "The delayed state comes between y and args"
     raise ArgumentError(
         f"{where}.f", "must be a function of (t, y, delayed, args)", f"a function {_signature(f)}", cure
     )

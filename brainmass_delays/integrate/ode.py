@@ -55,7 +55,7 @@ def solve_ode(
         Newton's method with Jacobians by forward mode, colored if sparse, and linear systems whose cost grows
         with the cube of the number of components.
     rtol, atol : float, or for atol also a pytree like ``y0``, default 1e-6
-        A step is accepted if the root mean square over components of ``error / (atol + rtol |u|)`` is at most
+        A step is accepted if the root mean square over components of ``error / (atol + rtol |y|)`` is at most
         1. A plain ``atol`` is in the unit of each component.
     controller : {'integral', 'pi', 'pid'} or Controller, default 'integral'
         How the next step follows from the errors.

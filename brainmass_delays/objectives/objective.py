@@ -25,8 +25,11 @@ class Objective(Protocol[Options]):
     def __call__(self, *args: Options.args, **kwargs: Options.kwargs) -> Callable[[Any, Any], Any]: ...
 
 
-def objective(kind: str) -> Callable[[Callable[Concatenate[Any, Any, Options], Any]], Objective[Options]]:
-    """Mark a function of (prediction, target): 'loss' to minimize, 'score' to maximize, 'report' to read.
+def objective(
+    kind: str, *, likelihood: bool = False
+) -> Callable[[Callable[Concatenate[Any, Any, Options], Any]], Objective[Options]]:
+    """Mark a function of (prediction, target): 'loss' to minimize, 'score' to maximize, 'report' to read; a
+    ``likelihood`` is a negative log likelihood.
 
     The function can then be called with data, or with its options alone, which returns the configured
     callable.
@@ -40,7 +43,7 @@ def objective(kind: str) -> Callable[[Callable[Concatenate[Any, Any, Options], A
             inspect.signature(function).bind(None, None, **options)  # a misspelled option fails here
             return functools.partial(called_or_configured, **options)
 
-        vars(called_or_configured)["kind"] = kind
+        vars(called_or_configured).update(kind=kind, is_likelihood=likelihood)
         return called_or_configured
 
     return mark

@@ -83,7 +83,7 @@ def timeseries_rmse(prediction, target):
     return root(jnp.mean((prediction - target) ** 2))
 
 
-@objective("loss")
+@objective("loss", likelihood=True)
 @checked(prediction=DATA, target=DATA)
 def gaussian_nll(prediction, target, *, sigma: Any):
     r"""Measure the negative log likelihood of a recording with independent Gaussian noise. A loss.
@@ -133,6 +133,3 @@ def gaussian_nll(prediction, target, *, sigma: Any):
     sigma = sigma.reshape(*[1] * (prediction.ndim - sigma.ndim), *sigma.shape)
     terms = 0.5 * ((prediction - target) / sigma) ** 2 + jnp.log(sigma)
     return jnp.sum(terms + 0.5 * jnp.log(2 * jnp.pi))
-
-
-vars(gaussian_nll)["is_likelihood"] = True

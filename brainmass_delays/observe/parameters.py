@@ -15,12 +15,16 @@ from .._core.units import magnitude
 
 def to_param(where: str, value: Any, unit: u.Unit, *, positive: bool = False) -> Param:
     """Return ``value`` as a Param of ``unit``, its concrete numbers checked; plain numbers are in it."""
-    is_param = isinstance(value, Param)
-    number = magnitude(where, value.value(), unit, plain=False) if is_param else magnitude(where, value, unit)
-    number = number if is_param else _real(where, number)
+    check = check_positive if positive else check_finite
+    if isinstance(value, Param):
+        number = magnitude(where, value.value(), unit, plain=False)
+    else:
+        number = _real(where, magnitude(where, value, unit))
     if not is_traced(number):
-        (check_positive if positive else check_finite)(where, number)
-    return value if is_param else constant(number if unit.is_unitless else u.Quantity(number, unit=unit))
+        check(where, number)
+    if isinstance(value, Param):
+        return value
+    return constant(number if unit.is_unitless else u.Quantity(number, unit=unit))
 
 
 def number(where: str, param: Param, unit: u.Unit, like: Any = None) -> Any:

@@ -35,7 +35,7 @@ def delayed(t, y, past, args):
 def test_a_right_side_is_refused_for_its_own_reason(solve):
     where = solve.__name__
     for f, cure in [
-        (lambda t, y, a: y, "The delayed state comes between u and args"),
+        (lambda t, y, a: y, "The delayed state comes between y and args"),
         (lambda t, y, d, s, a: y, "Neutral equations"),
     ]:
         with pytest.raises(

@@ -7,6 +7,7 @@ import pytest
 from brainstate.nn import Param, SigmoidT
 
 from brainmass_delays import ArgumentError, Coupling, HopfStep, Network, Simulator, prefetch_delay
+from brainmass_delays._core.checks import check_choice
 
 W = np.ones((3, 3)) - np.eye(3)
 L = 10.0 * W
@@ -251,12 +252,19 @@ def test_bad_input_is_refused_with_its_place_and_cure(call, message):
             {"sped": 3.0, "dely": 1.0},
             r"'sped'. 'sped': Did you mean 'speed'\? 'dely': Did you mean 'delay'\?$",
         ),
+        ({"distance": W}, r"unexpected keyword argument 'distance'. Did you mean 'lengths'\?$"),
         ({"qqqq": 3.0}, r"unexpected keyword argument 'qqqq'$"),
     ],
 )
 def test_a_misspelled_argument_gets_the_nearest_name(arguments, message):
     with pytest.raises(TypeError, match=message):
         Network(HopfStep(3), **arguments)
+
+
+def test_words_of_other_programs_are_no_choices():
+    """What stands for an argument of another program may be the nearest spelling of a choice."""
+    with pytest.raises(ArgumentError, match=r"Did you mean 'fcd_distance'\?"):
+        check_choice("fit", "distance", ["fc_corr", "fcd_distance"])
 
 
 def test_unknown_state_is_named_when_states_are_made():
